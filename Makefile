@@ -1,0 +1,63 @@
+# Thin on purpose: each target is one or two commands that a person could type.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+MEMBERS := shared/capture shared/domain shared/edge shared/platform services/cli
+WORKERS ?= 2
+PATHS  := shared services tests bench
+
+.PHONY: help setup demo test test-fast test-slow check fix bench up lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/.ready  ## make .venv with everything; leaves .venv/bin/bluewhale
+
+$(VENV)/.ready: requirements.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Bluewhale needs Python 3.11 or newer as $(PYTHON). Debian or Ubuntu: apt-get install python3 python3-venv; or say PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "The venv module is missing. Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth
+	$(BIN)/bluewhale demo
+
+test: setup  ## everything that needs no cluster
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
+
+test-fast: setup  ## spec, unit, dialects, property, architecture; no services
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" tests/spec tests/unit tests/dialects tests/property tests/architecture
+
+test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow
+
+check: setup  ## format, lint, types, import contracts, generated files; changes nothing
+	$(BIN)/ruff format --check $(PATHS)
+	$(BIN)/ruff check $(PATHS)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+fix: setup  ## repair what a machine can: format, lint fixes, generated pages
+	$(BIN)/ruff format $(PATHS)
+	$(BIN)/ruff check --fix $(PATHS)
+	$(BIN)/python -m bluewhale.cli.reference --write
+
+bench: setup  ## measure; prints a table and writes build/bench.json
+	$(BIN)/python -m bench
+
+up: setup  ## run the embedded runtime with the example configuration
+	$(BIN)/bluewhale up --config examples/small-site
+
+lock:  ## resolve the pins anew (needs uv)
+	$(UV) lock --quiet
+	$(UV) export --quiet --all-packages --all-groups --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .hypothesis

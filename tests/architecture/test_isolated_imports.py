@@ -1,0 +1,40 @@
+"""Each distribution imports with only the dependencies that it declares."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UV = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+NEEDS = {  # distribution folder -> the distributions it stands on
+    "shared/capture": [],
+    "shared/edge": ["shared/capture"],
+    "shared/domain": ["shared/capture"],
+    "shared/platform": ["shared/capture", "shared/domain"],
+    "services/cli": ["shared/capture", "shared/domain", "shared/edge", "shared/platform"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("member", NEEDS)
+def test_distribution_imports_with_only_its_own_dependencies(member: str, tmp_path: Path):
+    """An undeclared import works in the shared environment and fails at a user's; here it fails first."""
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    sources = [str(ROOT / m) for m in [*NEEDS[member], member]]
+    subprocess.run(
+        [UV, "pip", "install", "--quiet", "--python", str(python), "-c", str(ROOT / "requirements.lock"), *sources],
+        check=True,
+    )
+    modules = [
+        ".".join(p.relative_to(ROOT / member / "src").with_suffix("").parts).removesuffix(".__init__")
+        for p in (ROOT / member / "src").rglob("*.py")
+        if p.name != "__main__.py"
+    ]
+    program = f"import importlib\nfor m in {sorted(modules)!r}: importlib.import_module(m)"
+    subprocess.run([str(python), "-c", program], check=True)
