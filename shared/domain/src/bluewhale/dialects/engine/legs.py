@@ -1,0 +1,310 @@
+"""Columns of one dialect to complete legs, and rejected rows to suspense.
+
+Owns everything that is the same in every dialect: provenance, identity, number
+normalisation, direction and class, constants, typed nulls. Does not own what a
+field means; dialects hand over columns under the names of LEG_SCHEMA.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from bluewhale.dialects.engine.checksums import record_crcs
+from bluewhale.dialects.engine.dialect import Dialect
+from bluewhale.dialects.engine.spans import (
+    Bytes,
+    constant_word,
+    gather_binary,
+    int_column,
+    words_from_codes,
+)
+from bluewhale.records import ids, numbers
+from bluewhale.records.batches import LinkProfile, RawBatch
+from bluewhale.records.enums import CallClass, Direction, Flag, RejectReason
+from bluewhale.records.schemas import LEG_SCHEMA, SUSPENSE_SCHEMA, WORD
+
+Rows = npt.NDArray[np.int64]
+
+DIRECTIONS = tuple(str(word) for word in Direction)
+CLASSES = tuple(str(word) for word in CallClass)
+REASONS = tuple(str(word) for word in RejectReason)
+
+
+@dataclass(frozen=True, slots=True)
+class Ints:
+    """An integer (or instant, in ms) column with its validity; None = all valid."""
+
+    values: npt.NDArray[np.integer]
+    valid: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A WORD column as indices into a closed list; a negative code is null."""
+
+    codes: npt.NDArray[np.int8] | npt.NDArray[np.int32]
+    words: tuple[str, ...]
+
+
+Column = pa.Array | Ints | Words | npt.NDArray[Any] | str | int
+
+
+def build_legs(
+    batch: RawBatch,
+    profile: LinkProfile,
+    dialect: Dialect,
+    rows: Rows,
+    columns: Mapping[str, Column],
+    *,
+    day: npt.NDArray[np.int32],
+    native_key: pa.StringArray | None = None,
+) -> pa.Table:
+    """Assemble complete legs for the accepted rows of a batch.
+
+    Parameters
+    ----------
+    batch: all raw records; not modified.
+    rows: ascending indices of the accepted records.
+    columns: one entry per LEG_SCHEMA column that the dialect knows, each
+        `len(rows)` long: an Arrow array, `Ints`, `Words`, a NumPy array (all
+        valid), or a str/int constant. Instants are UTC milliseconds. Of
+        direction, class, `*_e164` and `*_extension` only those that the
+        dialect knows better than the number plan; a null direction is decided
+        by the plan.
+    day: civil day as printed, days since 1970-01-01, per accepted row.
+    native_key: the vendor's own record key where there is one; null or None =
+        identity from the bytes.
+
+    Returns
+    -------
+    LEG_SCHEMA, rows in the order given.
+    """
+    unknown = set(columns) - set(LEG_SCHEMA.names)
+    assert not unknown, f"no such leg columns: {sorted(unknown)}"
+    count = len(rows)
+    view = _Rows.of(batch, rows)
+    known: dict[str, Column] = dict(_provenance(view, profile, dialect))
+    known.update(columns)
+    _complete_parties(known, profile, count)
+    known["cdr_id"] = ids.leg_ids(
+        pbx_uid=profile.pbx_uid,
+        day=day,
+        raw=(view.data, view.starts, view.ends),
+        native=native_key,
+        n=view.n,
+    )
+    if native_key is not None:
+        known["native_key"] = native_key
+    return pa.Table.from_arrays(
+        [_column(known.get(field.name), field.type, count) for field in LEG_SCHEMA],
+        schema=LEG_SCHEMA,
+    )
+
+
+def build_rejects(
+    batch: RawBatch,
+    profile: LinkProfile,
+    dialect: Dialect,
+    rows: Rows,
+    reasons: Sequence[RejectReason] | npt.NDArray[np.integer],
+    details: Sequence[str] | pa.Array,
+) -> pa.Table:
+    """Assemble the suspense rows of a batch.
+
+    Parameters
+    ----------
+    rows: ascending indices of the rejected records.
+    reasons: one `RejectReason` per row, or indices into `REASONS`.
+    details: field, position, what was expected; one text per row.
+    """
+    count = len(rows)
+    view = _Rows.of(batch, rows)
+    if isinstance(reasons, np.ndarray):
+        reason = words_from_codes(reasons.astype(np.int32), REASONS)
+    else:
+        reason = pa.array([str(word) for word in reasons], pa.string()).dictionary_encode()
+    known: dict[str, Column] = dict(_provenance(view, profile, dialect))
+    known["stage"] = "parse"
+    known["reason"] = reason
+    known["detail"] = (
+        details if isinstance(details, pa.Array) else pa.array(list(details), pa.string())
+    )
+    return pa.Table.from_arrays(
+        [_column(known.get(field.name), field.type, count) for field in SUSPENSE_SCHEMA],
+        schema=SUSPENSE_SCHEMA,
+    )
+
+
+def context_id(context: bytes) -> int:
+    """Give the 63-bit identity of a context (its lines joined by LF)."""
+    return int.from_bytes(hashlib.sha256(context).digest()[:8], "big") >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The chosen rows of a batch, without copying when all are chosen."""
+
+    data: Bytes
+    starts: Rows
+    ends: Rows
+    incarnation: Rows
+    seq: Rows
+    connection: Rows
+    n: npt.NDArray[np.int32]
+    received_at_ms: Rows
+    context_row: npt.NDArray[np.int32]
+    contexts: tuple[bytes, ...]
+    ingested_at_ms: int
+
+    @classmethod
+    def of(cls, batch: RawBatch, rows: Rows) -> _Rows:
+        """Take rows of a batch."""
+        everything = len(rows) == len(batch)
+
+        def take(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return column if everything else column[rows]
+
+        return cls(
+            batch.data,
+            take(batch.starts),
+            take(batch.ends),
+            take(batch.incarnation),
+            take(batch.seq),
+            take(batch.connection),
+            take(batch.n),
+            take(batch.received_at_ms),
+            take(batch.context_row),
+            batch.contexts,
+            batch.ingested_at_ms,
+        )
+
+
+def _provenance(view: _Rows, profile: LinkProfile, dialect: Dialect) -> dict[str, Column]:
+    """Give the columns that say where each record came from."""
+    context_ids = np.array([context_id(c) for c in view.contexts] or [0], dtype=np.int64)
+    return {
+        "pbx_uid": profile.pbx_uid,
+        "site_uid": profile.site.site_uid,
+        "link_uid": profile.link_uid,
+        "stream_id": profile.stream_id,
+        "incarnation": view.incarnation,
+        "seq": view.seq,
+        "connection": view.connection,
+        "n": view.n,
+        "record_crc": record_crcs(
+            view.data,
+            view.starts,
+            view.ends,
+            n=view.n,
+            connection=view.connection,
+            received_at_ms=view.received_at_ms,
+        ),
+        "dialect_id": dialect.dialect_id,
+        "dialect_version": dialect.version,
+        "identity_version": dialect.identity_version,
+        "raw": gather_binary(view.data, view.starts, view.ends),
+        "raw_context_id": Ints(
+            context_ids[np.maximum(view.context_row, 0)], np.asarray(view.context_row >= 0)
+        ),
+        "received_at": view.received_at_ms,
+        "ingested_at": view.ingested_at_ms,
+        "site_zone": profile.site.zone,
+    }
+
+
+def _complete_parties(known: dict[str, Column], profile: LinkProfile, count: int) -> None:
+    """Fill E.164 forms, extensions, direction and class by the site's number plan."""
+    plan = numbers.compile_plan(profile.site)
+    flags = _flags(known, count)
+    parties: dict[str, Any] = {}
+    for party in ("calling", "called", "connected", "redirecting"):
+        text = known.get(f"{party}_number")
+        if not isinstance(text, pa.Array):
+            continue
+        role = "calling" if party == "calling" else "called"
+        parties[party] = found = numbers.normalise(text, plan, role=role)
+        known.setdefault(f"{party}_e164", Ints(found.e164, found.valid))
+        flags[found.assumed] |= int(Flag.NUMBER_ASSUMED)
+        if party in {"calling", "called"} and f"{party}_extension" not in known:
+            known[f"{party}_extension"] = _keep(text, found.is_extension)
+    _complete_direction(known, parties, flags, count)
+    known["flags"] = flags
+
+
+def _complete_direction(
+    known: dict[str, Column], parties: Mapping[str, Any], flags: Rows, count: int
+) -> None:
+    """Decide direction where the dialect did not, then class by direction."""
+    none = np.zeros(count, dtype=np.bool_)
+    hint = known.get("direction")
+    codes = hint.codes if isinstance(hint, Words) else np.full(count, -1, dtype=np.int8)
+    assert not isinstance(hint, Words) or hint.words == DIRECTIONS, "hint uses the closed list"
+    assert hint is None or isinstance(hint, Words), "direction is given as Words(DIRECTIONS)"
+    decided = numbers.direction(
+        parties["calling"].is_extension if "calling" in parties else none,
+        parties["called"].is_extension if "called" in parties else none,
+        _present(known.get("trunk_in"), count),
+        _present(known.get("trunk_out"), count),
+        codes,
+    )
+    flags[np.asarray(codes < 0)] |= int(Flag.DIRECTION_INFERRED)
+    known["direction"] = Words(decided, DIRECTIONS)
+    if "class" not in known and "called" in parties:
+        known["class"] = Words(parties["called"].call_class, CLASSES)
+
+
+def _flags(known: Mapping[str, Column], count: int) -> Rows:
+    """Give a writable copy of the dialect's flags."""
+    given = known.get("flags")
+    if isinstance(given, np.ndarray):
+        return given.astype(np.int64)
+    assert given is None or isinstance(given, int), "flags are an int64 array or one constant"
+    return np.full(count, given or 0, dtype=np.int64)
+
+
+def _present(column: Column | None, count: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows of a WORD column have a value."""
+    if column is None:
+        return np.zeros(count, dtype=np.bool_)
+    if isinstance(column, Words):
+        return np.asarray(column.codes >= 0)
+    assert isinstance(column, (pa.Array, pa.ChunkedArray)), "trunks are words"
+    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
+
+
+def _keep(text: pa.Array, mask: npt.NDArray[np.bool_]) -> pa.Array:
+    """Keep a text where `mask` holds, null elsewhere."""
+    if not mask.any():
+        return pa.nulls(len(text), pa.string())
+    import pyarrow.compute as pc
+
+    return pc.if_else(pa.array(mask), text, pa.scalar(None, pa.string()))
+
+
+def _column(column: Column | None, kind: pa.DataType, count: int) -> pa.Array:
+    """Turn what a dialect gave into the exact Arrow type of its schema column."""
+    if column is None:
+        return constant_word(None, count) if kind == WORD else pa.nulls(count, kind)
+    if isinstance(column, Words):
+        return words_from_codes(column.codes, column.words)
+    if isinstance(column, str):
+        assert kind == WORD, "a text constant belongs in a dictionary column"
+        return constant_word(column, count)
+    if isinstance(column, int):
+        column = np.full(count, column, dtype=np.int64)
+    if isinstance(column, np.ndarray):
+        column = Ints(column)
+    if isinstance(column, Ints):
+        width = np.int32 if kind == pa.int32() else np.int64
+        return int_column(column.values.astype(width, copy=False), column.valid, kind)
+    if column.type != kind:
+        column = column.dictionary_encode() if kind == WORD else column.cast(kind)
+    assert len(column) == count, "a column has one value per accepted row"
+    return column
