@@ -8,7 +8,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.dialects.engine.spans import Bytes, Positions
 
 _POLYNOMIAL = 0xEDB88320
@@ -37,29 +36,31 @@ def _advance(
     t: npt.NDArray[np.uint32], crc: np.uint32, data: Bytes, at: int, end: int
 ) -> np.uint32:
     """Feed data[at:end] into an inverted CRC, sixteen bytes a step."""
-    while end - at >= 16:
+    at = np.uint64(at)
+    end = np.uint64(end)
+    while at + np.uint64(16) <= end:
         crc = (
             t[15, data[at] ^ (crc & np.uint32(255))]
-            ^ t[14, data[at + 1] ^ ((crc >> np.uint32(8)) & np.uint32(255))]
-            ^ t[13, data[at + 2] ^ ((crc >> np.uint32(16)) & np.uint32(255))]
-            ^ t[12, data[at + 3] ^ (crc >> np.uint32(24))]
-            ^ t[11, data[at + 4]]
-            ^ t[10, data[at + 5]]
-            ^ t[9, data[at + 6]]
-            ^ t[8, data[at + 7]]
-            ^ t[7, data[at + 8]]
-            ^ t[6, data[at + 9]]
-            ^ t[5, data[at + 10]]
-            ^ t[4, data[at + 11]]
-            ^ t[3, data[at + 12]]
-            ^ t[2, data[at + 13]]
-            ^ t[1, data[at + 14]]
-            ^ t[0, data[at + 15]]
+            ^ t[14, data[at + np.uint64(1)] ^ ((crc >> np.uint32(8)) & np.uint32(255))]
+            ^ t[13, data[at + np.uint64(2)] ^ ((crc >> np.uint32(16)) & np.uint32(255))]
+            ^ t[12, data[at + np.uint64(3)] ^ (crc >> np.uint32(24))]
+            ^ t[11, data[at + np.uint64(4)]]
+            ^ t[10, data[at + np.uint64(5)]]
+            ^ t[9, data[at + np.uint64(6)]]
+            ^ t[8, data[at + np.uint64(7)]]
+            ^ t[7, data[at + np.uint64(8)]]
+            ^ t[6, data[at + np.uint64(9)]]
+            ^ t[5, data[at + np.uint64(10)]]
+            ^ t[4, data[at + np.uint64(11)]]
+            ^ t[3, data[at + np.uint64(12)]]
+            ^ t[2, data[at + np.uint64(13)]]
+            ^ t[1, data[at + np.uint64(14)]]
+            ^ t[0, data[at + np.uint64(15)]]
         )
-        at += 16
+        at += np.uint64(16)
     while at < end:
         crc = t[0, (crc ^ np.uint32(data[at])) & np.uint32(255)] ^ (crc >> np.uint32(8))
-        at += 1
+        at += np.uint64(1)
     return crc
 
 

@@ -100,7 +100,7 @@ class Dialect:
     parse_one: Callable[[bytes, bytes | None, LinkProfile, int], dict[str, Any] | Reject]
     fields: Callable[[bytes, bytes | None, Options], list[Field]]
     room: Path
-    check: Callable[[Options], Iterable[str]] = lambda options: ()
+    check: Callable[[Options], Iterable[str]] = lambda _: ()
 
     def mistakes(self, options: Options) -> list[str]:
         """List every mistake in a link's options, each with its remedy; empty = good."""

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from bluewhale.dialects.engine.checksums import record_crcs
 from bluewhale.dialects.engine.dialect import Dialect
 from bluewhale.dialects.engine.spans import (

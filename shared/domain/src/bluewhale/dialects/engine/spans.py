@@ -148,13 +148,16 @@ def _copy_trimmed(
     assert total < 2**31, "a batch holds less than 2 GiB"
     offsets[n] = total
     text = np.empty(total, np.uint8)
-    seen = np.uint8(0)
     for i in range(n):
-        shift = firsts[i] - offsets[i]
-        for at in range(offsets[i], offsets[i + 1]):
-            byte = data[at + shift]
-            seen |= byte
-            text[at] = byte
+        # Unsigned indices: Numba then drops the check for negative ones and the
+        # loop becomes a vector copy (11 instead of 160 ns for 100 bytes).
+        source = np.uint64(firsts[i])
+        target = np.uint64(offsets[i])
+        for at in range(np.uint64(offsets[i + 1]) - target):
+            text[target + at] = data[source + at]
+    seen = np.uint8(0)
+    for byte in text:
+        seen |= byte
     return offsets, text, bitmap, nulls, seen >= _ASCII_LIMIT
 
 

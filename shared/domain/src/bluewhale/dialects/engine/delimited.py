@@ -1,0 +1,368 @@
+"""Delimited records (CSV): one quote-aware pass that keeps only the wanted columns.
+
+Owns separators, quotes, column counts and integers of delimited records. Does
+not own what a column means. A record is one framed line; a quoted field starts
+and ends with a quote and holds a quote doubled (RFC 4180); elsewhere a quote is
+an ordinary byte. `scan` is the columnar pass, `scan_one` its plain twin.
+
+    layout = layout_of(("a", "b", "c"), texts=("a",), integers=("c",))
+    scan(data, starts, ends, np.zeros(n, np.int32), (layout,)).ints[0]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from bluewhale.dialects.engine.dialect import Reject
+from bluewhale.dialects.engine.spans import Bytes, Positions, gather
+from bluewhale.records.enums import RejectReason
+
+COMMA = 44
+QUOTE = 34
+MISSING = -(2**63)  # an integer column without a value, or that this file does not have
+_MINUS = 45
+_ZERO = 48
+_NINE = 57
+_DIGITS_MAX = 18
+
+# Faults, in the order in which a left-to-right pass can meet them.
+GOOD, TOO_FEW, TOO_MANY, UNTERMINATED, AFTER_QUOTE, NOT_INTEGER, NO_LAYOUT = range(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which columns of one kind of file are wanted, and where they go.
+
+    `names` are the columns in file order. `targets[i]` is 0 for a column that
+    is skipped, k for text slot k - 1, -k for integer slot k - 1. A record has
+    `count_min` to `count_max` columns.
+    """
+
+    names: tuple[str, ...]
+    targets: npt.NDArray[np.int16]
+    count_min: int
+    count_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass over n records found; slots first, so that a slot is a column.
+
+    `starts`, `ends`: text slots x n, spans without the outer quotes; 0, 0 where
+    the file has no such column. `ints`: integer slots x n, `MISSING` where
+    empty. `counts`: columns met. `doubled`: a wanted text holds doubled quotes.
+    `fault`, `fault_column` (0-based), `fault_position` (1-based byte).
+    """
+
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    ints: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int32]
+    doubled: npt.NDArray[np.bool_]
+    fault: npt.NDArray[np.int8]
+    fault_column: npt.NDArray[np.int32]
+    fault_position: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFault:
+    """Why one record cannot be split: fault code, column (0-based), byte (1-based)."""
+
+    fault: int
+    column: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneScan:
+    """The wanted columns of one record: text without quotes, integers; None = empty."""
+
+    texts: tuple[bytes | None, ...]
+    ints: tuple[int | None, ...]
+    count: int
+
+
+def layout_of(
+    names: Sequence[str],
+    *,
+    texts: Sequence[str],
+    integers: Sequence[str],
+    count_min: int | None = None,
+) -> Layout:
+    """Place the wanted columns by name; a name that is not there keeps its slot empty.
+
+    `names` and the wanted names must be spelled alike (fold case before). Of a
+    name that occurs twice the first column counts.
+    """
+    targets = np.zeros(len(names), np.int16)
+    for slots, sign in ((texts, 1), (integers, -1)):
+        for slot, name in enumerate(slots):
+            if name in names:
+                targets[list(names).index(name)] = sign * (slot + 1)
+    least = len(names) if count_min is None else count_min
+    return Layout(tuple(names), targets, least, len(names))
+
+
+def scan(
+    data: Bytes,
+    starts: Positions,
+    ends: Positions,
+    layout_row: npt.NDArray[np.int32],
+    layouts: Sequence[Layout],
+    *,
+    text_slots: int,
+    int_slots: int,
+    separator: int = COMMA,
+) -> Scan:
+    """Split all records in one pass, keeping the wanted columns.
+
+    Parameters
+    ----------
+    data, starts, ends: records as framed; not modified.
+    layout_row: per record the index into `layouts`; negative = none known,
+        which is the fault `NO_LAYOUT`.
+    text_slots, int_slots: how many slots the layouts use.
+    """
+    widest = max((layout.count_max for layout in layouts), default=1)
+    targets = np.zeros((max(len(layouts), 1), widest), np.int16)
+    limits = np.zeros((max(len(layouts), 1), 2), np.int32)
+    for row, layout in enumerate(layouts):
+        targets[row, : len(layout.targets)] = layout.targets
+        limits[row] = layout.count_min, layout.count_max
+    n = len(starts)
+    # Zeroed only where a layout leaves slots out: a slot met is always written.
+    spans = np.zeros((2, text_slots, n), np.int64)
+    ints = np.full((int_slots, n), MISSING, np.int64)
+    counts = np.zeros(n, np.int32)
+    doubled = np.zeros(n, np.bool_)
+    fault = np.zeros(n, np.int8)
+    place = np.zeros((2, n), np.int32)
+    _scan(
+        data, starts, ends, layout_row, targets, limits, separator,
+        spans[0], spans[1], ints, counts, doubled, fault, place[0], place[1],
+    )  # fmt: skip
+    return Scan(spans[0], spans[1], ints, counts, doubled, fault, place[0], place[1])
+
+
+@numba.njit(nogil=True, cache=True)
+def _scan(
+    data: Bytes,
+    starts: Positions,
+    ends: Positions,
+    layout_row: npt.NDArray[np.int32],
+    targets: npt.NDArray[np.int16],
+    limits: npt.NDArray[np.int32],
+    separator: int,
+    text_starts: npt.NDArray[np.int64],
+    text_ends: npt.NDArray[np.int64],
+    ints: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int32],
+    doubled: npt.NDArray[np.bool_],
+    fault: npt.NDArray[np.int8],
+    fault_column: npt.NDArray[np.int32],
+    fault_position: npt.NDArray[np.int32],
+) -> None:
+    """Fill the arrays of `Scan`; the first fault of a record ends its pass."""
+    comma = np.uint8(separator)
+    quote = np.uint8(QUOTE)
+    for row in range(len(starts)):
+        layout = layout_row[row]
+        if layout < 0:
+            fault[row] = NO_LAYOUT
+            continue
+        end = ends[row]
+        at = starts[row]
+        base = at
+        column = 0
+        count_max = limits[layout, 1]
+        while True:
+            if column == count_max:
+                fault[row] = TOO_MANY
+                fault_column[row] = column
+                fault_position[row] = at - base + 1
+                break
+            first = at
+            twice = False
+            if at < end and data[at] == quote:
+                first = at + 1
+                at = first
+                while True:
+                    while at < end and data[at] != quote:
+                        at += 1
+                    if at + 1 < end and data[at + 1] == quote:
+                        twice = True
+                        at += 2
+                        continue
+                    break
+                last = at
+                if at >= end:
+                    fault[row] = UNTERMINATED
+                    fault_column[row] = column
+                    fault_position[row] = first - base
+                    break
+                at += 1
+                if at < end and data[at] != comma:
+                    fault[row] = AFTER_QUOTE
+                    fault_column[row] = column
+                    fault_position[row] = at - base + 1
+                    break
+            else:
+                while at < end and data[at] != comma:
+                    at += 1
+                last = at
+            target = targets[layout, column]
+            if target > 0:
+                text_starts[target - 1, row] = first
+                text_ends[target - 1, row] = last
+                doubled[row] |= twice
+            elif target < 0 and last > first:
+                digit = first
+                negative = data[digit] == _MINUS
+                if negative:
+                    digit += 1
+                good = digit < last and last - digit <= _DIGITS_MAX
+                value = 0
+                while good and digit < last:
+                    byte = data[digit]
+                    good = byte >= _ZERO and byte <= _NINE
+                    value = value * 10 + (np.int64(byte) - _ZERO)
+                    digit += 1
+                if not good:
+                    fault[row] = NOT_INTEGER
+                    fault_column[row] = column
+                    fault_position[row] = first - base + 1
+                    break
+                ints[-target - 1, row] = -value if negative else value
+            column += 1
+            if at >= end:
+                if column < limits[layout, 0]:
+                    fault[row] = TOO_FEW
+                    fault_column[row] = column
+                    fault_position[row] = end - base + 1
+                break
+            at += 1
+        counts[row] = column
+
+
+def scan_one(
+    record: bytes, layout: Layout | None, *, separator: int = COMMA
+) -> OneScan | ScanFault:
+    """Split one record; the plain twin of `scan`."""
+    if layout is None:
+        return ScanFault(NO_LAYOUT, 0, 0)
+    texts: list[bytes | None] = [None] * int(max(layout.targets, default=0))
+    ints: list[int | None] = [None] * int(max(-layout.targets, default=0))
+    pieces, fault = split_record(record, separator=separator)
+    for column, (position, text, quoted) in enumerate(pieces):
+        if column == layout.count_max:
+            return ScanFault(TOO_MANY, column, position - quoted)
+        target = int(layout.targets[column])
+        if target > 0:
+            texts[target - 1] = text or None
+        elif target < 0 and text:
+            value = _integer(text)
+            if value is None:
+                return ScanFault(NOT_INTEGER, column, position)
+            ints[-target - 1] = value
+    if fault is not None:
+        if fault.column == layout.count_max:
+            return ScanFault(TOO_MANY, fault.column, _opening(record, pieces))
+        return fault
+    if len(pieces) < layout.count_min:
+        return ScanFault(TOO_FEW, len(pieces), len(record) + 1)
+    return OneScan(tuple(texts), tuple(ints), len(pieces))
+
+
+def split_record(
+    record: bytes, *, separator: int = COMMA
+) -> tuple[list[tuple[int, bytes, bool]], ScanFault | None]:
+    """Split a record into (1-based position, text without quotes, quoted), and the fault that ended it."""
+    pieces: list[tuple[int, bytes, bool]] = []
+    at = 0
+    while True:
+        quoted = record[at : at + 1] == b'"'
+        if quoted:
+            stop = at + 1
+            while (stop := record.find(b'"', stop)) >= 0 and record[stop + 1 : stop + 2] == b'"':
+                stop += 2
+            if stop < 0:
+                return pieces, ScanFault(UNTERMINATED, len(pieces), at + 1)
+            if stop + 1 < len(record) and record[stop + 1] != separator:
+                return pieces, ScanFault(AFTER_QUOTE, len(pieces), stop + 2)
+            pieces.append((at + 2, record[at + 1 : stop].replace(b'""', b'"'), True))
+            at = stop + 1
+        else:
+            stop = record.find(separator.to_bytes(1, "big"), at)
+            stop = len(record) if stop < 0 else stop
+            pieces.append((at + 1, record[at:stop], False))
+            at = stop
+        if at >= len(record):
+            return pieces, None
+        at += 1
+
+
+def _opening(record: bytes, pieces: list[tuple[int, bytes, bool]]) -> int:
+    """Give the 1-based byte where the field after `pieces` begins."""
+    position, text, quoted = pieces[-1]
+    length = len(text) + (text.count(b'"') + 1 if quoted else 0)
+    return position + length + 1
+
+
+def _integer(text: bytes) -> int | None:
+    """Read a signed integer of at most 18 digits."""
+    digits = text[1:] if text[:1] == b"-" else text
+    if (
+        not digits
+        or len(digits) > _DIGITS_MAX
+        or not all(_ZERO <= byte <= _NINE for byte in digits)
+    ):
+        return None
+    return -int(digits) if text[:1] == b"-" else int(digits)
+
+
+def texts(
+    data: Bytes, found: Scan, slot: int, rows: npt.NDArray[np.int64] | None = None
+) -> pa.StringArray:
+    """Copy one text slot to a column, doubled quotes made single; empty is null."""
+    starts, ends, doubled = found.starts[slot], found.ends[slot], found.doubled
+    if rows is not None:
+        starts, ends, doubled = starts[rows], ends[rows], doubled[rows]
+    column = gather(data, starts, ends, trim="none")
+    if doubled.any():
+        single = pc.replace_substring(column, '""', '"')
+        column = pc.if_else(pa.array(doubled), single, column)
+    return column
+
+
+def fault_reject(fault: ScanFault, layout: Layout | None) -> Reject:
+    """Say a fault in the words of suspense: reason, field, position, expectation."""
+    names = layout.names if layout else ()
+    name = names[fault.column] if fault.column < len(names) else ""
+    position = f"byte {fault.position}"
+    if fault.fault == NO_LAYOUT:
+        return Reject(
+            RejectReason.CONTEXT_MISSING, expected="a header line with column names before it"
+        )
+    if fault.fault == NOT_INTEGER:
+        return Reject(RejectReason.FIELD_MALFORMED, name, position, "an integer")
+    if fault.fault == AFTER_QUOTE:
+        return Reject(RejectReason.FIELD_MALFORMED, name, position, "a separator after the quote")
+    if fault.fault == UNTERMINATED:
+        return Reject(RejectReason.RECORD_TRUNCATED, name, position, "a closing quote")
+    assert layout is not None, "only a layout can count columns"
+    wanted = (
+        f"{layout.count_max} columns"
+        if layout.count_min == layout.count_max
+        else f"{layout.count_min} to {layout.count_max} columns"
+    )
+    if fault.fault == TOO_FEW:
+        return Reject(
+            RejectReason.RECORD_TRUNCATED, name, position, f"{wanted}, found {fault.column}"
+        )
+    return Reject(RejectReason.NOT_THIS_FORMAT, "", position, f"{wanted}, found more")
