@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
     from bluewhale.records.directory import Site
 
 
