@@ -1,12 +1,32 @@
-"""Raw records, frames and losses: the shapes of capture."""
+"""Raw records, frames and losses: the shapes of capture.
+
+Owns the shapes, the record checksum and the name of a context. Does not own
+the bytes of a packed frame: `bluewhale.capture.frames`.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _CRC_HEAD = struct.Struct("<qiq")
+_MASK_63 = (1 << 63) - 1
+
+
+class CapturedRecord(NamedTuple):
+    """One record as framed, before the journal gives it a sequence number.
+
+    `context` holds the context lines it stands under joined by LF, or None.
+    """
+
+    data: bytes
+    context: bytes | None
+    connection: int
+    n: int
+    received_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,8 @@ class Frame:
 
     At most 500 records or 256 KiB; a change of context ends a frame, so a
     frame can be parsed alone, years later. `context` holds the latest context
-    lines of the stream joined by LF; None = none was seen.
+    lines of the stream joined by LF; None = none was seen. `losses` are ranges
+    right before the records; a frame may have losses only.
     """
 
     stream_id: int
@@ -51,6 +72,12 @@ class Frame:
     context: bytes | None = None
     losses: tuple[CaptureLoss, ...] = ()
 
+    @property
+    def last_seq(self) -> int:
+        """The last sequence number that the frame accounts for; first_seq - 1 if none."""
+        last = self.records[-1].seq if self.records else self.first_seq - 1
+        return max([last, *(loss.last_seq for loss in self.losses)])
+
 
 def record_crc(data: bytes, *, n: int, connection: int, received_at_ms: int) -> int:
     """Give the CRC-32 that a mark carries for a record.
@@ -59,3 +86,8 @@ def record_crc(data: bytes, *, n: int, connection: int, received_at_ms: int) -> 
     reuses a sequence number is told apart. Returns 0..2^32-1.
     """
     return zlib.crc32(_CRC_HEAD.pack(connection, n, received_at_ms), zlib.crc32(data))
+
+
+def context_id(context: bytes) -> int:
+    """Name a context by its content: BLAKE2b with 8 bytes, big-endian, low 63 bits."""
+    return int.from_bytes(hashlib.blake2b(context, digest_size=8).digest(), "big") & _MASK_63
