@@ -42,6 +42,24 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Surcharges:
+    """Rare parts of a price that depend on the connected time alone.
+
+    `block_charge` for every *completed* `block_charge_every_ms`; `hangup_fee`
+    when connected for at least `hangup_fee_from_ms`; a time above
+    `raise_above_ms` and below `raise_to_ms` counts as `raise_to_ms`. A length of
+    0 switches a part off. They follow the schedule of the first window.
+    """
+
+    block_charge: Fraction = Fraction(0)
+    block_charge_every_ms: int = 0
+    hangup_fee: Fraction = Fraction(0)
+    hangup_fee_from_ms: int = 0
+    raise_to_ms: int = 0
+    raise_above_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """A connect fee and ordered slots (first at 0).
 
@@ -56,6 +74,7 @@ class Schedule:
     increment_dialect: IncrementDialect = "steps_after_block"
     prices_attempts: bool = False  # true: the connect fee is due for unanswered calls too
     name: str = ""
+    surcharges: Surcharges | None = None  # None = none; only in lists, not in ScheduleTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +191,73 @@ class TariffVersion:
     deck: pa.Table  # RATE_DECK_SCHEMA, any order
     calendars: Mapping[str, frozenset[date]] = field(default_factory=dict)
     name: str = ""
+
+
+def flat_windows(version: TariffVersion) -> tuple[Window, ...]:
+    """Give all windows of a version in the order that receipts number them.
+
+    The windows of the timings, one timing after the other in the order of the
+    mapping. A timing without windows holds always: its receipts say -1.
+    """
+    return tuple(window for timing in version.timings.values() for window in timing.windows)
+
+
+def window_offset(version: TariffVersion, timing: str) -> int:
+    """Give the number of the first window of `timing` in `flat_windows`."""
+    offset = 0
+    for name, candidate in version.timings.items():
+        if name == timing:
+            return offset
+        offset += len(candidate.windows)
+    raise KeyError(timing)
+
+
+def deck_row(deck: pa.Table, index: int) -> RateRow:
+    """Give one line of a deck (`RATE_DECK_SCHEMA`) as an object."""
+    row = deck.slice(index, 1).to_pylist()[0]
+    rounding = None
+    if row["rounding_mode"] is not None:
+        rounding = Rounding(row["rounding_mode"], row["rounding_places"])
+    return RateRow(
+        prefix=row["prefix"],
+        timing=row["timing"],
+        schedules=tuple(row["schedules"]),
+        destination=row["destination"] or "",
+        carrier=row["carrier"],
+        trunk_group=row["trunk_group"],
+        call_class=row["call_class"],
+        subscriber=row["subscriber"],
+        active_from=row["active_from"],
+        active_until=row["active_until"],
+        rounding=rounding,
+        max_cost=None if row["max_cost"] is None else Fraction(row["max_cost"]),
+        max_cost_action=row["max_cost_action"] or "cap",
+        source_line=row["source_line"] or 0,
+    )
+
+
+def deck_table(rows: Sequence[RateRow]) -> pa.Table:
+    """Make a deck (`RATE_DECK_SCHEMA`) of row objects, in their order."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "prefix": row.prefix,
+                "timing": row.timing,
+                "schedules": list(row.schedules),
+                "destination": row.destination,
+                "carrier": row.carrier,
+                "trunk_group": row.trunk_group,
+                "call_class": row.call_class,
+                "subscriber": row.subscriber,
+                "active_from": row.active_from,
+                "active_until": row.active_until,
+                "rounding_mode": None if row.rounding is None else row.rounding.mode,
+                "rounding_places": None if row.rounding is None else row.rounding.places,
+                "max_cost": None if row.max_cost is None else str(row.max_cost),
+                "max_cost_action": row.max_cost_action,
+                "source_line": row.source_line,
+            }
+            for row in rows
+        ],
+        schema=RATE_DECK_SCHEMA,
+    )
