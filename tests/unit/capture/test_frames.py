@@ -4,9 +4,6 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from bluewhale.capture import (
     CaptureLoss,
     Frame,
@@ -17,6 +14,8 @@ from bluewhale.capture import (
     record_crc,
     unpack_frame,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 FRAME = Frame(
     stream_id=5,
@@ -62,7 +61,7 @@ def test_every_changed_byte_is_noticed(at, flip):
 @pytest.mark.parametrize("length", [0, 10, 60])
 def test_a_cut_frame_is_refused(length):
     """A frame that ends early is corrupt, with a message."""
-    with pytest.raises(FrameCorruptError, match="frame|CRC"):
+    with pytest.raises(FrameCorruptError, match=r"frame|CRC"):
         unpack_frame(pack_frame(FRAME)[:length])
 
 

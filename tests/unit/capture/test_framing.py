@@ -1,12 +1,12 @@
 """Framing: bytes of one connection become records, whatever the chunks."""
 
+import itertools
 import tracemalloc
 
 import pytest
+from bluewhale.capture import ContextRule, Framer, FramingTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from bluewhale.capture import ContextRule, Framer, FramingTable
 
 DATE = ContextRule("date", rb"[01]\d[0-3]\d", 4, 4, "stream", resets_count=True)
 HEADER = ContextRule("header", rb"cdrRecordType,.*", scope="connection")
@@ -25,6 +25,7 @@ TABLES = {
 
 
 def records(table, *chunks):
+    """Frame the chunks and the end."""
     framer = Framer(table)
     return [r for chunk in chunks for r in framer.feed(chunk)] + framer.flush()
 
@@ -51,7 +52,7 @@ def test_records_do_not_depend_on_how_the_bytes_were_cut_into_chunks(table, data
     whole = b"".join(data.draw(st.lists(piece | st.binary(max_size=4), max_size=30)))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
     edges = [0, *cuts, len(whole)]
-    chunks = [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [whole[a:b] for a, b in itertools.pairwise(edges)]
     assert records(table, *chunks) == records(table, whole)
 
 

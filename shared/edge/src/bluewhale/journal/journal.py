@@ -307,7 +307,10 @@ class Journal:
             "FROM lane ORDER BY lane"
         )
         current = self._writing.current
-        return [StreamInfo(*row, current.get(row[0]) == row[1]) for row in rows]
+        return [
+            StreamInfo(stream_id, incarnation, *marks, current.get(stream_id) == incarnation)
+            for stream_id, incarnation, *marks in rows
+        ]
 
     def tallies(self, stream_id: int | None = None) -> list[Tally]:
         """Give the counts per stream and day, for control totals."""

@@ -192,7 +192,7 @@ def _copy_records(path: Path, fresh: sqlite3.Connection, report: Salvage) -> Non
 def _sound_rows(rows: Iterator[Row], fresh: sqlite3.Connection) -> Iterator[list[Any]]:
     """Yield record rows whose CRC holds; context rows whose name holds are stored at once."""
     for rowid, values in rows:
-        data = values[-1]
+        data = values[-1] if values else None
         if not isinstance(data, bytes):
             continue
         if len(values) == 2 and values[0] is None and context_id(data) == rowid:
