@@ -1,0 +1,124 @@
+"""Arrow columns to rows of the database and back.
+
+Owns how each Arrow type is kept in a relational column: instants as integer
+milliseconds, ids and lists of ids as bytes, lists of integers as packed
+little-endian bytes, lists of structs as JSON text. Does not own any table.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+Row = tuple[Any, ...]
+
+
+def sql_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:
+    """Give the relational type of an Arrow type."""
+    if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
+        return sa.Text()
+    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
+        return sa.BigInteger()
+    if pa.types.is_boolean(kind):
+        return sa.Boolean()
+    if pa.types.is_floating(kind):
+        return sa.Float()
+    if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return sa.LargeBinary()
+    assert pa.types.is_list(kind), kind
+    inner = kind.value_type
+    if pa.types.is_integer(inner) or pa.types.is_fixed_size_binary(inner):
+        return sa.LargeBinary()
+    return sa.Text()
+
+
+def sql_columns(schema: pa.Schema) -> list[sa.Column[Any]]:
+    """Give one nullable relational column per field of `schema`."""
+    return [sa.Column(field.name, sql_type(field.type)) for field in schema]
+
+
+def column_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+    """Give the values of one column as the database keeps them, one per row."""
+    kind = column.type
+    if column.null_count == len(column):
+        return [None] * len(column)
+    if pa.types.is_timestamp(kind):
+        return list(pc.cast(column, pa.int64()).to_pylist())
+    if pa.types.is_boolean(kind):
+        return [None if v is None else int(v) for v in column.to_pylist()]
+    if pa.types.is_list(kind):
+        inner = kind.value_type
+        values = column.to_pylist()
+        if pa.types.is_integer(inner):
+            return [None if v is None else struct.pack(f"<{len(v)}q", *v) for v in values]
+        if pa.types.is_fixed_size_binary(inner):
+            return [None if v is None else b"".join(v) for v in values]
+        return [None if v is None else json.dumps(v, separators=(",", ":")) for v in values]
+    return list(column.to_pylist())
+
+
+def table_rows(table: pa.Table, names: Sequence[str] | None = None) -> list[Row]:
+    """Give `table` as rows of database values; `names` picks and orders columns."""
+    wanted = table.column_names if names is None else names
+    if table.num_rows == 0:
+        return []
+    return list(zip(*(column_values(table.column(name)) for name in wanted), strict=True))
+
+
+def _list_value(value: Any, inner: pa.DataType) -> Any:
+    if value is None:
+        return None
+    if pa.types.is_integer(inner):
+        return list(struct.unpack(f"<{len(value) // 8}q", value))
+    if pa.types.is_fixed_size_binary(inner):
+        return [value[i : i + 16] for i in range(0, len(value), 16)]
+    return json.loads(value)
+
+
+def column_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Make the Arrow column of type `kind` from database values."""
+    if pa.types.is_dictionary(kind):
+        made = pa.array(values, pa.string()).dictionary_encode()
+        return made if made.type == kind else made.cast(kind)
+    if pa.types.is_timestamp(kind):
+        return pa.array(values, pa.int64()).cast(kind)
+    if pa.types.is_boolean(kind):
+        return pa.array([None if v is None else bool(v) for v in values], kind)
+    if pa.types.is_list(kind):
+        return pa.array([_list_value(v, kind.value_type) for v in values], kind)
+    return pa.array(values, kind)
+
+
+def rows_table(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """Make a table of `schema` from rows whose values stand in its order."""
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return schema.empty_table()
+    return pa.Table.from_arrays(
+        [column_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give `table` with exactly the columns of `schema`: missing ones null, types cast."""
+    if table.schema.equals(schema):
+        return table
+    arrays = []
+    for field in schema:
+        at = table.schema.get_field_index(field.name)
+        if at < 0:
+            arrays.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table.column(at)
+        if column.type != field.type:
+            if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
+                column = column.cast(pa.string()).dictionary_encode()
+            column = column.cast(field.type)
+        arrays.append(column)
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,381 @@
+"""One transaction: records, calls, money, marks and bookkeeping, all or nothing.
+
+Order: claim, capture-key gate, identity (new or duplicate), suspense, losses,
+calls by decision, re-join marks, control totals, intervals. With `seal`, the
+rows of legs that are new and of calls made of them alone go to a sealed
+segment and only bookkeeping to the database. Owns that order; the parts are in
+`streams`, `lookup`, `decisions`, `rejoin`, `segments`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from bluewhale.database import keys, ledger, rejoin, tables
+from bluewhale.database.batch import Batch, CommitResult
+from bluewhale.database.columns import table_rows
+from bluewhale.database.decisions import Applier, Totals, stored_calls
+from bluewhale.database.engine import Transaction
+from bluewhale.database.exceptions import ClaimLostError
+from bluewhale.database.lookup import Lookup
+from bluewhale.database.schemas import DUPLICATE_SCHEMA
+from bluewhale.database.segments import Rows, SegmentFolder, join_entries, live_segments
+from bluewhale.database.streams import CONFLICT, NEW, REPLAYED, Gate, Records
+from bluewhale.records.batches import Proposals
+from bluewhale.records.enums import RejectReason, SuspenseState
+from bluewhale.records.schemas import CALL_SCHEMA, CHARGE_SCHEMA, LEG_SCHEMA, SUSPENSE_SCHEMA
+
+_DAY_MS = 86_400_000
+_INSERT_LEG = tables.insert_sql(tables.leg)
+_SUSPENSE_COLUMNS = [
+    *SUSPENSE_SCHEMA.names, "site_uid", "state", "attempts", "first_at", "changed_at",
+]  # fmt: skip
+_INSERT_SUSPENSE = tables.insert_sql(tables.suspense, _SUSPENSE_COLUMNS, or_ignore=True)
+_DUPLICATE_COLUMNS = [n for n in DUPLICATE_SCHEMA.names if n not in {"state", "made_cdr_id"}]
+_INSERT_DUPLICATE = tables.insert_sql(tables.duplicate, [*_DUPLICATE_COLUMNS, "state"])
+
+
+class Commit:
+    """The working state of one commit."""
+
+    def __init__(self, tx: Transaction, folder: SegmentFolder, batch: Batch) -> None:
+        self.tx = tx
+        self.folder = folder
+        self.batch = batch
+        self.lookup = Lookup(tx, folder, live_segments(tx))
+        self.gate = Gate(tx, self.lookup)
+        self.result = CommitResult()
+        self.totals = Totals()
+        self.applier = Applier(tx, self.lookup, self.result, self.totals, batch.now_ms)
+        self.site_of_link: dict[str, str] = dict(
+            (r[0], r[1]) for r in tx.rows("SELECT link_uid, site_uid FROM link")
+        )
+
+    def run(self, *, seal: bool) -> CommitResult:
+        """Apply the whole batch."""
+        batch = self.batch
+        self._claim()
+        self.tx.many(
+            "INSERT OR IGNORE INTO raw_context VALUES (?, ?)", list(batch.contexts.items())
+        )
+        legs = batch.legs if batch.legs is not None else LEG_SCHEMA.empty_table()
+        rejects = batch.rejects if batch.rejects is not None else SUSPENSE_SCHEMA.empty_table()
+        accepted = self._records(legs, rejects)
+        for loss in batch.losses:
+            self.result.lost += self.gate.lose(loss)
+        rejoin.clear(self.tx, batch.cleared_marks)
+        rest: keys.Bools | None = None
+        proposals = batch.proposals
+        if seal and accepted.num_rows:
+            rest = self._seal(accepted, proposals)
+        elif accepted.num_rows:
+            insert_hot_legs(self.tx, accepted)
+            self.applier.touched.update(accepted.column("cdr_id").to_pylist())
+        if proposals is not None and proposals.calls.num_rows:
+            self.applier.apply(proposals, rest)
+        self.applier.marked |= rejoin.apart(self.lookup, self.applier.touched)
+        rejoin.mark(self.tx, self.applier.marked)
+        self.result.marked = len(self.applier.marked)
+        self._bookkeeping()
+        return self.result
+
+    # ---- claim -------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        step = self.batch.claim
+        if step is None:
+            return
+        claim = step.claim
+        changed = self.tx.run(
+            "UPDATE claim SET next_offset = ?, data_time = MAX(COALESCE(data_time, 0), ?)"
+            " WHERE consumer = ? AND topic_id = ? AND partition = ?"
+            " AND generation = ? AND next_offset <= ?",
+            (
+                step.after, self.batch.data_time_ms or 0, claim.consumer, claim.topic_id,
+                claim.partition, claim.generation, step.first,
+            ),
+        )  # fmt: skip
+        if changed != 1:
+            raise ClaimLostError(
+                f"the claim of {claim.consumer} on {claim.topic_id}/{claim.partition} was taken"
+                f" over or is past offset {step.first}; this worker must stop"
+            )
+
+    # ---- records -----------------------------------------------------------------------
+
+    def _records(self, legs: pa.Table, rejects: pa.Table) -> pa.Table:
+        """Pass every record through the gate; give the legs that are new, one per id."""
+        parts = [
+            np.concatenate([keys.integers(t.column(n)) for t in (legs, rejects)])
+            for n in ("stream_id", "incarnation", "seq", "record_crc")
+        ]
+        verdict = self.gate.judge(Records(*parts))
+        of_legs, of_rejects = verdict[: legs.num_rows], verdict[legs.num_rows :]
+        self.result.replayed = int(np.count_nonzero(verdict == REPLAYED))
+        self.result.conflicts = int(np.count_nonzero(verdict == CONFLICT))
+        if self.result.conflicts:
+            self._conflicts(legs, of_legs, rejects, of_rejects)
+        if len(of_rejects) and bool(np.any(of_rejects == NEW)):
+            fresh = (
+                rejects
+                if bool(np.all(of_rejects == NEW))
+                else rejects.filter(pa.array(of_rejects == NEW))
+            )
+            self._suspend(fresh)
+            self.result.suspended += fresh.num_rows
+            self._count(fresh, "suspended")
+        if not legs.num_rows:
+            return legs
+        fresh = legs if bool(np.all(of_legs == NEW)) else legs.filter(pa.array(of_legs == NEW))
+        return self._split_duplicates(fresh)
+
+    def _split_duplicates(self, legs: pa.Table) -> pa.Table:
+        high, low = keys.id_words(legs.column("cdr_id"))
+        order = keys.sort_words(high, low)
+        high, low = high[order], low[order]
+        twin = np.zeros(len(order), np.bool_)
+        twin[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+        twin |= self.lookup.known(high, low)
+        accepted = legs
+        if bool(twin.any()):
+            is_twin = np.empty(len(order), np.bool_)
+            is_twin[order] = twin
+            duplicates = legs.filter(pa.array(is_twin))
+            rows = table_rows(duplicates, _DUPLICATE_COLUMNS)
+            self.tx.many(_INSERT_DUPLICATE, [(*row, "counted") for row in rows])
+            self.result.duplicate = duplicates.num_rows
+            self._count(duplicates, "duplicate")
+            accepted = legs.filter(pa.array(~is_twin))
+        self.result.accepted = accepted.num_rows
+        self._count(accepted, "parsed")
+        return accepted
+
+    def _conflicts(
+        self, legs: pa.Table, of_legs: npt.NDArray[np.int8], rejects: pa.Table, of_rejects: Any
+    ) -> None:
+        names = SUSPENSE_SCHEMA.names
+        for table, verdict in ((legs, of_legs), (rejects, of_rejects)):
+            bad = table.filter(pa.array(verdict == CONFLICT))
+            count = bad.num_rows
+            if not count:
+                continue
+            columns = {n: bad.column(n) for n in names if n in bad.column_names}
+            columns["stage"] = pa.array(["storage"] * count)
+            columns["reason"] = pa.array([RejectReason.CAPTURE_CONFLICT.value] * count)
+            columns["detail"] = pa.array(
+                ["another record is stored under this capture key"] * count
+            )
+            rows = pa.table(columns).select(names)
+            self._suspend(rows)
+
+    def _suspend(self, rejects: pa.Table) -> None:
+        now = self.batch.now_ms
+        links = rejects.column("link_uid").to_pylist()
+        rows = table_rows(rejects, SUSPENSE_SCHEMA.names)
+        waiting = SuspenseState.WAITING.value
+        self.tx.many(
+            _INSERT_SUSPENSE,
+            [
+                (*row, self.site_of_link.get(link or "", ""), waiting, 1, now, now)
+                for row, link in zip(rows, links, strict=True)
+            ],
+        )
+
+    def _count(self, table: pa.Table, stage: str) -> None:
+        """Add rows to the control totals of their site and UTC day received."""
+        if not table.num_rows:
+            return
+        for (site, day), count in site_days(table, self.site_of_link).items():
+            self.totals.add(site, day, stage, count)
+            self.totals.add(site, day, "received", count)
+
+    # ---- bulk --------------------------------------------------------------------------
+
+    def _seal(self, legs: pa.Table, proposals: Proposals | None) -> keys.Bools | None:
+        """Write new legs and the calls made of them alone to a segment.
+
+        Gives which proposals were not handled (they go through decisions).
+        """
+        rest: keys.Bools | None = None
+        leg_call = np.full(legs.num_rows, keys.NO_ROW, np.uint32)
+        calls, charges = CALL_SCHEMA.empty_table(), CHARGE_SCHEMA.empty_table()
+        if proposals is not None and proposals.calls.num_rows and proposals.rerates is None:
+            calls, charges = proposals.calls, proposals.charges
+            leg_call, own = self._own_calls(legs, proposals)
+            if not bool(own.all()):
+                rest = ~own
+                place = np.full(len(own) + 1, keys.NO_ROW, np.uint32)
+                place[np.flatnonzero(own)] = np.arange(int(own.sum()), dtype=np.uint32)
+                leg_call = place[np.minimum(leg_call, len(own))]
+                calls = calls.filter(pa.array(own))
+                charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
+            else:
+                rest = np.zeros(len(own), np.bool_)
+        charges, charge_from = ledger.charge_order(calls, charges)
+        sums = ledger.totals(charges, charge_from)
+        rows = Rows(legs, leg_call, stored_calls(calls, sums), charges, charge_from)
+        self.result.segment = write_segment(self.tx, self.folder, rows, self.batch.now_ms)
+        self.lookup.segments = live_segments(self.tx)
+        self.result.sealed_legs = legs.num_rows
+        self.result.created += calls.num_rows
+        self.result.charges += charges.num_rows
+        self._sealed_marks(legs, leg_call)
+        self._sealed_totals(legs, leg_call, ledger.all_rated(sums))
+        return rest
+
+    def _own_calls(self, legs: pa.Table, proposals: Proposals) -> tuple[keys.Rows, keys.Bools]:
+        """Give per leg its call row, and per call whether it is of new legs of this batch alone."""
+        count = proposals.calls.num_rows
+        members = proposals.members
+        call_row = keys.integers(members.column("call_row"))
+        high, low = keys.id_words(legs.column("cdr_id"))
+        want_high, want_low = keys.id_words(members.column("cdr_id"))
+        if len(high) == len(want_high) and bool(
+            np.all(high == want_high) and np.all(low == want_low)
+        ):
+            at = np.arange(len(high))
+        else:
+            order = keys.sort_words(high, low)
+            found = keys.find_words(high[order], low[order], want_high, want_low)
+            at = np.where(found >= 0, order[np.maximum(found, 0)], -1)
+        good = at >= 0
+        for name in ("stream_id", "incarnation", "seq"):
+            mine = keys.integers(legs.column(name))
+            good &= mine[np.maximum(at, 0)] == keys.integers(members.column(name))
+        times = np.bincount(at[at >= 0], minlength=legs.num_rows)
+        good &= times[np.maximum(at, 0)] <= 1
+        own = np.ones(count, np.bool_)
+        own[call_row[~good]] = False
+        own &= np.bincount(call_row, minlength=count) > 0
+        leg_call = np.full(legs.num_rows, keys.NO_ROW, np.uint32)
+        kept = good & own[call_row]
+        leg_call[at[kept]] = call_row[kept]
+        return leg_call, own
+
+    def _sealed_marks(self, legs: pa.Table, leg_call: keys.Rows) -> None:
+        """Mark legs with neighbours elsewhere, note those in no call."""
+        entries = join_entries(legs)
+        bad = rejoin.apart_in_batch(entries, leg_call.astype(np.int64))
+        key, at, gap, row = entries
+        elsewhere = rejoin.keys_elsewhere_but(
+            self.lookup, key, at, int(gap.max()) if len(gap) else 0, self.result.segment
+        )
+        ids = legs.column("cdr_id")
+        if len(bad):
+            self.applier.marked.update(ids.take(pa.array(bad)).to_pylist())
+        if bool(elsewhere.any()):
+            rows = np.unique(row[elsewhere])
+            self.applier.touched.update(ids.take(pa.array(rows)).to_pylist())
+        insert_orphans(self.tx, legs.filter(pa.array(leg_call == keys.NO_ROW)))
+
+    def _sealed_totals(self, legs: pa.Table, leg_call: keys.Rows, rated: keys.Bools) -> None:
+        owned = leg_call != keys.NO_ROW
+        if not bool(owned.any()):
+            return
+        is_rated = np.zeros(len(leg_call), np.bool_)
+        is_rated[owned] = rated[leg_call[owned]]
+        for stage, picked in (
+            ("merged", owned), ("rated", is_rated), ("unrated", owned & ~is_rated),
+        ):  # fmt: skip
+            if not bool(picked.any()):
+                continue
+            table = legs.select(["site_uid", "link_uid", "received_at"])
+            table = table if bool(picked.all()) else table.filter(pa.array(picked))
+            for (site, day), count in site_days(table, self.site_of_link).items():
+                self.totals.add(site, day, stage, count)
+
+    # ---- bookkeeping -------------------------------------------------------------------
+
+    def _bookkeeping(self) -> None:
+        self.gate.save()
+        save_totals(self.tx, self.totals)
+        self.tx.many(
+            "INSERT INTO stream_heard VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (stream_id, incarnation, day) DO UPDATE SET"
+            " heard = MAX(heard, excluded.heard), journaled = MAX(journaled, excluded.journaled)",
+            [(h.stream_id, h.incarnation, h.day, h.heard, h.journaled) for h in self.batch.heard],
+        )
+
+
+def save_totals(tx: Transaction, totals: Totals) -> None:
+    """Add changes to the control totals."""
+    tx.many(
+        'INSERT INTO control_total (site_uid, day, stage, "count") VALUES (?, ?, ?, ?)'
+        " ON CONFLICT (site_uid, day, stage) DO UPDATE SET"
+        ' "count" = control_total."count" + excluded."count"',
+        [(*key, count) for key, count in sorted(totals.counts.items()) if count],
+    )
+
+
+def site_days(table: pa.Table, site_of_link: dict[str, str]) -> dict[tuple[str, int], int]:
+    """Count rows per site and UTC day received; the site of a reject is that of its link."""
+    name = "site_uid" if "site_uid" in table.column_names else "link_uid"
+    column = keys.one_array(table.column(name))
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    words = [w or "" for w in column.dictionary.to_pylist()]
+    code = keys.integers(column.indices, -1)
+    day = keys.integers(table.column("received_at")) // _DAY_MS
+    first = int(day.min()) if len(day) else 0
+    span = (int(day.max()) - first + 1) if len(day) else 1
+    pairs, counts = np.unique((code + 1) * span + (day - first), return_counts=True)
+    found: dict[tuple[str, int], int] = {}
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        word = words[pair // span - 1] if pair >= span else ""
+        site = word if name == "site_uid" else site_of_link.get(word, "")
+        key = (site, pair % span + first)
+        found[key] = found.get(key, 0) + count
+    return found
+
+
+def insert_hot_legs(tx: Transaction, legs: pa.Table) -> None:
+    """Insert new legs as hot rows, sorted by id, with their narrow and key rows."""
+    high, low = keys.id_words(legs.column("cdr_id"))
+    legs = legs.take(pa.array(keys.sort_words(high, low)))
+    tx.many(_INSERT_LEG, table_rows(legs))
+    tx.many(
+        "INSERT INTO leg_seen VALUES (?, ?, ?, ?, ?)",
+        table_rows(legs, ["cdr_id", "stream_id", "incarnation", "seq", "record_crc"]),
+    )
+    key, at, gap, row = join_entries(legs)
+    ids = legs.column("cdr_id").to_pylist()
+    columns = (key.tolist(), at.tolist(), row.tolist(), gap.tolist())
+    tx.many(
+        "INSERT OR IGNORE INTO leg_key VALUES (?, ?, ?, ?)",
+        [(k, a, ids[r], g) for k, a, r, g in zip(*columns, strict=True)],
+    )
+    insert_orphans(tx, legs)
+
+
+def insert_orphans(tx: Transaction, legs: pa.Table) -> None:
+    """Note legs that are in no call."""
+    tx.many(
+        "INSERT OR IGNORE INTO orphan VALUES (?, ?)",
+        list(
+            zip(
+                legs.column("cdr_id").to_pylist(),
+                keys.integers(legs.column("ingested_at")).tolist(),
+                strict=True,
+            )
+        ),
+    )
+
+
+def write_segment(tx: Transaction, folder: SegmentFolder, rows: Rows, now_ms: int) -> str:
+    """Write a segment, make it live in this transaction, raise its days' seal generation."""
+    row = tx.one("SELECT COALESCE(MAX(generation), 0) + 1 FROM segment")
+    assert row is not None
+    entry = folder.write(rows, generation=int(row[0]), sealed_at_ms=now_ms)
+    names = list(entry)
+    tx.run(tables.insert_sql(tables.segment, names), [entry[n] for n in names])
+    high, _ = keys.id_words(rows.legs.column("cdr_id"))
+    days = np.unique(high >> np.uint64(40)).tolist()
+    tx.many(
+        "INSERT INTO seal_generation VALUES (?, ?)"
+        " ON CONFLICT (day) DO UPDATE SET generation = excluded.generation",
+        [(day, entry["generation"]) for day in days],
+    )
+    return str(entry["name"])

@@ -1,0 +1,301 @@
+"""Proposed calls into call versions: gather what is stored, ask the rule, apply.
+
+The rule itself (which proposal makes a version, which is ignored or refused) is
+`bluewhale.rating.decision`, pure. Owns the gathering and the writing of hot
+call versions and ledger entries inside the transaction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from bluewhale.database import keys, ledger, tables
+from bluewhale.database.batch import CommitResult
+from bluewhale.database.columns import table_rows
+from bluewhale.database.engine import Transaction
+from bluewhale.database.lookup import CaptureKey, Lookup, StoredCall
+from bluewhale.database.rule import Verdict, judge
+from bluewhale.database.schemas import STORED_CALL_SCHEMA
+from bluewhale.database.segments import number_postings
+from bluewhale.records.batches import Proposals
+from bluewhale.records.enums import CallState
+
+INSERT_CALL = tables.insert_sql(tables.call_version)
+INSERT_CHARGE = tables.insert_sql(tables.charge)
+INSERT_NUMBER = tables.insert_sql(tables.call_number, or_ignore=True)
+INSERT_OWNER = "INSERT INTO leg_owner VALUES (?, ?) ON CONFLICT (cdr_id) DO UPDATE SET call_id = excluded.call_id"
+
+
+@dataclass(slots=True)
+class Totals:
+    """Changes of control totals: (site, day, stage) -> count."""
+
+    counts: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+
+    def add(self, site_uid: str, day: int, stage: str, count: int = 1) -> None:
+        """Note a change."""
+        self.counts[site_uid, day, stage] += count
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One leg of a proposed call: the id it was given and its capture key."""
+
+    cdr_id: bytes
+    capture: CaptureKey
+
+
+class Applier:
+    """Applies proposals one transaction long; remembers which legs it touched."""
+
+    def __init__(
+        self, tx: Transaction, lookup: Lookup, result: CommitResult, totals: Totals, now_ms: int
+    ) -> None:
+        self.tx = tx
+        self.lookup = lookup
+        self.result = result
+        self.totals = totals
+        self.now_ms = now_ms
+        self.touched: set[bytes] = set()
+        self.marked: set[bytes] = set()
+
+    def apply(self, proposals: Proposals, wanted: keys.Bools | None = None) -> None:
+        """Decide and apply every proposed call (or those that `wanted` picks)."""
+        calls = proposals.calls
+        rows = np.arange(calls.num_rows) if wanted is None else np.flatnonzero(wanted)
+        if not len(rows):
+            return
+        members = self._members(proposals, rows)
+        ids = {m.cdr_id for legs in members.values() for m in legs}
+        stored = self.lookup.legs(ids)
+        resolved = self._resolve(members, stored={i: s.capture for i, s in stored.items()})
+        owners = self.lookup.owners(ids)
+        offered = Counter(m.cdr_id for legs in members.values() for m in legs)
+        simple: list[int] = []
+        rest: list[int] = []
+        for row in rows.tolist():
+            legs = members.get(row, [])
+            easy = (
+                proposals.rerates is None
+                and resolved[row] == {m.cdr_id for m in legs}
+                and all(m.cdr_id not in owners and offered[m.cdr_id] == 1 for m in legs)
+            )
+            (simple if easy and legs else rest).append(row)
+        self._create(proposals, simple, members)
+        for row in rest:
+            self._decide(proposals, row, members.get(row, []), resolved[row])
+
+    def _members(
+        self, proposals: Proposals, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> dict[int, list[Member]]:
+        table = proposals.members
+        call_row = keys.integers(table.column("call_row"))
+        if len(rows) < proposals.calls.num_rows:
+            keep = np.isin(call_row, rows)
+            table, call_row = table.filter(pa.array(keep)), call_row[keep]
+        found: dict[int, list[Member]] = {}
+        columns = (
+            call_row.tolist(),
+            table.column("cdr_id").to_pylist(),
+            *(table.column(n).to_pylist() for n in ("stream_id", "incarnation", "seq")),
+        )
+        for row, cdr_id, stream, incarnation, seq in zip(*columns, strict=True):
+            found.setdefault(row, []).append(Member(cdr_id, (stream, incarnation, seq)))
+        return found
+
+    def _resolve(
+        self, members: dict[int, list[Member]], *, stored: dict[bytes, CaptureKey]
+    ) -> dict[int, set[bytes] | None]:
+        """Give the stored ids that each proposal's capture keys stand for; None = a leg is missing."""
+        doubtful = {
+            m.capture
+            for legs in members.values()
+            for m in legs
+            if stored.get(m.cdr_id) != m.capture
+        }
+        known = self.lookup.ids_of_captures(doubtful) if doubtful else {}
+        self._partial: dict[int, set[bytes]] = {}
+        resolved: dict[int, set[bytes] | None] = {}
+        for row, legs in members.items():
+            found: set[bytes] = set()
+            missing = False
+            for member in legs:
+                if stored.get(member.cdr_id) == member.capture:
+                    found.add(member.cdr_id)
+                elif member.capture in known:
+                    found.add(known[member.capture])
+                elif member.cdr_id in stored:
+                    found.add(member.cdr_id)
+                else:
+                    missing = True
+            self._partial[row] = found
+            resolved[row] = None if missing else found
+        return resolved
+
+    # ---- calls of legs that are in no call yet: columns, no decision needed --------------
+
+    def _create(
+        self, proposals: Proposals, rows: list[int], members: dict[int, list[Member]]
+    ) -> None:
+        if not rows:
+            return
+        everything = len(rows) == proposals.calls.num_rows
+        calls = proposals.calls if everything else proposals.calls.take(pa.array(rows))
+        charges = proposals.charges
+        if not everything:
+            charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
+        charges, charge_from = ledger.charge_order(calls, charges)
+        sums = ledger.totals(charges, charge_from)
+        self._insert_calls(stored_calls(calls, sums))
+        self.tx.many(INSERT_CHARGE, table_rows(charges))
+        call_ids = calls.column("call_id").to_pylist()
+        rated = ledger.all_rated(sums).tolist()
+        owned = [
+            (m.cdr_id, call_id)
+            for row, call_id in zip(rows, call_ids, strict=True)
+            for m in members[row]
+        ]
+        self.tx.many(INSERT_OWNER, owned)
+        self.tx.run_in("DELETE FROM orphan WHERE cdr_id IN ({marks})", [i for i, _ in owned])
+        facts = self.lookup.leg_facts([i for i, _ in owned])
+        for row, is_rated in zip(rows, rated, strict=True):
+            for member in members[row]:
+                leg = facts[member.cdr_id]
+                self.totals.add(leg.site_uid, leg.day, "merged")
+                self.totals.add(leg.site_uid, leg.day, "rated" if is_rated else "unrated")
+        self.result.created += len(rows)
+        self.result.charges += charges.num_rows
+        self.touched.update(i for i, _ in owned)
+
+    def _insert_calls(self, calls: pa.Table) -> None:
+        self.tx.many(INSERT_CALL, [(*row, 1) for row in table_rows(calls)])
+        number, at = number_postings(calls)
+        call_ids = calls.column("call_id").to_pylist()
+        versions = calls.column("version").to_pylist()
+        started = keys.integers(calls.column("started_at")).tolist()
+        self.tx.many(
+            INSERT_NUMBER,
+            [
+                (n, call_ids[r], versions[r], started[r])
+                for n, r in zip(number.tolist(), at.tolist(), strict=True)
+            ],
+        )
+
+    # ---- the rest: one decision each -------------------------------------------------------
+
+    def _decide(
+        self, proposals: Proposals, row: int, legs: list[Member], resolved: set[bytes] | None
+    ) -> None:
+        given = frozenset(m.cdr_id for m in legs)
+        owners = self.lookup.owners(given | (resolved or set()))
+        live = self.lookup.calls(set(owners.values()))
+        rerate = proposals.rerates[row] if proposals.rerates is not None else None
+        if rerate is not None:
+            live.update(self.lookup.calls([rerate[0]]))
+        decision = judge(
+            proposed=given,
+            resolved=None if resolved is None else frozenset(resolved),
+            found=frozenset(self._partial.get(row, set())),
+            live={c: (v.version, v.leg_ids) for c, v in live.items()},
+            rerate=rerate,
+        )
+        self.marked.update(decision.mark)
+        if decision.verdict is Verdict.VERSION:
+            reason = "rerated" if rerate is not None else "grown"
+            replaced = [live[c] for c in sorted(decision.replaces)]
+            self._store_version(proposals, row, given, replaced, reason)
+        elif decision.verdict is Verdict.IGNORE:
+            self.result.ignored += 1
+        elif decision.verdict is Verdict.STALE:
+            self.result.stale += 1
+        elif decision.verdict is Verdict.REFUSE:
+            self.result.refused += 1
+        else:
+            self.result.rejoin += 1
+
+    def _store_version(
+        self,
+        proposals: Proposals,
+        row: int,
+        legs: frozenset[bytes],
+        replaced: list[StoredCall],
+        reason: str,
+    ) -> None:
+        call_id = min(legs)
+        version = self.lookup.last_versions([call_id]).get(call_id, 0) + 1
+        call = proposals.calls.slice(row, 1)
+        proposed_id = call.column("call_id")[0].as_py()
+        mine = pc.equal(proposals.charges.column("call_id"), pa.scalar(proposed_id, pa.binary(16)))
+        charges = ledger.entries_of_version(proposals.charges.filter(mine), call_id, version)
+        offsets = np.array([0, charges.num_rows], np.uint32)
+        sums = ledger.totals(charges, offsets)
+        stored = stored_calls(call, sums)
+        stored = _with(stored, "call_id", pa.array([call_id], pa.binary(16)))
+        stored = _with(stored, "version", pa.array([version], pa.int32()))
+        was_rated = {
+            i: rated for old in replaced for i, rated in self._retire(old, call_id, reason)
+        }
+        self._insert_calls(stored)
+        self.tx.many(INSERT_CHARGE, table_rows(charges))
+        self.tx.many(INSERT_OWNER, [(i, call_id) for i in sorted(legs)])
+        self.tx.run_in("DELETE FROM orphan WHERE cdr_id IN ({marks})", sorted(legs))
+        is_rated = bool(ledger.all_rated(sums)[0])
+        for cdr_id, leg in self.lookup.leg_facts(legs).items():
+            if cdr_id in was_rated:
+                self.totals.add(
+                    leg.site_uid, leg.day, "rated" if was_rated[cdr_id] else "unrated", -1
+                )
+            else:
+                self.totals.add(leg.site_uid, leg.day, "merged")
+            self.totals.add(leg.site_uid, leg.day, "rated" if is_rated else "unrated")
+        if replaced or version > 1:
+            self.result.grown += 1
+        else:
+            self.result.created += 1
+        self.result.charges += charges.num_rows
+        self.touched |= legs
+
+    def _retire(self, call: StoredCall, by: bytes, reason: str) -> list[tuple[bytes, bool]]:
+        """Take a live version out of life: mark it, reverse its charges.
+
+        Gives its legs and whether they counted as rated.
+        """
+        stored = self.lookup.charges(call.call_id)
+        why = reason if call.call_id == by else "superseded"
+        entries = ledger.reversals(stored, call.version, reason=why, at_ms=self.now_ms)
+        self.tx.many(INSERT_CHARGE, table_rows(entries))
+        self.result.reversals += entries.num_rows
+        if call.segment is None:
+            self.tx.run(
+                "UPDATE call_version SET live = 0, state = ?, superseded_by = ?"
+                " WHERE call_id = ? AND version = ? AND live = 1",
+                (CallState.SUPERSEDED.value, by, call.call_id, call.version),
+            )
+        else:
+            self.tx.run("INSERT INTO superseded VALUES (?, ?, ?)", (call.call_id, call.version, by))
+        rated = entries.num_rows > 0 and "unrated" not in entries.column("status").to_pylist()
+        return [(i, rated) for i in call.leg_ids]
+
+
+def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    at = table.schema.get_field_index(name)
+    return table.set_column(at, table.schema.field(at), column)
+
+
+def stored_calls(calls: pa.Table, sums: pa.Array) -> pa.Table:
+    """Give proposed calls as stored calls: complete, version 1 where none is given, with totals."""
+    count = calls.num_rows
+    state = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(count, np.int32)), pa.array([CallState.COMPLETE.value])
+    )
+    columns = {name: calls.column(name) for name in calls.column_names}
+    columns["state"] = state
+    columns["totals"] = sums
+    columns["version"] = pc.fill_null(columns["version"], 1)
+    return pa.Table.from_arrays(
+        [columns[name] for name in STORED_CALL_SCHEMA.names], schema=STORED_CALL_SCHEMA
+    )

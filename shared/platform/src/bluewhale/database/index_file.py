@@ -1,0 +1,82 @@
+"""The postings beside a segment: sorted arrays in one file, mapped, never scanned.
+
+Layout: magic, length of the header, header (JSON: where each array stands, and
+facts), then the arrays, each aligned to 64 bytes, little-endian. Written once,
+never changed. Does not own what the arrays mean (`segments`).
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from bluewhale.database.exceptions import StoreCorruptError
+
+_MAGIC = b"BWINDEX1"
+_ALIGN = 64
+
+
+def _aligned(size: int) -> int:
+    return (size + _ALIGN - 1) // _ALIGN * _ALIGN
+
+
+def index_pieces(
+    arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]
+) -> list[bytes | memoryview]:
+    """Give the bytes of an index file, in pieces that are not copied."""
+    places: dict[str, tuple[str, int, int]] = {}
+    at = 0
+    for name, array in arrays.items():
+        places[name] = (array.dtype.str, at, len(array))
+        at = _aligned(at + array.nbytes)
+    header = json.dumps({"arrays": places, "facts": dict(facts)}, separators=(",", ":")).encode()
+    head = _MAGIC + struct.pack("<Q", len(header)) + header
+    pieces: list[bytes | memoryview] = [head, b"\0" * (_aligned(len(head)) - len(head))]
+    for array in arrays.values():
+        block = np.ascontiguousarray(array)
+        pieces += [
+            memoryview(block).cast("B") if block.nbytes else b"",
+            b"\0" * (_aligned(block.nbytes) - block.nbytes),
+        ]
+    return pieces
+
+
+class IndexFile:
+    """One opened index file; arrays are views of the mapping. Close it to free memory."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise StoreCorruptError(f"the index {path.name} cannot be read: {error}") from error
+        if self._map[:8] != _MAGIC:
+            raise StoreCorruptError(f"{path.name} is not an index file")
+        size = struct.unpack_from("<Q", self._map, 8)[0]
+        header = json.loads(self._map[16 : 16 + size])
+        self._base = _aligned(16 + size)
+        self._places: dict[str, tuple[str, int, int]] = header["arrays"]
+        self.facts: dict[str, Any] = header["facts"]
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """Give one array; read only, valid while anybody holds it."""
+        kind, at, count = self._places[name]
+        return np.frombuffer(self._map, kind, count, self._base + at)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Forget the mapping; it goes when the last array that views it goes."""

@@ -1,0 +1,416 @@
+"""Sealed segments: immutable Parquet files with sorted postings beside them.
+
+A segment holds legs, the live calls made of them and the charges of those
+calls: `<name>.leg.parquet`, `.call.parquet`, `.charge.parquet` and `<name>.index`.
+Owns their writing (temporary name, fsync, rename), reading by row, and the
+manifest entry. Does not own which rows are sealed (`sealing`, `commit`) or the
+transaction that makes a segment live. A column without any value is left out
+of the file; reading gives it back as nulls.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from bluewhale.database import keys
+from bluewhale.database.columns import conform
+from bluewhale.database.engine import Transaction
+from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
+from bluewhale.database.index_file import IndexFile, index_pieces
+from bluewhale.database.schemas import STORED_CALL_SCHEMA
+from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, WORD
+
+KINDS: Mapping[str, pa.Schema] = {
+    "leg": LEG_SCHEMA,
+    "call": STORED_CALL_SCHEMA,
+    "charge": CHARGE_SCHEMA,
+}
+# Rows of a row group: calls are fetched a few at a time by search, the rest in bulk.
+_GROUP_ROWS = {"leg": 65_536, "call": 8_192, "charge": 65_536}
+_STATISTICS = {
+    "leg": ["cdr_id", "received_at", "ingested_at", "setup_at"],
+    "call": ["started_at", "site_uid"],
+    "charge": ["rated_at", "tariff_version"],
+}
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A manifest entry: what a live segment holds, enough to pass it over unread."""
+
+    segment_id: str
+    name: str
+    generation: int
+    leg_rows: int
+    call_rows: int
+    charge_rows: int
+    leg_range: tuple[bytes, bytes] | None
+    call_range: tuple[bytes, bytes] | None
+    started: tuple[int, int] | None
+    joins: tuple[int, int, int] | None  # first and last join_at, widest gap, ms
+    sites: tuple[str, ...] = ()
+
+    def may_hold_legs(self, first: bytes, last: bytes) -> bool:
+        """Say whether a leg id of [first, last] can be in here."""
+        return (
+            self.leg_range is not None and self.leg_range[0] <= last and first <= self.leg_range[1]
+        )
+
+    def may_hold_calls(self, first: bytes, last: bytes) -> bool:
+        """Say whether a call id of [first, last] can be in here."""
+        return (
+            self.call_range is not None
+            and self.call_range[0] <= last
+            and first <= self.call_range[1]
+        )
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows to be sealed together.
+
+    `leg_call`: call row per leg, `keys.NO_ROW` = in no call of this segment.
+    `charges` are sorted by call row; `charge_from[i]:charge_from[i+1]` are those of call i.
+    """
+
+    legs: pa.Table
+    leg_call: keys.Rows
+    calls: pa.Table
+    charges: pa.Table
+    charge_from: keys.Rows
+    files: dict[str, int] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+
+
+def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
+    kept = [n for n in table.column_names if table.column(n).null_count < table.num_rows]
+    table = table.select(kept)
+    words = [f.name for f in table.schema if f.type == WORD]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=_GROUP_ROWS[kind],
+        use_dictionary=words,
+        write_statistics=[c for c in _STATISTICS[kind] if c in kept],
+        write_page_checksum=False,
+        store_schema=True,
+    )
+    return sink.getvalue()
+
+
+def number_postings(calls: pa.Table) -> tuple[keys.Ints, keys.Rows]:
+    """Give (number key, call row) for every number that a call shows, sorted by key."""
+    columns = [
+        keys.integers(calls.column("calling_e164"), keys.NO_NUMBER),
+        keys.integers(calls.column("called_e164"), keys.NO_NUMBER),
+        *(keys.number_keys(calls.column(c)) for c in ("calling", "called", "final_destination")),
+        keys.number_keys(calls.column("first_destination")),
+    ]
+    found: list[keys.Ints] = []
+    rows: list[keys.Rows] = []
+    for at, column in enumerate(columns):
+        wanted = column >= 0
+        for other in columns[:at]:
+            wanted &= column != other
+        row = np.flatnonzero(wanted)
+        found.append(column[row])
+        rows.append(row.astype(np.uint32))
+    key = np.concatenate(found)
+    row = np.concatenate(rows)
+    order = np.argsort(key, kind="stable")
+    return key[order], row[order]
+
+
+def join_entries(legs: pa.Table) -> tuple[keys.Ints, keys.Ints, keys.Ints, npt.NDArray[np.int64]]:
+    """Give (join key, join_at, gap, leg row) per key of each leg, sorted by key and time."""
+    lists = keys.one_array(legs.column("join_keys"))
+    offsets = np.asarray(lists.offsets.to_numpy(zero_copy_only=False)).astype(np.int64)
+    counts = np.diff(offsets)
+    if lists.null_count:
+        counts = np.where(np.asarray(lists.is_null()), 0, counts)
+    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
+    row = np.repeat(np.arange(legs.num_rows, dtype=np.int64), counts)
+    at = keys.integers(legs.column("join_at"))[row]
+    gap = keys.integers(legs.column("join_gap_ms"))[row]
+    if len(flat) > 1 and bool(np.all(flat[1:] > flat[:-1])):
+        return flat, at, gap, row
+    order = np.lexsort((at, flat)) if len(flat) else np.empty(0, np.int64)
+    return flat[order], at[order], gap[order], row[order]
+
+
+def _capture_postings(
+    legs: pa.Table,
+) -> tuple[list[list[int]], dict[str, npt.NDArray[Any]]]:
+    stream = keys.integers(legs.column("stream_id"))
+    incarnation = keys.integers(legs.column("incarnation"))
+    seq = keys.integers(legs.column("seq"))
+    crc = keys.integers(legs.column("record_crc")).astype(np.uint32)
+    row = np.arange(len(seq), dtype=np.uint32)
+    one_stream = len(seq) > 0 and bool(
+        np.all(stream == stream[0]) and np.all(incarnation == incarnation[0])
+    )
+    if not (one_stream and bool(np.all(seq[1:] > seq[:-1]))):
+        order = np.lexsort((seq, incarnation, stream))
+        stream, incarnation, seq, crc, row = (
+            a[order] for a in (stream, incarnation, seq, crc, row)
+        )
+    starts = keys.run_starts(stream, incarnation)
+    ends = np.append(starts[1:], len(seq))
+    groups = [
+        [int(stream[a]), int(incarnation[a]), int(a), int(b)]
+        for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
+    ]
+    return groups, {"capture_seq": seq, "capture_crc": crc, "capture_row": row}
+
+
+def _index(rows: Rows) -> tuple[list[bytes | memoryview], dict[str, Any]]:
+    leg_high, leg_low = keys.id_words(rows.legs.column("cdr_id"))
+    leg_order = keys.sort_words(leg_high, leg_low)
+    call_high, call_low = keys.id_words(rows.calls.column("call_id"))
+    call_order = keys.sort_words(call_high, call_low)
+    key, at, gap, key_row = join_entries(rows.legs)
+    number, number_row = number_postings(rows.calls)
+    groups, capture = _capture_postings(rows.legs)
+    started = keys.integers(rows.calls.column("started_at"))
+    versions = keys.integers(rows.calls.column("version"), 1).astype(np.int32)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "leg_high": leg_high[leg_order],
+        "leg_low": leg_low[leg_order],
+        "leg_row": leg_order.astype(np.uint32),
+        "leg_call": rows.leg_call[leg_order],
+        "call_high": call_high[call_order],
+        "call_low": call_low[call_order],
+        "call_row": call_order.astype(np.uint32),
+        "call_version": versions,
+        "call_started": started,
+        "charge_from": rows.charge_from,
+        "number": number,
+        "number_row": number_row,
+        "join_key": key,
+        "join_at": at,
+        "join_row": key_row.astype(np.uint32),
+        "join_gap": gap if len(gap) and gap.min() != gap.max() else gap[:1],
+        **capture,
+    }
+    facts = {
+        "captures": groups,
+        "leg_range": _ends(arrays["leg_high"], arrays["leg_low"]),
+        "call_range": _ends(arrays["call_high"], arrays["call_low"]),
+        "started": [int(started.min()), int(started.max())] if len(started) else None,
+        "joins": [int(at.min()), int(at.max()), int(gap.max())] if len(at) else None,
+    }
+    return index_pieces(arrays, facts), facts
+
+
+def _ends(high: keys.Words, low: keys.Words) -> list[str] | None:
+    if not len(high):
+        return None
+    ends = keys.words_bytes(high[[0, -1]], low[[0, -1]])
+    return [e.hex() for e in ends]
+
+
+def _write_file(path: Path, pieces: Iterable[Any]) -> tuple[int, str]:
+    """Write a temporary file, fsync it, rename it; give its size and checksum."""
+    temporary = path.with_name(path.name + ".tmp")
+    size = 0
+    crc = 0
+    with temporary.open("wb", buffering=0) as file:
+        for piece in pieces:
+            view = memoryview(piece)
+            crc = zlib.crc32(view, crc)
+            size += len(view)
+            at = 0
+            while at < len(view):
+                at += file.write(view[at:])
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    return size, f"crc32:{crc:08x}"
+
+
+class SegmentFolder:
+    """The folder of sealed files; knows nothing of which are live."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._readers: dict[tuple[str, str], pq.ParquetFile] = {}
+
+    def path(self, name: str, kind: str) -> Path:
+        """Give the path of one file; `kind` is leg, call, charge or index."""
+        return self.folder / (f"{name}.index" if kind == "index" else f"{name}.{kind}.parquet")
+
+    def write(self, rows: Rows, *, generation: int, sealed_at_ms: int) -> dict[str, Any]:
+        """Write a segment's files and give its manifest row; they are not live yet.
+
+        Two threads work in parallel: Parquet encoding releases the interpreter.
+
+        Raises
+        ------
+        StoreFullError
+            No space left; what was written is removed.
+        """
+        name = f"{sealed_at_ms:013d}-{secrets.token_hex(4)}"
+
+        def put(kind: str) -> tuple[str, int, str, Any]:
+            facts: Any = None
+            if kind == "index":
+                pieces, facts = _index(rows)
+            else:
+                table = {"leg": rows.legs, "call": rows.calls, "charge": rows.charges}[kind]
+                pieces = [memoryview(_parquet(kind, table))]
+            return (kind, *_write_file(self.path(name, kind), pieces), facts)
+
+        try:
+            with ThreadPoolExecutor(2, thread_name_prefix="seal") as pool:
+                done = list(pool.map(put, ("charge", "leg", "call", "index")))
+            self._sync_folder()
+        except OSError as error:
+            self.remove(name)
+            raise StoreFullError(
+                f"a sealed segment cannot be written ({error}); free space and repeat. "
+                "Nothing of this batch was stored"
+            ) from error
+        facts = next(f for kind, _, _, f in done if kind == "index")
+        sites = rows.legs.column("site_uid").unique().to_pylist()
+        return {
+            "segment_id": name,
+            "generation": generation,
+            "name": name,
+            "leg_rows": rows.legs.num_rows,
+            "call_rows": rows.calls.num_rows,
+            "charge_rows": rows.charges.num_rows,
+            "file_bytes": sum(size for _, size, _, _ in done),
+            "checksums": json.dumps({kind: crc for kind, _, crc, _ in done}),
+            "sites": json.dumps(sorted(s for s in sites if s)),
+            "leg_id_min": bytes.fromhex(facts["leg_range"][0]) if facts["leg_range"] else None,
+            "leg_id_max": bytes.fromhex(facts["leg_range"][1]) if facts["leg_range"] else None,
+            "call_id_min": bytes.fromhex(facts["call_range"][0]) if facts["call_range"] else None,
+            "call_id_max": bytes.fromhex(facts["call_range"][1]) if facts["call_range"] else None,
+            "started_min": facts["started"][0] if facts["started"] else None,
+            "started_max": facts["started"][1] if facts["started"] else None,
+            "join_min": facts["joins"][0] if facts["joins"] else None,
+            "join_max": facts["joins"][1] if facts["joins"] else None,
+            "join_gap_ms": facts["joins"][2] if facts["joins"] else None,
+            "sealed_at": sealed_at_ms,
+            "replaced_by": None,
+        }
+
+    def _sync_folder(self) -> None:
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def remove(self, name: str) -> None:
+        """Remove a segment's files that no manifest names."""
+        for path in self.folder.glob(f"{name}.*"):
+            path.unlink(missing_ok=True)
+
+    def sweep(self, live: set[str]) -> int:
+        """Remove every file that no manifest entry names; give how many."""
+        swept = 0
+        for path in self.folder.iterdir():
+            if path.name.split(".", 1)[0] not in live and not path.name.startswith("empty"):
+                path.unlink(missing_ok=True)
+                swept += 1
+        return swept
+
+    def index(self, segment: Segment) -> IndexFile:
+        """Open a segment's postings."""
+        return IndexFile(self.path(segment.name, "index"))
+
+    def _reader(self, segment: Segment, kind: str) -> pq.ParquetFile:
+        key = (segment.name, kind)
+        reader = self._readers.get(key)
+        if reader is None:
+            try:
+                reader = pq.ParquetFile(self.path(segment.name, kind), memory_map=True)
+            except (OSError, pa.ArrowException) as error:
+                raise StoreCorruptError(
+                    f"the segment file {segment.name}.{kind}.parquet cannot be read: {error}"
+                ) from error
+            if len(self._readers) > 256:
+                self._readers.clear()
+            self._readers[key] = reader
+        return reader
+
+    def take(
+        self,
+        segment: Segment,
+        kind: str,
+        rows: npt.NDArray[Any] | Sequence[int],
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Give some rows of a segment, in the order asked, with all columns of the schema.
+
+        `columns` limits what is read; the others come back as nulls.
+        """
+        schema = KINDS[kind]
+        wanted = np.asarray(rows, np.int64)
+        if not len(wanted):
+            return schema.empty_table()
+        reader = self._reader(segment, kind)
+        group_rows = reader.metadata.row_group(0).num_rows
+        groups = np.unique(wanted // group_rows)
+        names = None
+        if columns is not None:
+            have = set(reader.schema_arrow.names)
+            names = [c for c in columns if c in have]
+        table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
+        base = np.searchsorted(groups, wanted // group_rows) * group_rows
+        return conform(table.take(pa.array(base + wanted % group_rows)), schema)
+
+    def read(self, segment: Segment, kind: str) -> pa.Table:
+        """Give a whole file of a segment."""
+        return conform(self._reader(segment, kind).read(use_threads=False), KINDS[kind])
+
+    def empty(self, kind: str) -> Path:
+        """Give a file without rows that has every column, so that a query always finds them."""
+        path = self.folder / f"empty-{kind}-{len(KINDS[kind])}.parquet"
+        if not path.exists():
+            sink = pa.BufferOutputStream()
+            pq.write_table(KINDS[kind].empty_table(), sink)
+            _write_file(path, [memoryview(sink.getvalue())])
+        return path
+
+
+def live_segments(tx: Transaction) -> list[Segment]:
+    """Read the manifest: every segment that is live."""
+    rows = tx.rows(
+        "SELECT segment_id, name, generation, leg_rows, call_rows, charge_rows, leg_id_min,"
+        " leg_id_max, call_id_min, call_id_max, started_min, started_max, join_min, join_max,"
+        " join_gap_ms, sites FROM segment WHERE replaced_by IS NULL ORDER BY segment_id"
+    )
+    return [
+        Segment(
+            segment_id=r[0],
+            name=r[1],
+            generation=r[2],
+            leg_rows=r[3],
+            call_rows=r[4],
+            charge_rows=r[5],
+            leg_range=(r[6], r[7]) if r[6] is not None else None,
+            call_range=(r[8], r[9]) if r[8] is not None else None,
+            started=(r[10], r[11]) if r[10] is not None else None,
+            joins=(r[12], r[13], r[14]) if r[12] is not None else None,
+            sites=tuple(json.loads(r[15])),
+        )
+        for r in rows
+    ]
