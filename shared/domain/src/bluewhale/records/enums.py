@@ -107,6 +107,7 @@ class RejectReason(StrEnum):
     RECORD_TYPE_UNKNOWN = "record_type_unknown"
     CAPTURE_CONFLICT = "capture_conflict"
     STREAM_SUSPENDED = "stream_suspended"
+    SWITCH_LOST_RECORDS = "switch_lost_records"  # the switch itself reports an outage
 
 
 class UnratedReason(StrEnum):
