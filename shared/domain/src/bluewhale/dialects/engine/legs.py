@@ -7,14 +7,14 @@ field means; dialects hand over columns under the names of LEG_SCHEMA.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from bluewhale.capture import context_id
 from bluewhale.dialects.engine.checksums import record_crcs
 from bluewhale.dialects.engine.dialect import Dialect
 from bluewhale.dialects.engine.spans import (
@@ -26,6 +26,7 @@ from bluewhale.dialects.engine.spans import (
 )
 from bluewhale.records import ids, numbers
 from bluewhale.records.batches import LinkProfile, RawBatch
+from bluewhale.records.directory import Site
 from bluewhale.records.enums import CallClass, Direction, Flag, RejectReason
 from bluewhale.records.schemas import LEG_SCHEMA, SUSPENSE_SCHEMA, WORD
 
@@ -52,7 +53,8 @@ class Words:
     words: tuple[str, ...]
 
 
-Column = pa.Array | Ints | Words | npt.NDArray[Any] | str | int
+# An Arrow array, Ints, Words, a NumPy array (all valid), or a constant.
+Column: TypeAlias = Any
 
 
 def build_legs(
@@ -64,6 +66,7 @@ def build_legs(
     *,
     day: npt.NDArray[np.int32],
     native_key: pa.StringArray | None = None,
+    access_codes_printed: bool = True,
 ) -> pa.Table:
     """Assemble complete legs for the accepted rows of a batch.
 
@@ -80,6 +83,9 @@ def build_legs(
     day: civil day as printed, days since 1970-01-01, per accepted row.
     native_key: the vendor's own record key where there is one; null or None =
         identity from the bytes.
+    access_codes_printed: whether called numbers begin with the code that seizes
+        a line; False where the format prints it apart (then a leading 9 or 0
+        belongs to the number).
 
     Returns
     -------
@@ -91,7 +97,7 @@ def build_legs(
     view = _Rows.of(batch, rows)
     known: dict[str, Column] = dict(_provenance(view, profile, dialect))
     known.update(columns)
-    _complete_parties(known, profile, count)
+    _complete_parties(known, _dialling(profile.site, access_codes_printed), count)
     known["cdr_id"] = ids.leg_ids(
         pbx_uid=profile.pbx_uid,
         day=day,
@@ -139,11 +145,6 @@ def build_rejects(
         [_column(known.get(field.name), field.type, count) for field in SUSPENSE_SCHEMA],
         schema=SUSPENSE_SCHEMA,
     )
-
-
-def context_id(context: bytes) -> int:
-    """Give the 63-bit identity of a context (its lines joined by LF)."""
-    return int.from_bytes(hashlib.sha256(context).digest()[:8], "big") >> 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +219,14 @@ def _provenance(view: _Rows, profile: LinkProfile, dialect: Dialect) -> dict[str
     }
 
 
-def _complete_parties(known: dict[str, Column], profile: LinkProfile, count: int) -> None:
+def _dialling(site: Site, access_codes_printed: bool) -> Site:
+    """Give the site as this format prints its numbers."""
+    return site if access_codes_printed else replace(site, access_codes=())
+
+
+def _complete_parties(known: dict[str, Column], site: Site, count: int) -> None:
     """Fill E.164 forms, extensions, direction and class by the site's number plan."""
-    plan = numbers.compile_plan(profile.site)
+    plan = numbers.compile_plan(site)
     flags = _flags(known, count)
     parties: dict[str, Any] = {}
     for party in ("calling", "called", "connected", "redirecting"):
@@ -232,7 +238,7 @@ def _complete_parties(known: dict[str, Column], profile: LinkProfile, count: int
         known.setdefault(f"{party}_e164", Ints(found.e164, found.valid))
         flags[found.assumed] |= int(Flag.NUMBER_ASSUMED)
         if party in {"calling", "called"} and f"{party}_extension" not in known:
-            known[f"{party}_extension"] = _keep(text, found.is_extension)
+            known[f"{party}_extension"] = found.extensions()
     _complete_direction(known, parties, flags, count)
     known["flags"] = flags
 
@@ -246,17 +252,25 @@ def _complete_direction(
     codes = hint.codes if isinstance(hint, Words) else np.full(count, -1, dtype=np.int8)
     assert not isinstance(hint, Words) or hint.words == DIRECTIONS, "hint uses the closed list"
     assert hint is None or isinstance(hint, Words), "direction is given as Words(DIRECTIONS)"
-    decided = numbers.direction(
+    decided, inferred = numbers.direction(
         parties["calling"].is_extension if "calling" in parties else none,
         parties["called"].is_extension if "called" in parties else none,
         _present(known.get("trunk_in"), count),
         _present(known.get("trunk_out"), count),
         codes,
     )
-    flags[np.asarray(codes < 0)] |= int(Flag.DIRECTION_INFERRED)
+    flags[inferred] |= int(Flag.DIRECTION_INFERRED)
     known["direction"] = Words(decided, DIRECTIONS)
-    if "class" not in known and "called" in parties:
-        known["class"] = Words(parties["called"].call_class, CLASSES)
+    if "class" not in known:
+        unknown = np.full(count, CLASSES.index(CallClass.UNKNOWN), dtype=np.int8)
+        known["class"] = Words(
+            numbers.leg_class(
+                decided,
+                parties["calling"].call_class if "calling" in parties else unknown,
+                parties["called"].call_class if "called" in parties else unknown,
+            ),
+            CLASSES,
+        )
 
 
 def _flags(known: Mapping[str, Column], count: int) -> Rows:
@@ -276,15 +290,6 @@ def _present(column: Column | None, count: int) -> npt.NDArray[np.bool_]:
         return np.asarray(column.codes >= 0)
     assert isinstance(column, (pa.Array, pa.ChunkedArray)), "trunks are words"
     return np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
-
-
-def _keep(text: pa.Array, mask: npt.NDArray[np.bool_]) -> pa.Array:
-    """Keep a text where `mask` holds, null elsewhere."""
-    if not mask.any():
-        return pa.nulls(len(text), pa.string())
-    import pyarrow.compute as pc
-
-    return pc.if_else(pa.array(mask), text, pa.scalar(None, pa.string()))
 
 
 def _column(column: Column | None, kind: pa.DataType, count: int) -> pa.Array:

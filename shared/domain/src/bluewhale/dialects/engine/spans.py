@@ -218,3 +218,47 @@ def _encode_spans(
                     table[slot] = old
         codes[i] = code
     return codes, firsts[:count].copy()
+
+
+def encode_packed(values: npt.NDArray[np.uint64]) -> pa.DictionaryArray:
+    """Make a WORD column of texts of at most eight bytes, packed big-endian; 0 is null."""
+    codes, words = _encode_packed(values)
+    texts = [int(word).to_bytes(8, "big").lstrip(b"\x00").decode("latin-1") for word in words]
+    return words_from_codes(codes, pa.array(texts, pa.string()))
+
+
+@numba.njit(nogil=True, cache=True)
+def _encode_packed(
+    values: npt.NDArray[np.uint64],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    """Give each distinct value a code, in order of appearance; -1 for zero."""
+    n = len(values)
+    codes = np.empty(n, np.int32)
+    words = np.empty(max(n, 1), np.uint64)
+    count = 0
+    mask = np.uint64(1023)
+    table = np.full(1024, -1, np.int32)
+    for i in range(n):
+        value = values[i]
+        if value == 0:
+            codes[i] = -1
+            continue
+        slot = ((value * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)) & mask
+        while table[slot] >= 0 and words[table[slot]] != value:
+            slot = (slot + np.uint64(1)) & mask
+        code = table[slot]
+        if code < 0:
+            code = np.int32(count)
+            table[slot] = code
+            words[count] = value
+            count += 1
+            if np.uint64(count * 2) > mask:
+                mask = mask * np.uint64(2) + np.uint64(1)
+                table = np.full(np.int64(mask) + 1, -1, np.int32)
+                for old in range(count):
+                    slot = ((words[old] * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)) & mask
+                    while table[slot] >= 0:
+                        slot = (slot + np.uint64(1)) & mask
+                    table[slot] = old
+        codes[i] = code
+    return codes, words[:count].copy()
