@@ -1,0 +1,1 @@
+"""Cisco Unified Communications Manager: CDR and CMR flat files. See README.md."""
