@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bluewhale.dialects.engine.framing import Framed as Framed
-    from bluewhale.dialects.engine.framing import count_occurrences as count_occurrences
-    from bluewhale.dialects.engine.framing import frame_buffer as frame_buffer
+        from bluewhale.dialects.engine.framing import frame_buffer as frame_buffer
+    from bluewhale.dialects.engine.occurrences import count_occurrences as count_occurrences
     from bluewhale.dialects.registry import DIALECTS as DIALECTS
     from bluewhale.dialects.registry import get_dialect as get_dialect
     from bluewhale.records.batches import LinkProfile, Outcome, RawBatch
@@ -43,7 +43,11 @@ def __getattr__(name: str) -> Any:
         from bluewhale.dialects import registry
 
         return getattr(registry, name)
-    if name in {"Framed", "frame_buffer", "count_occurrences"}:
+    if name == "count_occurrences":
+        from bluewhale.dialects.engine.occurrences import count_occurrences
+
+        return count_occurrences
+    if name in {"Framed", "frame_buffer"}:
         from bluewhale.dialects.engine import framing
 
         return getattr(framing, name)

@@ -56,7 +56,7 @@ OPTIONS = (
         "authorization code and more.",
     ),
     Option(
-        "call_splitting",
+        "splitting",
         "flag",
         False,
         "ITCS or OTCS is on: each party's part of a trunk call is a record; parts are joined.",
@@ -110,7 +110,7 @@ def settings_of(options: Mapping[str, object]) -> Settings:
         date_required=required and not has_date and has_time,
         has_date=has_date,
         has_time=has_time,
-        call_splitting=bool(value(options, "call_splitting")),
+        call_splitting=bool(value(options, "splitting")),
         access_code_in_number=bool(value(options, "access_code_in_number")),
         flags=int(flags),
     )

@@ -1,9 +1,9 @@
-"""Framing in bulk: a buffer of bytes to the spans of its records.
+r"""Framing in bulk: a buffer of bytes to the spans of its records.
 
 Owns the columnar twin of `bluewhale.capture.Framer`; a property test holds the
 two equal. Owns no table: each dialect declares its own.
 
-Example: `frame_buffer(np.frombuffer(b"a\\r\\nb\\r\\n", np.uint8), FramingTable(),
+Example: `frame_buffer(np.frombuffer(b"a\r\nb\r\n", np.uint8), FramingTable(),
 final=True)` gives two records.
 """
 
