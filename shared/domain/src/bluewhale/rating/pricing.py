@@ -1,0 +1,193 @@
+"""Pricing spans by one compiled version: both kernels, and the exact rest.
+
+Owns the way of the few rows that the kernels hand to the exact engine: an
+amount over int64, a span outside the table of days, a schedule that no integer
+holds. Rules stand in `exact`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from bluewhale.rating.compiled import RESTRICTED, SELECTION_WORDS, CompiledTariff
+from bluewhale.rating.exact import ExactCharge
+from bluewhale.rating.kernels import NO_REASON, OUTCOME_EXACT, match_rows, price_spans
+from bluewhale.rating.rounding import INT64_MAX, MODES, NANOS, canonical, round_exact
+from bluewhale.rating.spans import Int8, Int32, Int64, Spans
+from bluewhale.records.enums import ChargeStatus, UnratedReason
+
+REASONS: Final = tuple(str(reason) for reason in UnratedReason)
+STATUSES: Final = tuple(str(status) for status in ChargeStatus)
+_SEGMENTS_GUESS: Final = 2
+
+
+@dataclass(slots=True)
+class Priced:
+    """What the kernels gave for a batch and one version: receipts as arrays.
+
+    `status`, `reason` (-1 = none) and `mode` are codes in the order of their
+    closed lists. `exact_bottom` 0 = left int64, the text is in `exact`.
+    `row` is the position in the compiled deck, -1 = none matched. The segments
+    of span i are `segment_end[i]` to `segment_end[i + 1]`.
+    """
+
+    row: Int32
+    status: Int8
+    reason: Int8
+    amount: Int64
+    rated_ms: Int64
+    fee: Int64
+    exact_top: Int64
+    exact_bottom: Int64
+    minimum_applied: npt.NDArray[np.uint8]
+    cap_applied: npt.NDArray[np.uint8]
+    mode: Int32
+    places: Int32
+    segment_end: Int32
+    window: Int32
+    slot: Int32
+    numbers: Int64  # 5 rows: from, to, blocks, price numerator, price denominator (0 = left int64)
+    exact: dict[int, str]
+    exact_rows: int = 0
+
+
+def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
+    """Price spans by one version.
+
+    Rows over the int64 bound, outside the table of days, or with a schedule
+    that no integer holds are priced by the exact engine; `exact_rows` counts
+    them. Order is kept; every span gets a status.
+    """
+    count = len(spans)
+    row = np.empty(count, np.int32)
+    index = tariff.index
+    word = spans.selection.translated(SELECTION_WORDS)
+    match_rows(
+        spans.key,
+        spans.digits,
+        word,
+        spans.carrier.translated(tariff.carriers),
+        spans.trunk_group.translated(tariff.trunk_groups),
+        spans.subscriber.translated(tariff.subscribers),
+        spans.start_ms,
+        index.range_start,
+        index.range_group,
+        index.table,
+        index.group_length,
+        index.group_parent,
+        index.group_row,
+        tariff.group_plain,
+        tariff.row_selectors,
+        tariff.row_from,
+        tariff.row_until,
+        RESTRICTED,
+        row,
+    )
+    version, lines, schedules = tariff.version, tariff.timelines, tariff.schedules
+    priced = Priced(
+        row,
+        *(np.empty(count, np.int8) for _ in range(2)),
+        *(np.empty(count, np.int64) for _ in range(5)),
+        *(np.empty(count, np.uint8) for _ in range(2)),
+        *(np.empty(count, np.int32) for _ in range(2)),
+        np.empty(count + 1, np.int32),
+        np.empty(0, np.int32),
+        np.empty(0, np.int32),
+        np.empty((5, 0), np.int64),
+        {},
+    )
+    priced.window, priced.slot, priced.numbers = price_spans(
+        row,
+        spans.digits,
+        word,
+        spans.start_ms,
+        spans.quantity_ms,
+        spans.answered,
+        spans.fee_due,
+        RESTRICTED,
+        tariff.row_words,
+        tariff.row_schedules,
+        tariff.caps,
+        schedules.words,
+        schedules.shapes,
+        schedules.shape_base,
+        schedules.surcharges,
+        lines.day_type,
+        lines.type_entry,
+        lines.entry_ms,
+        lines.entry_window,
+        lines.entry_label,
+        lines.offset_from,
+        lines.offset_ms,
+        lines.day_offset,
+        MODES.index(version.rounding.mode),
+        version.rounding.places,
+        priced.status,
+        priced.reason,
+        priced.amount,
+        priced.rated_ms,
+        priced.fee,
+        priced.exact_top,
+        priced.exact_bottom,
+        priced.minimum_applied,
+        priced.cap_applied,
+        priced.mode,
+        priced.places,
+        priced.segment_end,
+        _SEGMENTS_GUESS * count + 16,
+    )
+    over = np.flatnonzero(priced.status == OUTCOME_EXACT)
+    if len(over):
+        _price_exactly(tariff, spans, priced, over)
+    return priced
+
+
+def _price_exactly(
+    tariff: CompiledTariff, spans: Spans, priced: Priced, over: npt.NDArray[np.intp]
+) -> None:
+    """Replace the rows `over` by what the exact engine says."""
+    charges = {}
+    for span in over.tolist():
+        rate_row = int(tariff.row_number[priced.row[span]])
+        charge = tariff.exact.rate(spans.one(span), rate_row=rate_row)
+        charges[span] = charge
+        priced.status[span] = STATUSES.index(charge.status)
+        priced.reason[span] = NO_REASON if charge.reason is None else REASONS.index(charge.reason)
+        priced.amount[span] = charge.amount_nanos or 0
+        priced.rated_ms[span] = charge.rated_quantity_ms
+        fee = int(round_exact(charge.connect_fee, "half_up", 9) * NANOS)
+        priced.fee[span] = min(fee, INT64_MAX)
+        pair = canonical(charge.exact)
+        priced.exact_top[span], priced.exact_bottom[span] = pair or (0, 0)
+        if pair is None:
+            priced.exact[span] = str(charge.exact)
+        priced.minimum_applied[span] = charge.minimum_applied
+        priced.cap_applied[span] = charge.cap_applied
+    priced.exact_rows = len(charges)
+    _insert_segments(priced, charges)
+
+
+def _insert_segments(priced: Priced, charges: dict[int, ExactCharge]) -> None:
+    """Put the segments of the exact engine between those of the kernel."""
+    counts = np.diff(priced.segment_end).astype(np.int64)
+    for span, charge in charges.items():
+        counts[span] = len(charge.segments)
+    ends = np.concatenate(([0], np.cumsum(counts)))
+    window = np.empty(ends[-1], np.int32)
+    slot = np.empty(ends[-1], np.int32)
+    numbers = np.empty((5, ends[-1]), np.int64)
+    kept = np.ones(ends[-1], bool)
+    for span, charge in charges.items():
+        at = int(ends[span])
+        for segment in charge.segments:
+            pair = canonical(segment.price) or (0, 0)
+            window[at], slot[at] = segment.window, segment.slot
+            numbers[:, at] = segment.from_ms, segment.to_ms, segment.blocks, *pair
+            kept[at] = False
+            at += 1
+    window[kept], slot[kept], numbers[:, kept] = priced.window, priced.slot, priced.numbers
+    priced.segment_end = ends.astype(np.int32)
+    priced.window, priced.slot, priced.numbers = window, slot, numbers
