@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bluewhale.dialects.engine.framing import Framed as Framed
-        from bluewhale.dialects.engine.framing import frame_buffer as frame_buffer
+    from bluewhale.dialects.engine.framing import frame_buffer as frame_buffer
     from bluewhale.dialects.engine.occurrences import count_occurrences as count_occurrences
     from bluewhale.dialects.registry import DIALECTS as DIALECTS
     from bluewhale.dialects.registry import get_dialect as get_dialect
