@@ -281,10 +281,9 @@ def _profiles(
             known = ", ".join(sorted(DIALECTS))
             mistakes.append(f"{where}: dialect: {link.dialect!r} is not known; one of {known}")
             continue
-        try:
-            get_dialect(link.dialect).framing(link.options)
-        except ValueError as error:
-            mistakes.append(f"{where}: options: {error}")
+        wrong = get_dialect(link.dialect).mistakes(link.options)
+        if wrong:
+            mistakes.extend(f"{where}: options: {w}" for w in wrong)
             continue
         if directory is None:
             continue

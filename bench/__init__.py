@@ -1,0 +1,1 @@
+"""Measurements: `python -m bench [--short]` prints a table and writes build/bench.json."""

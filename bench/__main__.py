@@ -1,0 +1,86 @@
+"""Measure what docs and README claim: prints a table, writes build/bench.json.
+
+`python -m bench` measures everything at full size; `--short` the same paths on
+less data (for CI), `--only NAME` one group. Figures with a memory target run in
+a process of their own. Hardware, sizes and what is inside the clock are printed
+with each figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number; `target` is text such as ">= 1000000" ("" = none)."""
+
+    name: str
+    value: float
+    unit: str
+    target: str
+    method: str
+
+    @property
+    def reached(self) -> bool | None:
+        """Say whether the target is met; None where there is none."""
+        if not self.target:
+            return None
+        sign, number = self.target.split()
+        return self.value >= float(number) if sign == ">=" else self.value <= float(number)
+
+
+GROUPS = ("help", "tariff", "pipeline", "ratio", "import", "memory")
+
+
+def child(group: str, *, short: bool) -> list[Figure]:
+    """Run one group in a fresh process, so that peak memory is its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"bench.{group}", *(["--short"] if short else [])],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    sys.stderr.write(done.stderr)
+    if done.returncode:
+        raise SystemExit(f"bench {group} failed:\n{done.stdout}")
+    return [Figure(**x) for x in json.loads(done.stdout.splitlines()[-1])]
+
+
+def hardware() -> str:
+    """Describe the machine in one line."""
+    model = ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [x.split(":", 1)[1].strip() for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        model = names[0] if names else ""
+    return f"{os.cpu_count()} cores {model or platform.machine()}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--only", choices=GROUPS, action="append")
+    options = parser.parse_args()
+    print(f"bench on {hardware()}" + (" (short: less data, targets are for the full run)" if options.short else ""))
+    figures: list[Figure] = []
+    for group in options.only or GROUPS:
+        for figure in child(group, short=options.short):
+            figures.append(figure)
+            mark = {True: "reached", False: "MISSED", None: ""}[figure.reached]
+            print(f"{figure.name:34} {figure.value:>16,.3f} {figure.unit:<10} {figure.target:>12} {mark:8} {figure.method}")
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "bench.json").write_text(json.dumps([asdict(f) for f in figures], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""`bluewhale up | check | import | config`: run, verify a configuration, load files."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bluewhale.cli.door import ConfigOption, JsonOption, guarded, open_store
+from bluewhale.cli.output import Format, emit, note
+
+HERE = Path()
+
+
+def register(app: typer.Typer) -> None:
+    """Hang these commands into the tree."""
+    app.command("up")(up)
+    app.command("check")(check)
+    app.command("import")(import_command)
+    app.command("config-schema")(config_schema)
+
+
+@guarded
+def up(config: ConfigOption = HERE) -> None:
+    """Run everything in this process: collect, price, store; stop with Ctrl-C or SIGTERM."""
+    from bluewhale.cli.config import load
+    from bluewhale.cli.runtime import Runtime
+    from bluewhale.telemetry import configure_logging
+
+    configure_logging()
+    Runtime(load(config)).run()
+
+
+@guarded
+def check(config: ConfigOption = HERE) -> None:
+    """Report every mistake of a configuration at once; changes nothing."""
+    from bluewhale.cli.config import load
+
+    configuration = load(config)
+    directory = configuration.directory
+    print(
+        f"{configuration.path}: good. {len(configuration.profiles)} links, {len(directory.sites)} sites, "
+        f"{len(directory.extensions)} extensions, {len(directory.departments)} departments, "
+        f"{len(configuration.tariffs)} tariffs ("
+        + ", ".join(f"{t.tariff_uid} version {t.version}: {t.deck.num_rows} rates" for t in configuration.tariffs)
+        + ")"
+    )
+
+
+@guarded
+def import_command(
+    files: Annotated[list[Path], typer.Argument(help="Files of the link's dialect.")],
+    link: Annotated[str, typer.Option("--link", "-l", help="Link of the configuration that the files belong to.")],
+    config: ConfigOption = HERE,
+    json: JsonOption = False,
+) -> None:
+    """Import files: priced and stored in bulk, resumable; the same file twice changes nothing."""
+    from dataclasses import asdict
+
+    from bluewhale.cli.exceptions import NotFoundError
+    from bluewhale.cli.importer import import_files
+    from bluewhale.cli.pipeline import Stages
+    from bluewhale.cli.runtime import remember
+
+    configuration, store = open_store(config)
+    if link not in configuration.profiles:
+        raise NotFoundError(f"no link {link!r}; the configuration has {', '.join(configuration.profiles)}")
+    settings = configuration.settings
+    remember(configuration, store)
+    stages = Stages.of(configuration.directory, configuration.tariffs, settings.payer_policy)
+    total = sum(f.stat().st_size for f in files if f.exists())
+    with _progress(total) as advance:
+        result = import_files(
+            files,
+            configuration.profiles[link],
+            stages,
+            store,
+            chunk_bytes=settings.limits.import_chunk_mib << 20,
+            progress=advance,
+        )
+    store.close()
+    if json:
+        emit([asdict(result)], form=Format.JSON)
+        return
+    print(
+        f"{result.files} file{'s' if result.files != 1 else ''}, {result.records:,} records: {result.legs:,} legs stored, "
+        f"{result.duplicates:,} duplicates, {result.replayed:,} known already, {result.suspended:,} in suspense; "
+        f"{result.calls:,} calls priced"
+    )
+    for reason, count in sorted(result.reasons.items()):
+        print(f"  suspense {reason}: {count:,} (see: bluewhale suspense list)")
+
+
+class _progress:
+    """A progress bar where there is a terminal, nothing elsewhere."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total = total_bytes
+        self._bar = None
+
+    def __enter__(self):
+        if not sys.stderr.isatty():
+            return lambda _: None
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+        self._bar = Progress(
+            "importing", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )  # fmt: skip
+        self._bar.start()
+        task = self._bar.add_task("importing", total=self._total)
+        return lambda n: self._bar.advance(task, n)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@guarded
+def config_schema() -> None:
+    """Print the JSON schema of bluewhale.yaml."""
+    from bluewhale.cli.config import Settings
+
+    print(json_text.dumps(Settings.model_json_schema(), indent=2))
+    note("save it beside bluewhale.yaml and point your editor at it")

@@ -1,0 +1,86 @@
+"""What every command shares: options with one meaning, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+
+import typer
+
+from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.cli.exceptions import CheckFailedError, NotFoundError
+from bluewhale.cli.output import Format, note
+
+if TYPE_CHECKING:
+    from bluewhale.cli.config import Configuration
+    from bluewhale.database import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CONFIG_VARIABLE = "BLUEWHALE_CONFIG"
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar=CONFIG_VARIABLE,
+        help="Configuration file, or the folder with bluewhale.yaml.",
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file instead of the terminal.")
+]
+
+
+def exit_code(error: BluewhaleError) -> int:
+    """Give the documented exit code of an error (docs/reference/exit-codes.md)."""
+    if isinstance(error, CheckFailedError):
+        return 1
+    if isinstance(error, NotFoundError):
+        return 3
+    if isinstance(error, TemporaryError):
+        return 4
+    return 2
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Show an operating error as one clear message; a person's mistake has no traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except BluewhaleError as error:
+            note(f"bluewhale: {error}")
+            raise typer.Exit(exit_code(error)) from None
+        except KeyboardInterrupt:
+            note("bluewhale: stopped")
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def chosen(form: Format, json: bool) -> Format:
+    """Let --json win over --format."""
+    return Format.JSON if json else form
+
+
+def open_store(path: Path) -> tuple[Configuration, Store]:
+    """Load the configuration and open its store for a reading command."""
+    from bluewhale.cli.config import load
+    from bluewhale.database import Store
+
+    configuration = load(path)
+    return configuration, Store.open(configuration.settings.data / "store")
+
+
+def default_config() -> Path:
+    """Give the configuration to use when none is named: the environment's, or this folder."""
+    return Path(os.environ.get(CONFIG_VARIABLE, "."))

@@ -1,0 +1,46 @@
+"""The `bluewhale` command: one tree, every branch a thin door.
+
+Owns the tree, exit codes and error text. Commands import what they need when
+they run, so that `bluewhale --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from bluewhale.cli.commands import (
+    calls,
+    dialects,
+    live,
+    proofs,
+    simulation,
+    suspense,
+    tariffs,
+)
+
+app = typer.Typer(
+    name="bluewhale",
+    help="Call accounting: what PBXs print becomes priced calls that nobody has to doubt.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+live.register(app)
+calls.register(app)
+suspense.register(app)
+tariffs.register(app)
+dialects.register(app)
+proofs.register(app)
+simulation.register(app)
+
+
+def main() -> None:
+    """Run the command; a closed pipe (`| head`) is a normal end."""
+    try:
+        app()
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None

@@ -1,0 +1,206 @@
+"""From the journal to the main database: the embedded consumer.
+
+Owns the loop of records.md's embedded column: read frames behind each stream's
+mark, run the stages, commit everything of one round in one transaction, then
+let the journal delete. It keeps no truth of its own: after a crash it starts
+from the marks of the main database, reads again, and the repeat is a no-op.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from bluewhale.capture import context_id
+from bluewhale.cli.pipeline import Stages, parse_stage, propose
+from bluewhale.database import Batch, ClaimStep, Heard
+from bluewhale.merge import MergeWindow
+from bluewhale.records.batches import RawBatch, StreamLoss
+
+if TYPE_CHECKING:
+    from bluewhale.capture import Frame
+    from bluewhale.database import RejoinWork, Store
+    from bluewhale.journal import Journal
+    from bluewhale.records.batches import LinkProfile
+
+REJOIN_BATCH = 2_000
+ORPHAN_WINDOWS = 2  # legs in no call this many windows behind data time are work
+
+
+def raw_batch(frame: Frame, ingested_at_ms: int) -> RawBatch:
+    """Turn a frame of the journal into columns over one buffer."""
+    records = frame.records
+    ends = np.cumsum([len(r.data) for r in records], dtype=np.int64)
+    return RawBatch(
+        data=np.frombuffer(b"".join(r.data for r in records), np.uint8),
+        starts=ends - np.array([len(r.data) for r in records], dtype=np.int64),
+        ends=ends,
+        incarnation=np.full(len(records), frame.incarnation, dtype=np.int64),
+        seq=np.array([r.seq for r in records], dtype=np.int64),
+        connection=np.array([r.connection for r in records], dtype=np.int64),
+        n=np.array([r.n for r in records], dtype=np.int32),
+        received_at_ms=np.array([r.received_at_ms for r in records], dtype=np.int64),
+        context_row=np.full(len(records), -1 if frame.context is None else 0, dtype=np.int32),
+        contexts=() if frame.context is None else (frame.context,),
+        ingested_at_ms=ingested_at_ms,
+    )
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one pass over the journal collected."""
+
+    legs: list[pa.Table] = field(default_factory=list)
+    rejects: list[pa.Table] = field(default_factory=list)
+    losses: list[StreamLoss] = field(default_factory=list)
+    contexts: dict[int, bytes] = field(default_factory=dict)
+    records: int = 0
+    reached: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+class Processor:
+    """Moves journaled records into the main database; one thread calls it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: Store,
+        stages: Stages,
+        profiles: Iterable[LinkProfile],
+        *,
+        window_ms: int,
+        batch_records_max: int,
+        clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+    ) -> None:
+        self._journal = journal
+        self._store = store
+        self._stages = stages
+        self._profiles = {p.stream_id: p for p in profiles}
+        self._window = MergeWindow(window_ms=window_ms)
+        self._window_ms = window_ms
+        self._batch_records_max = batch_records_max
+        self._clock_ms = clock_ms
+        self._claim = store.claim("embedded", "journal", 0)
+        self._offset = self._claim.next_offset
+        self._after = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
+        self._tallied: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def step(self) -> int:
+        """Process one round; gives the count of records taken from the journal."""
+        now_ms = self._clock_ms()
+        work = self._collect(now_ms)
+        legs = pa.concat_tables(work.legs) if work.legs else None
+        closed = self._window.feed(legs, now_ms)
+        proposals = None
+        if closed is not None and closed.num_rows:
+            proposals = propose(closed, self._stages, rated_at_ms=now_ms)
+        heard = self._heard()
+        if not (work.records or work.losses or proposals or heard):
+            return 0
+        self._store.commit(
+            Batch(
+                now_ms=now_ms,
+                claim=ClaimStep(self._claim, self._offset, self._offset + 1),
+                legs=legs,
+                rejects=pa.concat_tables(work.rejects) if work.rejects else None,
+                losses=work.losses,
+                proposals=proposals,
+                contexts=work.contexts,
+                heard=heard,
+                data_time_ms=now_ms,
+            )
+        )
+        self._offset += 1
+        self._after.update(work.reached)
+        self._acknowledge(work.reached)
+        return work.records
+
+    def join_left_over(self) -> int:
+        """Propose calls for marked legs and for legs without a call; gives their count."""
+        now_ms = self._clock_ms()
+        orphans = self._store.legs_without_call(
+            now_ms - ORPHAN_WINDOWS * self._window_ms, REJOIN_BATCH
+        )
+        offered = offer(self._store, self._stages, orphans, now_ms)
+        return offered + rejoin(self._store, self._stages, now_ms)
+
+    def _collect(self, now_ms: int) -> _Round:
+        work = _Round()
+        for stream in self._journal.streams():
+            profile = self._profiles.get(stream.stream_id)
+            if profile is None:
+                continue  # a link that was taken out of the configuration keeps its records
+            key = (stream.stream_id, stream.incarnation)
+            after = self._after.get(key, 0)
+            while after < stream.journaled_through and work.records < self._batch_records_max:
+                frame = self._journal.read(*key, after_seq=after)
+                if frame is None:
+                    break
+                self._take(frame, profile, work, now_ms)
+                after = frame.last_seq
+                work.reached[key] = after
+        return work
+
+    def _take(self, frame: Frame, profile: LinkProfile, work: _Round, now_ms: int) -> None:
+        work.losses += [
+            StreamLoss(frame.stream_id, frame.incarnation, x.first_seq, x.last_seq, x.reason)
+            for x in frame.losses
+        ]
+        if not frame.records:
+            return
+        outcome = parse_stage(raw_batch(frame, now_ms), profile)
+        work.legs.append(outcome.accepted)
+        work.rejects.append(outcome.rejected)
+        work.records += len(frame.records)
+        if frame.context is not None:
+            work.contexts[context_id(frame.context)] = frame.context
+
+    def _heard(self) -> list[Heard]:
+        """Give the counts of the edge that changed since the last commit."""
+        changed = []
+        for t in self._journal.tallies():
+            key, counts = (t.stream_id, t.day), (t.heard, t.journaled)
+            if t.stream_id in self._profiles and self._tallied.get(key) != counts:
+                self._tallied[key] = counts
+                changed.append(Heard(t.stream_id, 0, t.day, t.heard, t.journaled))
+        return changed
+
+    def _acknowledge(self, reached: Mapping[tuple[int, int], int]) -> None:
+        for stream_id in {stream_id for stream_id, _ in reached}:
+            for mark in self._store.marks(stream_id):
+                if (mark.stream_id, mark.incarnation) in reached:
+                    self._journal.acknowledge(
+                        mark.stream_id, mark.incarnation, mark.stored_through, mark.record_crc
+                    )
+
+
+def offer(store: Store, stages: Stages, work: RejoinWork | None, now_ms: int) -> int:
+    """Propose calls for whole components; gives the count of their legs."""
+    if work is None or not work.legs.num_rows:
+        return 0
+    proposals = propose(work.legs, stages, rated_at_ms=now_ms)
+    store.commit(Batch(now_ms=now_ms, proposals=proposals, cleared_marks=work.marks))
+    return work.legs.num_rows
+
+
+def rejoin(store: Store, stages: Stages, now_ms: int) -> int:
+    """Answer one batch of re-join marks; gives the count of legs proposed."""
+    return offer(store, stages, store.rejoin_work(REJOIN_BATCH), now_ms)
+
+
+def join_everything(store: Store, stages: Stages, now_ms: int) -> int:
+    """Answer every mark and every leg without a call; for the end of an import.
+
+    Each round clears the marks that it answers, so it ends.
+    """
+    total = 0
+    while done := rejoin(store, stages, now_ms) + offer(
+        store, stages, store.legs_without_call(now_ms), now_ms
+    ):
+        total += done
+    return total
