@@ -1,0 +1,23 @@
+"""Legs to calls: which belong together, what a call is, what of it is billed."""
+
+from __future__ import annotations
+
+from bluewhale.merge.calls import (
+    MEMBER_SCHEMA,
+    MERGE_VERSION,
+    PAYER_POLICIES,
+    Calls,
+    build_calls,
+)
+from bluewhale.merge.joining import components, components_of_rows, near
+
+__all__ = [
+    "MEMBER_SCHEMA",
+    "MERGE_VERSION",
+    "PAYER_POLICIES",
+    "Calls",
+    "build_calls",
+    "components",
+    "components_of_rows",
+    "near",
+]

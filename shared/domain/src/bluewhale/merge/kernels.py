@@ -1,0 +1,309 @@
+"""Compiled decisions over the legs of calls: order, facts of a call, joins.
+
+Owns three sweeps over groups of legs; a group is rows `order[offsets[c]:offsets[c+1]]`.
+The same rules stand in plain Python in `bluewhale.merge.plain`, which the
+property tests compare with. Spans (what is billed) are in `span_kernels`.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from bluewhale.merge.columns import NULL
+from bluewhale.merge.facts import DIRECTIONS, DISPOSITIONS, ROLES, Facts
+
+Ints = npt.NDArray[np.int64]
+
+PLAIN = ROLES.index("plain")
+TRANSFER_FROM = ROLES.index("transfer_from")
+TRANSFER_TO = ROLES.index("transfer_to")
+FORWARD = ROLES.index("forward")
+CONFERENCE = ROLES.index("conference")
+MONITOR = ROLES.index("monitor")
+ANSWERED = DISPOSITIONS.index("answered")
+FORWARDED = DISPOSITIONS.index("forwarded")
+INBOUND = DIRECTIONS.index("inbound")
+OUTBOUND = DIRECTIONS.index("outbound")
+INTERNAL = DIRECTIONS.index("internal")
+TANDEM = DIRECTIONS.index("tandem")
+
+# Columns of the call facts (int64 matrix).
+STARTED, ANSWERED_AT, ENDED, RING, QUEUE, HOLD, TALK, FLAGS, TRANSFERS = range(9)
+CALL_NUMBERS = 9
+# Rows picked per call (int64 matrix); -1 = none.
+FIRST, FINAL, CLASS, ACCOUNT = range(4)
+CALL_PICKS = 4
+
+_LOOK_BACK = 64  # joins are explained against at most this many earlier legs
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def is_answered(facts: Facts, i: int) -> bool:
+    """Say whether a leg was connected: its disposition rules, its timer where there is none."""
+    outcome = facts.disposition[i]
+    if outcome == ANSWERED:
+        return True
+    if outcome >= 0 and outcome != FORWARDED:
+        return False
+    if facts.duration[i] != NULL:
+        return facts.duration[i] > 0
+    return facts.answer[i] != NULL
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def connected_ms(facts: Facts, i: int) -> int:
+    """Give the connected time of a leg: the switch timer, else talk; NULL = not known."""
+    if facts.duration[i] != NULL:
+        return facts.duration[i]
+    return facts.talk[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def comes_after(facts: Facts, a: int, b: int) -> bool:
+    """Order legs of a call: by time, then what results from a feature last, then by id."""
+    if facts.at[a] != facts.at[b]:
+        return facts.at[a] > facts.at[b]
+    a_late = facts.role[a] in (TRANSFER_TO, CONFERENCE, MONITOR)
+    b_late = facts.role[b] in (TRANSFER_TO, CONFERENCE, MONITOR)
+    if a_late != b_late:
+        return a_late
+    return id_after(facts.cdr_id, a, b)
+
+
+@numba.njit(nogil=True, cache=True)
+def id_after(ids: npt.NDArray[np.uint8], a: int, b: int) -> bool:
+    """Say whether one id is greater than another."""
+    for k in range(16):
+        if ids[a, k] != ids[b, k]:
+            return ids[a, k] > ids[b, k]
+    return False
+
+
+@numba.njit(nogil=True, cache=True)
+def group(labels: Ints) -> tuple[Ints, Ints]:
+    """Put rows of one label side by side, labels ascending: (order, offsets)."""
+    n = len(labels)
+    size = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        size[labels[i]] += 1
+    offsets = np.empty(n + 1, np.int64)
+    place = np.empty(n, np.int64)
+    total = 0
+    calls = 0
+    for label in range(n):
+        if size[label]:
+            offsets[calls] = total
+            calls += 1
+            place[label] = total
+            total += size[label]
+    offsets[calls] = total
+    order = np.empty(n, np.int64)
+    for i in range(n):
+        order[place[labels[i]]] = i
+        place[labels[i]] += 1
+    return order, offsets[: calls + 1].copy()
+
+
+@numba.njit(nogil=True, cache=True)
+def sort_groups(facts: Facts, order: Ints, offsets: Ints) -> Ints:
+    """Sort each group by time in place; returns the rows of each group by ascending id."""
+    by_id = order.copy()
+    for c in range(len(offsets) - 1):
+        first = offsets[c]
+        last = offsets[c + 1]
+        for k in range(first + 1, last):
+            row = order[k]
+            j = k - 1
+            while j >= first and comes_after(facts, order[j], row):
+                order[j + 1] = order[j]
+                j -= 1
+            order[j + 1] = row
+        for k in range(first + 1, last):
+            row = by_id[k]
+            j = k - 1
+            while j >= first and id_after(facts.cdr_id, by_id[j], row):
+                by_id[j + 1] = by_id[j]
+                j -= 1
+            by_id[j + 1] = row
+    return by_id
+
+
+@numba.njit(nogil=True, cache=True)
+def union_ms(starts: Ints, lengths: Ints, n: int) -> int:
+    """Give the length of the union of n intervals; a start of NULL adds its length."""
+    loose = 0
+    for k in range(n):
+        if starts[k] == NULL:
+            loose += lengths[k]
+    for k in range(1, n):
+        start = starts[k]
+        length = lengths[k]
+        j = k - 1
+        while j >= 0 and starts[j] > start:
+            starts[j + 1] = starts[j]
+            lengths[j + 1] = lengths[j]
+            j -= 1
+        starts[j + 1] = start
+        lengths[j + 1] = length
+    total = 0
+    reach = np.int64(NULL)
+    for k in range(n):
+        if starts[k] == NULL:
+            continue
+        end = starts[k] + lengths[k]
+        if end > reach:
+            total += end - max(reach, starts[k])
+            reach = end
+    return total + loose
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(total: int, value: int) -> int:
+    """Add a duration that may be unknown."""
+    if value == NULL:
+        return total
+    return value if total == NULL else total + value
+
+
+@numba.njit(nogil=True, cache=True)
+def call_facts(
+    facts: Facts, order: Ints, offsets: Ints
+) -> tuple[Ints, Ints, npt.NDArray[np.int8], npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+    """Decide what people see of each call.
+
+    Returns numbers (CALL_NUMBERS, calls), picked rows (CALL_PICKS, calls),
+    direction, disposition, and which calls are only monitored (still open).
+    """
+    calls = len(offsets) - 1
+    numbers = np.full((CALL_NUMBERS, calls), NULL, np.int64)
+    picks = np.full((CALL_PICKS, calls), -1, np.int64)
+    direction = np.full(calls, -1, np.int8)
+    disposition = np.full(calls, -1, np.int8)
+    monitored = np.zeros(calls, np.bool_)
+    room = 64
+    starts = np.empty(room, np.int64)
+    lengths = np.empty(room, np.int64)
+    for c in range(calls):
+        first = offsets[c]
+        last = offsets[c + 1]
+        if last - first > room:
+            room = last - first
+            starts = np.empty(room, np.int64)
+            lengths = np.empty(room, np.int64)
+        flags = np.int64(0)
+        real = 0
+        for k in range(first, last):
+            i = order[k]
+            if facts.flags[i] != NULL:
+                flags |= facts.flags[i]
+            real += facts.role[i] != MONITOR
+        numbers[FLAGS, c] = flags
+        monitored[c] = real == 0
+        talks = 0
+        befores = 0
+        afters = 0
+        end_final = np.int64(NULL)
+        weight_final = -1
+        for k in range(first, last):
+            i = order[k]
+            if real and facts.role[i] == MONITOR:
+                continue
+            answered = is_answered(facts, i)
+            if picks[FIRST, c] < 0:
+                picks[FIRST, c] = i
+                picks[CLASS, c] = i
+                direction[c] = facts.direction[i]
+                numbers[STARTED, c] = facts.at[i]
+            if direction[c] in (INTERNAL, -1) and facts.direction[i] not in (INTERNAL, -1):
+                direction[c] = facts.direction[i]
+                picks[CLASS, c] = i
+            if numbers[RING, c] == NULL:
+                numbers[RING, c] = facts.ring[i]
+            numbers[QUEUE, c] = _add(numbers[QUEUE, c], facts.queue[i])
+            numbers[HOLD, c] = _add(numbers[HOLD, c], facts.hold[i])
+            numbers[ENDED, c] = max(numbers[ENDED, c], facts.release[i])
+            befores += facts.role[i] == TRANSFER_FROM
+            afters += facts.role[i] == TRANSFER_TO
+            if picks[ACCOUNT, c] < 0 and facts.account[i]:
+                picks[ACCOUNT, c] = i
+            if answered:
+                disposition[c] = ANSWERED
+                if facts.answer[i] != NULL and (
+                    numbers[ANSWERED_AT, c] == NULL or facts.answer[i] < numbers[ANSWERED_AT, c]
+                ):
+                    numbers[ANSWERED_AT, c] = facts.answer[i]
+                talk = facts.talk[i] if facts.talk[i] != NULL else facts.duration[i]
+                if talk != NULL:
+                    starts[talks] = facts.answer[i]
+                    lengths[talks] = talk
+                    talks += 1
+            elif disposition[c] != ANSWERED and facts.disposition[i] >= 0:
+                disposition[c] = facts.disposition[i]
+            # The final party: of answered legs outside bridges, the one released last.
+            weight = (2 if facts.role[i] != CONFERENCE else 0) + (1 if answered else 0)
+            if weight > weight_final or (weight == weight_final and facts.release[i] >= end_final):
+                weight_final = weight
+                end_final = facts.release[i]
+                picks[FINAL, c] = i
+        if talks:
+            numbers[TALK, c] = union_ms(starts, lengths, talks)
+        elif disposition[c] != ANSWERED:
+            numbers[TALK, c] = 0
+        numbers[TRANSFERS, c] = afters if afters else min(befores, 1)
+    return numbers, picks, direction, disposition, monitored
+
+
+@numba.njit(nogil=True, cache=True)
+def explain_joins(
+    order: Ints,
+    offsets: Ints,
+    place: Ints,
+    key_offsets: Ints,
+    keys: Ints,
+    at: Ints,
+    gap: Ints,
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """Find, for each call of several legs, a tree of direct joins that holds it together.
+
+    `place` = position of each row among its call's ids. Returns per call the
+    offsets, and per join: place of the later leg, of the earlier leg, its row.
+    """
+    calls = len(offsets) - 1
+    ends = np.zeros(calls + 1, np.int64)
+    room = max(len(order) - calls, 0)
+    legs = np.empty(room, np.int64)
+    others = np.empty(room, np.int64)
+    rows = np.empty(room, np.int64)
+    root = np.arange(len(order))
+    count = 0
+    for c in range(calls):
+        first = offsets[c]
+        last = offsets[c + 1]
+        for k in range(first + 1, last):
+            i = order[k]
+            for j in range(k - 1, max(first, k - _LOOK_BACK) - 1, -1):
+                o = order[j]
+                a = k
+                while root[a] != a:
+                    a = root[a]
+                b = j
+                while root[b] != b:
+                    b = root[b]
+                if a == b or at[i] == NULL or at[o] == NULL:
+                    continue
+                if abs(at[i] - at[o]) > min(max(gap[i], 0), max(gap[o], 0)):
+                    continue
+                shared = False
+                for x in range(key_offsets[i], key_offsets[i + 1]):
+                    for y in range(key_offsets[o], key_offsets[o + 1]):
+                        shared = shared or keys[x] == keys[y]
+                if shared:
+                    root[a] = b
+                    legs[count] = place[i]
+                    others[count] = place[o]
+                    rows[count] = i
+                    count += 1
+        ends[c + 1] = count
+    return ends, legs[:count].copy(), others[:count].copy(), rows[:count].copy()
