@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import numpy.typing as npt
-from bluewhale.capture import FramingTable
+from bluewhale.capture import Framer, FramingTable
 from bluewhale.dialects.engine.spans import Bytes, Positions
 
 _META = frozenset(b"\\.^$*+?{}[]|()")
@@ -32,7 +32,8 @@ class Framed:
     from here. `context_row` indexes `contexts`, -1 = none known. `date_lines`
     counts the date lines before each record (the occurrence count `n` starts
     over where it steps). `context` is the state to pass with the next bytes;
-    `consumed_bytes` is where those begin in the buffer that was given.
+    `consumed_bytes` is where those begin in the buffer that was given;
+    `mid_line` says that they continue a line that was too long and was cut.
     """
 
     data: Bytes
@@ -43,6 +44,7 @@ class Framed:
     consumed_bytes: int
     context: dict[str, bytes]
     date_lines: npt.NDArray[np.int32]
+    mid_line: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class _Patterns:
     """Skip and context patterns with what a kernel can test before a regex."""
 
     compiled: tuple[tuple[str | None, re.Pattern[bytes], bool], ...]
+    order: tuple[str, ...]
     length_min: Positions
     length_max: Positions
     prefixes: Bytes
@@ -62,21 +65,26 @@ def frame_buffer(
     *,
     context: Mapping[str, bytes] | None = None,
     final: bool,
+    mid_line: bool = False,
 ) -> Framed:
     """Frame a buffer of one connection or file.
 
     Parameters
     ----------
     data: bytes from the end of the last complete record on.
-    context: `Framed.context` of the bytes before; None = a new connection.
+    context, mid_line: as `Framed` of the bytes before gave them; a new connection
+        or file begins with the defaults.
     final: nothing follows; an unterminated last line is a record as well.
 
     Returns
     -------
     Framed; what stands after the last separator is not consumed unless final.
     """
-    line_starts, line_ends, consumed = _lines(data, table, final=final)
+    if table.continuation or table.lines_per_record > 1:
+        return _frame_many_lines(data, table, dict(context or {}), final=final)
+    line_starts, line_ends, consumed, unfinished = _lines(data, table, final=final)
     patterns = _patterns(table)
+    cut_first = mid_line and len(line_starts) > 0
     starts, ends, candidate = _strip_lines(
         data,
         line_starts,
@@ -84,6 +92,8 @@ def frame_buffer(
         _byte_set(table.strip_left),
         _byte_set(table.strip_right),
         table.record_length_max_bytes,
+        cut_first,
+        unfinished,
         patterns.length_min,
         patterns.length_max,
         patterns.prefixes,
@@ -111,6 +121,33 @@ def frame_buffer(
         consumed,
         state,
         date_lines.astype(np.int32),
+        unfinished or (mid_line and not consumed),
+    )
+
+
+def _frame_many_lines(
+    data: Bytes, table: FramingTable, context: dict[str, bytes], *, final: bool
+) -> Framed:
+    """Frame records of several physical lines, record by record, into a new buffer."""
+    framer = Framer(table, context=context, stream_context=dict(context))
+    records = framer.frame(data.tobytes(), final=final)
+    lengths = np.array([len(record.data) for record in records], dtype=np.int64)
+    ends = np.cumsum(lengths)
+    contexts: dict[bytes, int] = {}
+    rows = [
+        -1 if record.context is None else contexts.setdefault(record.context, len(contexts))
+        for record in records
+    ]
+    return Framed(
+        np.frombuffer(b"".join(record.data for record in records), dtype=np.uint8),
+        ends - lengths,
+        ends,
+        np.array(rows, dtype=np.int32),
+        tuple(contexts),
+        len(data) if final else framer.settled_bytes,
+        {**framer.context, **framer.stream_context},
+        np.array([record.date_lines for record in records], dtype=np.int32),
+        framer.mid_line,
     )
 
 
@@ -134,7 +171,8 @@ def _walk_candidates(
     state: dict[str, bytes],
 ) -> _Walk:
     """Test the few lines that may be context or noise, in order; updates `state`."""
-    first = _joined(state)
+    order = patterns.order
+    first = _joined(state, order)
     walk = _Walk([], [], [-1], [-1 if first is None else 0], [] if first is None else [first])
     for line in candidates.tolist():
         record = data[starts[line] : ends[line]].tobytes()
@@ -148,7 +186,7 @@ def _walk_candidates(
                 state[name] = record
                 if resets:
                     walk.resets.append(line)
-                joined = _joined(state)
+                joined = _joined(state, order)
                 assert joined is not None, "a context line was just set"
                 if joined not in walk.contexts:
                     walk.contexts.append(joined)
@@ -158,13 +196,15 @@ def _walk_candidates(
     return walk
 
 
-def _joined(state: Mapping[str, bytes]) -> bytes | None:
-    """Join context lines as a frame carries them."""
-    return b"\n".join(state[name] for name in sorted(state)) or None
+def _joined(state: Mapping[str, bytes], order: tuple[str, ...]) -> bytes | None:
+    """Join context lines as a frame carries them: in the order of the table."""
+    return b"\n".join(state[name] for name in order if name in state) or None
 
 
-def _lines(data: Bytes, table: FramingTable, *, final: bool) -> tuple[Positions, Positions, int]:
-    """Find the physical lines: (starts, ends without separator, bytes consumed)."""
+def _lines(
+    data: Bytes, table: FramingTable, *, final: bool
+) -> tuple[Positions, Positions, int, bool]:
+    """Find the physical lines: starts, ends without separator, bytes consumed, last unfinished."""
     separator = np.frombuffer(table.separator, dtype=np.uint8)
     hits = np.flatnonzero(data == separator[-1])
     if len(separator) > 1:
@@ -179,7 +219,13 @@ def _lines(data: Bytes, table: FramingTable, *, final: bool) -> tuple[Positions,
         line_starts = np.append(line_starts, consumed)
         line_ends = np.append(line_ends, len(data))
         consumed = len(data)
-    return line_starts, line_ends, consumed
+    # A line that is already too long is cut without waiting for its end.
+    pieces = (len(data) - consumed - len(separator)) // table.record_length_max_bytes
+    if pieces > 0:
+        line_starts = np.append(line_starts, consumed)
+        consumed += pieces * table.record_length_max_bytes
+        line_ends = np.append(line_ends, consumed)
+    return line_starts, line_ends, consumed, pieces > 0
 
 
 @numba.njit(nogil=True, cache=True)
@@ -206,6 +252,29 @@ def _whole_separators(data: Bytes, hits: Positions, separator: Bytes) -> Positio
 
 
 @numba.njit(nogil=True, cache=True)
+def _may_match(
+    data: Bytes,
+    start: int,
+    end: int,
+    rule_min: Positions,
+    rule_max: Positions,
+    prefixes: Bytes,
+    prefix_offsets: Positions,
+) -> bool:
+    """Tell whether any pattern could match, by length and first bytes."""
+    for rule in range(len(rule_min)):
+        if rule_min[rule] <= end - start <= rule_max[rule]:
+            same = True
+            for at in range(prefix_offsets[rule], prefix_offsets[rule + 1]):
+                if data[start + at - prefix_offsets[rule]] != prefixes[at]:
+                    same = False
+                    break
+            if same:
+                return True
+    return False
+
+
+@numba.njit(nogil=True, cache=True)
 def _strip_lines(
     data: Bytes,
     line_starts: Positions,
@@ -213,12 +282,18 @@ def _strip_lines(
     left: npt.NDArray[np.bool_],
     right: npt.NDArray[np.bool_],
     length_max: int,
+    cut_first: bool,
+    unfinished: bool,
     rule_min: Positions,
     rule_max: Positions,
     prefixes: Bytes,
     prefix_offsets: Positions,
 ) -> tuple[Positions, Positions, npt.NDArray[np.bool_]]:
-    """Strip noise, drop empty lines, cut long ones, mark what a pattern may match."""
+    """Cut long lines, strip noise, drop empty ones, mark what a pattern may match.
+
+    A piece of a long line is never context: `cut_first` says that the first line
+    continues one, `unfinished` that the last one goes on.
+    """
     total = len(line_starts)
     for i in range(len(line_starts)):
         total += (line_ends[i] - line_starts[i]) // length_max
@@ -227,27 +302,27 @@ def _strip_lines(
     candidate = np.zeros(total, np.bool_)
     count = 0
     for i in range(len(line_starts)):
-        start = line_starts[i]
-        end = line_ends[i]
-        while start < end and left[data[start]]:
-            start += 1
-        while end > start and right[data[end - 1]]:
-            end -= 1
-        while start < end:
-            cut = min(end, start + length_max)
+        begin = line_starts[i]
+        line_end = line_ends[i]
+        whole = line_end - begin <= length_max and not (i == len(line_starts) - 1 and unfinished)
+        whole = whole and not (i == 0 and cut_first)
+        while begin < line_end:
+            start = begin
+            begin = min(line_end, begin + length_max)
+            end = begin
+            while start < end and left[data[start]]:
+                start += 1
+            while end > start and right[data[end - 1]]:
+                end -= 1
+            if start == end:
+                continue
             starts[count] = start
-            ends[count] = cut
-            for rule in range(len(rule_min)):
-                if rule_min[rule] <= cut - start <= rule_max[rule]:
-                    same = True
-                    for at in range(prefix_offsets[rule], prefix_offsets[rule + 1]):
-                        if data[start + at - prefix_offsets[rule]] != prefixes[at]:
-                            same = False
-                            break
-                    if same:
-                        candidate[count] = True
+            ends[count] = end
+            if whole:
+                candidate[count] = _may_match(
+                    data, start, end, rule_min, rule_max, prefixes, prefix_offsets
+                )
             count += 1
-            start = cut
     return starts[:count].copy(), ends[:count].copy(), candidate[:count].copy()
 
 
@@ -259,17 +334,16 @@ def _byte_set(noise: bytes) -> npt.NDArray[np.bool_]:
 
 
 def _patterns(table: FramingTable) -> _Patterns:
-    """Compile skip rules (they win) and context rules, in the table's order."""
+    """Compile context rules (they win) and skip rules, in the table's order."""
     rules: list[tuple[str | None, bytes, int, int, bool]] = [
-        (None, pattern, 1, table.record_length_max_bytes, False) for pattern in table.skip
-    ]
-    rules.extend(
         (rule.name, rule.pattern, rule.length_min, rule.length_max, rule.resets_count)
         for rule in table.context
-    )
+    ]
+    rules.extend((None, pattern, 1, table.record_length_max_bytes, False) for pattern in table.skip)
     prefixes = [literal_prefix(pattern) for _, pattern, _, _, _ in rules]
     return _Patterns(
         tuple((name, re.compile(pattern), resets) for name, pattern, _, _, resets in rules),
+        tuple(rule.name for rule in table.context),
         np.array(
             [max(low, len(p)) for (_, _, low, _, _), p in zip(rules, prefixes, strict=True)],
             dtype=np.int64,
