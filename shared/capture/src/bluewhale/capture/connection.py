@@ -15,7 +15,8 @@ class ConnectionCapture:
 
     `connection` is a non-negative 63-bit number, random per connection, or the
     content hash of a file. `stream_context` is shared by the connections of a
-    stream; `context` is what this connection knows from before a restart.
+    stream; `context` and `mid_line` are what this connection knows from before
+    a restart.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class ConnectionCapture:
         connection: int,
         stream_context: dict[str, bytes] | None = None,
         context: dict[str, bytes] | None = None,
+        mid_line: bool = False,
         counter: OccurrenceCounter | None = None,
     ) -> None:
         assert 0 <= connection < 1 << 63
@@ -33,6 +35,7 @@ class ConnectionCapture:
             table,
             context={} if context is None else context,
             stream_context={} if stream_context is None else stream_context,
+            mid_line=mid_line,
         )
         self.counter = OccurrenceCounter() if counter is None else counter
         self._date_lines = 0

@@ -107,8 +107,8 @@ class Framer:
     context: dict[str, bytes] = field(default_factory=dict)
     stream_context: dict[str, bytes] = field(default_factory=dict)
     date_lines: int = 0
+    mid_line: bool = False  # what was settled ends inside a line that was cut
     _rest: bytearray = field(default_factory=bytearray)
-    _cut: bool = False  # the line that `_rest` continues was already cut
     _position: int = 0  # offset of the first byte of `_rest` in what was fed
     _open: list[bytes] = field(default_factory=list)
     _open_at: int = 0
@@ -140,7 +140,7 @@ class Framer:
             lines = bytes(rest).split(separator)
             self._rest = rest = bytearray(lines.pop())
             for line in lines:
-                if self._cut or len(line) > length_max:
+                if self.mid_line or len(line) > length_max:
                     self._cut_line(line, out)
                 else:
                     self._take_line(line, out)
@@ -152,7 +152,7 @@ class Framer:
             self._deliver(self._strip(bytes(rest[:length_max])), out)
             del rest[:length_max]
             self._position += length_max
-            self._cut = True
+            self.mid_line = True
         if final:
             self._close(out)
         return out
@@ -172,15 +172,10 @@ class Framer:
     def settled_bytes(self) -> int:
         """How many of the bytes fed are not needed any more to make further records.
 
-        Framing that starts again here, with the context as it stands, gives the
-        records that are still missing.
+        Framing that starts again here, with `context` and `mid_line` as they
+        stand, gives the records that are still missing.
         """
         return self._open_at if self._open else self._position
-
-    @property
-    def mid_line(self) -> bool:
-        """Whether `settled_bytes` stands inside a line that was cut."""
-        return self._cut
 
     def context_bytes(self) -> bytes | None:
         """Give the current context lines joined by LF, in the table's order."""
@@ -200,7 +195,7 @@ class Framer:
         self._close(out)
         for begin in range(0, len(line), length_max):
             self._deliver(self._strip(line[begin : begin + length_max]), out)
-        self._cut = False
+        self.mid_line = False
 
     def _take_line(self, raw: bytes, out: list[FramedRecord]) -> None:
         table = self.table

@@ -308,8 +308,15 @@ class Journal:
         )
         current = self._writing.current
         return [
-            StreamInfo(stream_id, incarnation, *marks, current.get(stream_id) == incarnation)
-            for stream_id, incarnation, *marks in rows
+            StreamInfo(
+                stream_id=row[0],
+                incarnation=row[1],
+                journaled_through=row[2],
+                stored_through=row[3],
+                deleted_through=row[4],
+                current=current.get(row[0]) == row[1],
+            )
+            for row in rows
         ]
 
     def tallies(self, stream_id: int | None = None) -> list[Tally]:
