@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ class Automaton:
 
 
 # A parsed pattern: ("symbols", mask), ("sequence", parts), ("choice", parts), ("repeat", part, m, n)
-_Node = tuple
+_Node = tuple[Any, ...]
 
 
 class PatternError(ValueError):
@@ -260,8 +261,8 @@ def compile_patterns(patterns: Sequence[tuple[int, str]], *, width: int = 10) ->
                         targets[symbol].add(target)
         row = []
         known: dict[frozenset[int], int] = {}
-        for target in targets:
-            raw = frozenset(target)
+        for reached in targets:
+            raw = frozenset(reached)
             if raw not in known:
                 closed = graph.closure(raw)
                 if closed not in numbers:

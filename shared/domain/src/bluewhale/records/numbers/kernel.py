@@ -193,7 +193,7 @@ def _international(t: Any, b: Any, s: Any, e: Any) -> Any:
         return np.int64(0), _UNKNOWN, False
     first = 0
     for i in range(3):
-        first = first * 10 + (np.int64(b[s + i]) if s + i < e else 0)
+        first = first * 10 + int(b[s + i] if s + i < e else 0)
     length = np.int64(t[t[COUNTRY] + first])
     if length == 0 or e - s < length:
         return np.int64(0), _UNKNOWN, False
@@ -255,6 +255,22 @@ def _national_plain(t: Any, b: Any, s: Any, e: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _goes_on(t: Any, b: Any, s: Any, e: Any) -> Any:
+    table = t[NATIONAL]
+    state = 1
+    best = 0
+    plain = False
+    for i in range(s, e):
+        state = t[table + state * NATIONAL_WIDTH + b[i]]
+        if state == 0:
+            return best >= t[LEAST_DIGITS] and not plain
+        if t[table + state * NATIONAL_WIDTH + 10] != _NO_MATCH:
+            best = i + 1 - s
+            plain = t[table + state * NATIONAL_WIDTH + 12] != 0
+    return False
+
+
+@njit(nogil=True, cache=True)
 def _public(t: Any, b: Any, s: Any, e: Any, wide: Any) -> Any:
     if e <= s:
         return np.int64(0), _UNKNOWN, False
@@ -279,6 +295,8 @@ def _public(t: Any, b: Any, s: Any, e: Any, wide: Any) -> Any:
     if _national_class(t, b, s, e) != _NO_MATCH:
         return _nation(t, b, s, e, prefix_missing and _national_plain(t, b, s, e))
     if not prefix_missing:
+        return _nation(t, b, s, e, True)
+    if _goes_on(t, b, s, e):
         return _nation(t, b, s, e, True)
     if area:
         return _nation(t, wide, 0, whole, True)
@@ -337,6 +355,36 @@ def _direct_dial(t: Any, e164: Any, b: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
+def _access_length(t: Any, b: Any, end: Any) -> Any:
+    """Digits of the longest access code in front; codes stand longest first."""
+    for k in range(t[ACCESS_COUNT]):
+        at = t[ACCESS] + k * ACCESS_WIDTH
+        size = np.int64(t[at])
+        same = size <= end
+        for i in range(size if same else 0):
+            if b[i] != t[at + 1 + i]:
+                same = False
+                break
+        if same:
+            return size
+    return np.int64(0)
+
+
+@njit(nogil=True, cache=True)
+def _called(t: Any, b: Any, end: Any, wide: Any) -> Any:
+    """Give (e164, class, assumed); class internal = own extension."""
+    ranges = t[RANGE_COUNT] > 0
+    if ranges and _is_own_extension(t, b, 0, end):
+        return np.int64(0), _INTERNAL, False
+    if _match(t, t[SHORT], WIDTH, b, 0, end) & 1:
+        return np.int64(0), _EMERGENCY, False
+    access = _access_length(t, b, end)
+    if access == 0 and not ranges and _is_own_extension(t, b, 0, end):
+        return np.int64(0), _INTERNAL, False
+    return _public(t, b, access, end, wide)
+
+
+@njit(nogil=True, cache=True)
 def normalise_kernel(
     data: Any,
     offsets: Any,
@@ -380,61 +428,29 @@ def normalise_kernel(
             if b[i] > 9:
                 end = i
                 break
-        noise = end < count - 1
-        access = np.int64(0)
-        extension = False
         if plus:
             e164, code, assumed = _international(t, b, 0, end)
-        elif not called:
-            extension = _is_own_extension(t, b, 0, end)
-            e164, code, assumed = (
-                (np.int64(0), _INTERNAL, False) if extension else _calling(t, b, 0, end, wide)
-            )
+        elif called:
+            e164, code, assumed = _called(t, b, end, wide)
+        elif _is_own_extension(t, b, 0, end):
+            e164, code, assumed = np.int64(0), np.int64(_INTERNAL), False
         else:
-            ranges = t[RANGE_COUNT] > 0
-            extension = ranges and _is_own_extension(t, b, 0, end)
-            emergency = False
-            if not extension:
-                emergency = _match(t, t[SHORT], WIDTH, b, 0, end) & 1 != 0
-                if not emergency:
-                    for k in range(t[ACCESS_COUNT]):
-                        at = t[ACCESS] + k * ACCESS_WIDTH
-                        size = np.int64(t[at])
-                        same = size <= end
-                        for i in range(size if same else 0):
-                            if b[i] != t[at + 1 + i]:
-                                same = False
-                                break
-                        if same:
-                            access = size
-                            break
-                    if access == 0 and not ranges:
-                        extension = _is_own_extension(t, b, 0, end)
-            if extension:
-                e164, code, assumed = np.int64(0), _INTERNAL, False
-            elif emergency:
-                e164, code, assumed = np.int64(0), _EMERGENCY, False
-            else:
-                e164, code, assumed = _public(t, b, access, end, wide)
+            e164, code, assumed = _calling(t, b, 0, end, wide)
         out_class[row] = code
-        if extension:
+        if code == _INTERNAL:
             out_extension[row] = True
             out_digits[row] = end
             if t[MAIN_DIGITS] > 0 and t[MAIN_DIGITS] + end <= 15:
-                e164 = np.int64(0)
                 for i in range(t[MAIN_DIGITS]):
                     e164 = e164 * 10 + np.int64(t[t[MAIN] + i])
                 for i in range(end):
                     e164 = e164 * 10 + np.int64(b[i])
-                out_e164[row] = e164
-                out_assumed[row] = noise
-            continue
-        out_e164[row] = e164
-        out_assumed[row] = (assumed or noise) and e164 != 0
-        if e164 != 0 and t[MAIN_DIGITS] > 0:
+        elif e164 != 0 and t[MAIN_DIGITS] > 0:
             digits = _direct_dial(t, e164, b)
             out_digits[row] = digits
             out_extension[row] = digits > 0
+        out_e164[row] = e164
+        out_assumed[row] = (assumed or end < count - 1) and e164 != 0
 
 
 @njit(nogil=True, cache=True)

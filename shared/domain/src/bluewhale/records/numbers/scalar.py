@@ -183,9 +183,20 @@ def _public(digits: str, plan: NumberPlan) -> Normalised:
         return _nation(digits, plan, assumed=prefix_missing and bool(tags & (FIXED | MOBILE)))
     if not prefix_missing:
         return _nation(digits, plan, assumed=True)
+    if _goes_on(digits, plan):
+        return _nation(digits, plan, assumed=True)
     if len(digits) >= LOCAL_DIGITS_MIN and area:
         return _nation(area + digits, plan, assumed=True)
     return _UNKNOWN
+
+
+def _goes_on(digits: str, plan: NumberPlan) -> bool:
+    """Say whether a complete number that needs no prefix (1800 ...) has digits behind it."""
+    states = plan.national.walk(digits)
+    lengths = plan.national.prefix_lengths(digits)
+    if not lengths or len(states) == len(digits) or lengths[-1] < plan.national_digits_min:
+        return False
+    return not int(plan.national.accept[states[lengths[-1] - 1]]) & (FIXED | MOBILE)
 
 
 def _calling(digits: str, plan: NumberPlan) -> Normalised:
