@@ -4,8 +4,11 @@ There is no call id. A key is a trunk member or a party with a time slot, and a
 leg emits one only where its condition code (or the link's configuration) says
 that another record of the same call exists. README.md gives the confidences.
 
-Slots are two minutes wide and each event names its own slot and the next, so
-events at most two minutes apart always share a key.
+Two records print one event (the end of a piece, the start of the next) up to 66
+seconds apart: minutes without seconds, tenths of a minute cut off. Slots are 70
+seconds wide; an event names its own slot and the next, so that events at most
+70 seconds apart always share a key. Most legs can only be the last piece of a
+long call: they name one slot, and the pieces name three.
 """
 
 from __future__ import annotations
@@ -21,13 +24,14 @@ from bluewhale.dialects.engine.spans import Bytes, Positions, trim_span
 from bluewhale.records import ids
 
 KIND = "avaya_cm"
-SLOT_MS = 120_000
+SLOT_MS = 70_000
 GAP_MS = 12 * 3_600_000  # slots carry the time; the gap only has to span a long-call piece
-# A last piece carries no mark. It emits its start only from this duration on:
-# two calls on one trunk member cannot both start within the slots and last longer.
-LAST_PIECE_MIN_MS = 360_000
+# A last piece carries no mark, so every call may be one. It emits its start only from this
+# duration on: two calls on one trunk member that start in one slot (70 s, known to 66 s)
+# cannot both last longer.
+LAST_PIECE_MIN_MS = 150_000
 
-LONG, CONFERENCE_CALLING, CONFERENCE_DIALED, SPLIT = 0, 1, 2, 3
+PIECE, LAST_PIECE, CONFERENCE, SPLIT = 1, 2, 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +59,14 @@ def join_keys(rows: JoinInput, pbx_uid: str, *, splitting: bool) -> tuple[pa.Arr
     """Give (join_keys as list<int64>, bool mask of rows that have any)."""
     count = len(rows.trunk)
     on_trunk = rows.trunk != 0
-    last_piece = rows.ordinary & on_trunk & (rows.duration_ms >= LAST_PIECE_MIN_MS)
-    split = on_trunk & (rows.redirected | (rows.ordinary if splitting else False))
-    wanted = (
-        (LONG, rows.piece & on_trunk, rows.release_ms),
-        (LONG, (rows.piece & on_trunk) | last_piece, rows.start_ms),
-        (CONFERENCE_CALLING, rows.conference, rows.release_ms),
-        (CONFERENCE_DIALED, rows.conference, rows.release_ms),
-        (SPLIT, split, rows.release_ms),
-        (SPLIT, split, rows.start_ms),
-    )
-    entry_rows: list[npt.NDArray[np.int64]] = []
-    entry_kinds: list[npt.NDArray[np.int64]] = []
-    entry_slots: list[npt.NDArray[np.int64]] = []
-    for kind, mask, event_ms in wanted:
-        chosen = np.flatnonzero(mask)
-        if len(chosen):
-            slots = event_ms[chosen] // SLOT_MS
-            for later in (0, 1):
-                entry_rows.append(chosen)
-                entry_kinds.append(np.full(len(chosen), kind))
-                entry_slots.append(slots + later)
-    if not entry_rows:
+    bits = np.zeros(count, dtype=np.uint8)
+    bits[rows.piece & on_trunk] = PIECE
+    bits[rows.ordinary & on_trunk & (rows.duration_ms >= LAST_PIECE_MIN_MS)] = LAST_PIECE
+    bits[rows.conference] |= CONFERENCE
+    bits[on_trunk & (rows.redirected | (rows.ordinary if splitting else False))] |= SPLIT
+    if not bits.any():
         return pa.nulls(count, pa.list_(pa.int64())), np.zeros(count, dtype=np.bool_)
-    row = np.concatenate(entry_rows)
-    order = np.argsort(row, kind="stable")
-    row = row[order]
-    text, offsets, kept = _compose(
+    text, offsets, list_offsets = _compose(
         rows.data,
         rows.calling_data,
         rows.calling_starts,
@@ -90,15 +75,15 @@ def join_keys(rows: JoinInput, pbx_uid: str, *, splitting: bool) -> tuple[pa.Arr
         rows.dialed_ends,
         rows.trunk,
         rows.inbound,
-        row,
-        np.concatenate(entry_kinds)[order],
-        np.concatenate(entry_slots)[order],
+        bits,
+        rows.start_ms // SLOT_MS,
+        rows.release_ms // SLOT_MS,
     )
-    texts = pa.StringArray.from_buffers(len(kept), pa.py_buffer(offsets), pa.py_buffer(text))
+    texts = pa.StringArray.from_buffers(
+        len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text)
+    )
     keys, _ = ids.join_keys_column(KIND, pbx_uid, texts)
-    per_row = np.bincount(row[kept], minlength=count)
-    list_offsets = np.concatenate(([0], np.cumsum(per_row))).astype(np.int32)
-    present = per_row > 0
+    present = np.diff(list_offsets) > 0
     return _list_column(list_offsets, keys, present), present
 
 
@@ -114,16 +99,24 @@ def _list_column(
     )
 
 
-def key_text(kind: int, trunk: str, calling: str, dialed: str, slot: int, *, inbound: bool) -> str:
-    """Give the text of one key, plainly; empty = no key. Twin of the kernel."""
-    if kind == LONG:
-        return f"L|{trunk}|{calling}|{dialed}|{slot}"
-    if kind == CONFERENCE_CALLING:
-        return f"C|{calling}|{slot}" if calling else ""
-    if kind == CONFERENCE_DIALED:
-        return f"C|{dialed}|{slot}" if dialed and dialed != calling else ""
+def key_texts(
+    bits: int, trunk: str, calling: str, dialed: str, start: int, release: int, *, inbound: bool
+) -> list[str]:
+    """Give the texts of a leg's keys, plainly; `start`, `release` in slots. Twin of the kernel."""
+    texts = []
+    if bits & PIECE:
+        for slot in (release, start):
+            texts += [f"L|{trunk}|{calling}|{dialed}|{slot + near}" for near in (-1, 0, 1)]
+    if bits & LAST_PIECE:
+        texts.append(f"L|{trunk}|{calling}|{dialed}|{start}")
+    if bits & CONFERENCE:
+        for party in (calling, dialed if dialed != calling else ""):
+            texts += [f"C|{party}|{release + near}" for near in (0, 1) if party]
     outside = calling if inbound else dialed
-    return f"S|{trunk}|{outside}|{slot}" if outside else ""
+    if bits & SPLIT and outside:
+        for slot in (release, start):
+            texts += [f"S|{trunk}|{outside}|{slot + near}" for near in (0, 1)]
+    return texts
 
 
 @numba.njit(nogil=True, cache=True)
@@ -134,18 +127,6 @@ def _put_packed(out: Bytes, at: int, packed: np.uint64) -> int:
         if byte != 0:
             out[at] = byte
             at += 1
-    return at
-
-
-@numba.njit(nogil=True, cache=True)
-def _put_span(out: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
-    """Write a bar and a trimmed span; returns the position behind it."""
-    out[at] = 124
-    at += 1
-    start, end = trim_span(data, start, end, 3)
-    for source in range(start, end):
-        out[at] = data[source]
-        at += 1
     return at
 
 
@@ -170,6 +151,17 @@ def _put_int(out: Bytes, at: int, value: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
+def _put_text(out: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
+    """Write a bar and a span as it is; returns the position behind it."""
+    out[at] = 124
+    target = np.uint64(at + 1)
+    source = np.uint64(start)
+    for step in range(np.uint64(end - start)):
+        out[target + step] = data[source + step]
+    return at + 1 + end - start
+
+
+@numba.njit(nogil=True, cache=True)
 def _compose(
     data: Bytes,
     calling_data: Bytes,
@@ -179,59 +171,74 @@ def _compose(
     dialed_ends: Positions,
     trunk: npt.NDArray[np.uint64],
     inbound: npt.NDArray[np.bool_],
-    rows: Positions,
-    kinds: Positions,
-    slots: Positions,
-) -> tuple[Bytes, npt.NDArray[np.int32], Positions]:
-    """Write the key texts; returns bytes, offsets, and which entries have a key."""
+    bits: Bytes,
+    start_slots: Positions,
+    release_slots: Positions,
+) -> tuple[Bytes, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Write the key texts row by row; returns bytes, text offsets, list offsets."""
     room = 0
-    for entry in range(len(rows)):
-        i = rows[entry]
-        room += 40 + calling_ends[i] - calling_starts[i] + dialed_ends[i] - dialed_starts[i]
+    entries = 0
+    for i in range(len(bits)):
+        if bits[i]:
+            keys = 1
+            if bits[i] != LAST_PIECE:
+                keys = 14
+            entries += keys
+            room += keys * (
+                40 + calling_ends[i] - calling_starts[i] + dialed_ends[i] - dialed_starts[i]
+            )
     out = np.empty(room, np.uint8)
-    offsets = np.zeros(len(rows) + 1, np.int32)
-    kept = np.empty(len(rows), np.int64)
+    offsets = np.zeros(entries + 1, np.int32)
+    list_offsets = np.zeros(len(bits) + 1, np.int32)
     count = 0
     at = 0
-    for entry in range(len(rows)):
-        i = rows[entry]
-        kind = kinds[entry]
-        a, b = trim_span(calling_data, calling_starts[i], calling_ends[i], 3)
-        c, d = trim_span(data, dialed_starts[i], dialed_ends[i], 3)
-        if kind == CONFERENCE_CALLING and a == b:
-            continue
-        if kind == CONFERENCE_DIALED:
-            same = b - a == d - c
-            for step in range(d - c):
-                if same and calling_data[a + step] != data[c + step]:
-                    same = False
-            if c == d or same:
-                continue
-        if kind == SPLIT and ((inbound[i] and a == b) or (not inbound[i] and c == d)):
-            continue
-        if kind == LONG:
-            out[at] = 76
-            out[at + 1] = 124
-            at = _put_packed(out, at + 2, trunk[i])
-            at = _put_span(out, at, calling_data, a, b)
-            at = _put_span(out, at, data, c, d)
-        elif kind == SPLIT:
-            out[at] = 83
-            out[at + 1] = 124
-            at = _put_packed(out, at + 2, trunk[i])
-            if inbound[i]:
-                at = _put_span(out, at, calling_data, a, b)
-            else:
-                at = _put_span(out, at, data, c, d)
-        else:
-            out[at] = 67
-            at += 1
-            if kind == CONFERENCE_CALLING:
-                at = _put_span(out, at, calling_data, a, b)
-            else:
-                at = _put_span(out, at, data, c, d)
-        at = _put_int(out, at, slots[entry])
-        kept[count] = entry
-        count += 1
-        offsets[count] = at
-    return out[:at].copy(), offsets[: count + 1].copy(), kept[:count].copy()
+    for i in range(len(bits)):
+        if bits[i]:
+            a, b = trim_span(calling_data, calling_starts[i], calling_ends[i], 3)
+            c, d = trim_span(data, dialed_starts[i], dialed_ends[i], 3)
+            if bits[i] & (PIECE | LAST_PIECE):
+                piece = bits[i] & PIECE
+                for event in range(2 if piece else 1):
+                    slot = release_slots[i] if piece and event == 0 else start_slots[i]
+                    for near in range(-1 if piece else 0, 2 if piece else 1):
+                        out[at] = 76
+                        out[at + 1] = 124
+                        at = _put_packed(out, at + 2, trunk[i])
+                        at = _put_text(out, at, calling_data, a, b)
+                        at = _put_text(out, at, data, c, d)
+                        at = _put_int(out, at, slot + near)
+                        count += 1
+                        offsets[count] = at
+            if bits[i] & CONFERENCE:
+                same = b - a == d - c
+                for step in range(d - c):
+                    if same and calling_data[a + step] != data[c + step]:
+                        same = False
+                for party in range(2):
+                    for near in range(2):
+                        if (party == 0 and a == b) or (party == 1 and (same or c == d)):
+                            continue
+                        out[at] = 67
+                        if party == 0:
+                            at = _put_text(out, at + 1, calling_data, a, b)
+                        else:
+                            at = _put_text(out, at + 1, data, c, d)
+                        at = _put_int(out, at, release_slots[i] + near)
+                        count += 1
+                        offsets[count] = at
+            if bits[i] & SPLIT and ((inbound[i] and b > a) or (not inbound[i] and d > c)):
+                for event in range(2):
+                    slot = release_slots[i] if event == 0 else start_slots[i]
+                    for near in range(2):
+                        out[at] = 83
+                        out[at + 1] = 124
+                        at = _put_packed(out, at + 2, trunk[i])
+                        if inbound[i]:
+                            at = _put_text(out, at, calling_data, a, b)
+                        else:
+                            at = _put_text(out, at, data, c, d)
+                        at = _put_int(out, at, slot + near)
+                        count += 1
+                        offsets[count] = at
+        list_offsets[i + 1] = count
+    return out[:at].copy(), offsets[: count + 1].copy(), list_offsets

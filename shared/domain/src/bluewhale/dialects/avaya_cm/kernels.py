@@ -32,6 +32,8 @@ SIDE_NONE, SIDE_INTERNAL, SIDE_IN, SIDE_OUT = -1, 0, 1, 2
 INBOUND, OUTBOUND, INTERNAL, TANDEM = 0, 1, 2, 3
 
 _SPACE = 32
+_DIALLED = np.zeros(256, dtype=np.bool_)
+_DIALLED[list(b"0123456789*#+")] = True
 _TILDE = 126
 _ALL_DIGITS = 999_999
 _DASH = 45
@@ -40,17 +42,15 @@ _DASH = 45
 @numba.njit(nogil=True, cache=True)
 def _number_at(data: Bytes, start: int, end: int, place: Positions, item: int) -> int:
     """Check a dialled number: digits, * # + only, blanks around. Returns 0 good, 1 bad."""
-    first = start + place[item, 0]
-    last = min(end, start + place[item, 1])
-    while first < last and data[first] == _SPACE:
-        first += 1
-    while last > first and data[last - 1] == _SPACE:
-        last -= 1
-    for at in range(first, last):
-        byte = data[at]
-        if not ((48 <= byte <= 57) or byte == 42 or byte == 35 or byte == 43):
-            return 1
-    return 0
+    at = np.uint64(start + place[item, 0])
+    last = np.uint64(max(start + place[item, 0], min(end, start + place[item, 1])))
+    while at < last and data[at] == _SPACE:
+        at += np.uint64(1)
+    while at < last and _DIALLED[data[at]]:
+        at += np.uint64(1)
+    while at < last and data[at] == _SPACE:
+        at += np.uint64(1)
+    return 0 if at == last else 1
 
 
 @numba.njit(nogil=True, cache=True)

@@ -277,26 +277,22 @@ def _join_keys(
     """Make the join keys; see `joining`."""
     trunk = leg["trunk_out"] or leg["trunk_in"]
     ordinary = condition.role is LegRole.PLAIN and condition.disposition is Disposition.ANSWERED
-    events: list[tuple[int, int]] = []
-    start, release = leg["setup_at"], leg["release_at"]
+    bits = 0
     if trunk and condition.role is LegRole.PIECE:
-        events += [(joining.LONG, release), (joining.LONG, start)]
+        bits |= joining.PIECE
     if trunk and ordinary and leg["duration_ms"] >= joining.LAST_PIECE_MIN_MS:
-        events.append((joining.LONG, start))
+        bits |= joining.LAST_PIECE
     if condition.role is LegRole.CONFERENCE:
-        events += [(joining.CONFERENCE_CALLING, release), (joining.CONFERENCE_DIALED, release)]
+        bits |= joining.CONFERENCE
     if trunk and (condition.role is LegRole.FORWARD or (splitting and ordinary)):
-        events += [(joining.SPLIT, release), (joining.SPLIT, start)]
-    texts = [
-        joining.key_text(
-            kind,
-            trunk or "",
-            leg["calling_number"] or "",
-            leg["called_number"] or "",
-            at // joining.SLOT_MS + later,
-            inbound=leg["printed_direction"] == "inbound",
-        )
-        for kind, at in events
-        for later in (0, 1)
-    ]
-    return [ids.join_key(joining.KIND, pbx_uid, text) for text in texts if text] or None
+        bits |= joining.SPLIT
+    texts = joining.key_texts(
+        bits,
+        trunk or "",
+        leg["calling_number"] or "",
+        leg["called_number"] or "",
+        leg["setup_at"] // joining.SLOT_MS,
+        leg["release_at"] // joining.SLOT_MS,
+        inbound=leg["printed_direction"] == "inbound",
+    )
+    return [ids.join_key(joining.KIND, pbx_uid, text) for text in texts] or None
