@@ -13,6 +13,8 @@ from bluewhale.database.batch import (
     Mark,
     RejoinWork,
 )
+from bluewhale.database.call_filter import CallFilter
+from bluewhale.database.completeness import Completeness
 from bluewhale.database.exceptions import (
     ClaimLostError,
     NotFoundError,
@@ -23,18 +25,30 @@ from bluewhale.database.exceptions import (
     StoreFullError,
     StoreVersionError,
 )
+from bluewhale.database.exports import readable, write_csv, write_parquet
+from bluewhale.database.reports import REPORT_KINDS, ReportBy
+from bluewhale.database.sealing import Sealed
+from bluewhale.database.search import CallDetail, page_key
 from bluewhale.database.store import Store
+from bluewhale.database.suspense import SuspenseFilter
+from bluewhale.database.versions import StoredTariff
 
 __all__ = [
+    "REPORT_KINDS",
     "Batch",
+    "CallDetail",
+    "CallFilter",
     "Claim",
     "ClaimLostError",
     "ClaimStep",
     "CommitResult",
+    "Completeness",
     "Heard",
     "Mark",
     "NotFoundError",
     "RejoinWork",
+    "ReportBy",
+    "Sealed",
     "StateError",
     "Store",
     "StoreBusyError",
@@ -42,4 +56,10 @@ __all__ = [
     "StoreError",
     "StoreFullError",
     "StoreVersionError",
+    "StoredTariff",
+    "SuspenseFilter",
+    "page_key",
+    "readable",
+    "write_csv",
+    "write_parquet",
 ]

@@ -214,9 +214,9 @@ class Commit:
                 charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
             else:
                 rest = np.zeros(len(own), np.bool_)
-        charges, charge_from = ledger.charge_order(calls, charges)
-        sums = ledger.totals(charges, charge_from)
-        rows = Rows(legs, leg_call, stored_calls(calls, sums), charges, charge_from)
+        places = ledger.charge_places(calls, charges)
+        sums = ledger.totals(charges, places)
+        rows = Rows(legs, leg_call, stored_calls(calls, sums), charges, places)
         self.result.segment = write_segment(self.tx, self.folder, rows, self.batch.now_ms)
         self.lookup.segments = live_segments(self.tx)
         self.result.sealed_legs = legs.num_rows

@@ -148,8 +148,7 @@ class Applier:
         charges = proposals.charges
         if not everything:
             charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
-        charges, charge_from = ledger.charge_order(calls, charges)
-        sums = ledger.totals(charges, charge_from)
+        sums = ledger.totals(charges, ledger.charge_places(calls, charges))
         self._insert_calls(stored_calls(calls, sums))
         self.tx.many(INSERT_CHARGE, table_rows(charges))
         call_ids = calls.column("call_id").to_pylist()
@@ -231,10 +230,9 @@ class Applier:
         proposed_id = call.column("call_id")[0].as_py()
         mine = pc.equal(proposals.charges.column("call_id"), pa.scalar(proposed_id, pa.binary(16)))
         charges = ledger.entries_of_version(proposals.charges.filter(mine), call_id, version)
-        offsets = np.array([0, charges.num_rows], np.uint32)
-        sums = ledger.totals(charges, offsets)
+        call = _with(call, "call_id", pa.array([call_id], pa.binary(16)))
+        sums = ledger.totals(charges, ledger.charge_places(call, charges))
         stored = stored_calls(call, sums)
-        stored = _with(stored, "call_id", pa.array([call_id], pa.binary(16)))
         stored = _with(stored, "version", pa.array([version], pa.int32()))
         was_rated = {
             i: rated for old in replaced for i, rated in self._retire(old, call_id, reason)

@@ -7,6 +7,7 @@ Does not own prices (`bluewhale.rating`) or when a version is made (`decisions`)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,21 +21,32 @@ from bluewhale.records.enums import ChargeEntry, ChargeStatus
 REVERSAL_REASONS = ("superseded", "grown", "rerated")
 
 
-def charge_order(calls: pa.Table, charges: pa.Table) -> tuple[pa.Table, keys.Rows]:
-    """Sort `charges` by the row of their call; give them and where each call's begin.
+@dataclass(frozen=True, slots=True)
+class ChargePlaces:
+    """Where the charges of each call stand: `at[first[i]:first[i + 1]]` are rows of call i.
 
-    Charges of no call in `calls` are a programmer's error.
+    Charges are not moved: they come in the order that rating wrote them, and
+    copying lists of structs would cost more than the postings.
     """
+
+    call: keys.Ints  # call row per charge row
+    first: keys.Rows
+    at: keys.Rows
+
+
+def charge_places(calls: pa.Table, charges: pa.Table) -> ChargePlaces:
+    """Find the call of each charge; a charge of no call is a programmer's error."""
     count = calls.num_rows
     if charges.num_rows == 0:
-        return charges, np.zeros(count + 1, np.uint32)
+        return ChargePlaces(
+            np.empty(0, np.int64), np.zeros(count + 1, np.uint32), np.empty(0, np.uint32)
+        )
     rows = call_rows(calls, charges)
     assert int(rows.min()) >= 0, "a charge names a call that is not proposed with it"
-    if not bool(np.all(rows[1:] >= rows[:-1])):
-        order = np.argsort(rows, kind="stable")
-        charges, rows = charges.take(pa.array(order)), rows[order]
-    starts = np.searchsorted(rows, np.arange(count + 1))
-    return charges, starts.astype(np.uint32)
+    order = np.argsort(rows, kind="stable")
+    first = np.zeros(count + 1, np.uint32)
+    np.cumsum(np.bincount(rows, minlength=count), out=first[1:])
+    return ChargePlaces(rows, first, order.astype(np.uint32))
 
 
 def call_rows(calls: pa.Table, charges: pa.Table) -> keys.Ints:
@@ -43,23 +55,24 @@ def call_rows(calls: pa.Table, charges: pa.Table) -> keys.Ints:
     want_high, want_low = keys.id_words(charges.column("call_id"))
     per_call, rest = divmod(len(want_high), max(len(high), 1))
     if rest == 0 and per_call:  # usual: the same count of charges per call, in call order
-        guess = np.repeat(np.arange(len(high)), per_call)
-        if bool(np.all(high[guess] == want_high) and np.all(low[guess] == want_low)):
-            return guess.astype(np.int64)
+        every = np.arange(len(high))
+        for guess in (np.repeat(every, per_call), np.tile(every, per_call)):
+            if bool(np.all(high[guess] == want_high) and np.all(low[guess] == want_low)):
+                return guess.astype(np.int64)
     order = keys.sort_words(high, low)
     at = keys.find_words(high[order], low[order], want_high, want_low)
     return np.where(at >= 0, order[np.maximum(at, 0)], -1)
 
 
-def totals(charges: pa.Table, charge_from: keys.Rows) -> pa.Array:
+def totals(charges: pa.Table, places: ChargePlaces) -> pa.Array:
     """Give the list of totals per call: one entry per price list and currency.
 
-    `charges` are sorted by call, all of entry "charge".
+    `charges` are all of entry "charge".
     """
     names = ["price_list", "currency", "amount_nanos"]
     unrated = pc.cast(pc.equal(charges.column("status"), ChargeStatus.UNRATED.value), pa.int32())
     text = [keys.one_array(charges.column(n)).cast(pa.string()) for n in names[:2]]
-    call = np.repeat(np.arange(len(charge_from) - 1), np.diff(charge_from.astype(np.int64)))
+    call = places.call
     codes = [np.asarray(t.dictionary_encode().indices.fill_null(-1)).astype(np.int64) for t in text]
     order = np.lexsort((codes[1], codes[0], call)) if len(call) else np.empty(0, np.int64)
     sorted_by = [call[order], codes[0][order], codes[1][order]]
@@ -79,7 +92,7 @@ def totals(charges: pa.Table, charge_from: keys.Rows) -> pa.Array:
             ],
             fields=list(TOTAL),
         )
-    offsets = np.searchsorted(sorted_by[0][starts], np.arange(len(charge_from)))
+    offsets = np.searchsorted(sorted_by[0][starts], np.arange(len(places.first)))
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), structs)
 
 

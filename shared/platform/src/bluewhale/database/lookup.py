@@ -380,8 +380,9 @@ class Lookup:
 
     def sealed_charges(self, segment: Segment, call_row: int) -> pa.Table:
         """Give the charges that were sealed with a call."""
-        offsets = self.folder.index(segment).array("charge_from")
-        rows = np.arange(int(offsets[call_row]), int(offsets[call_row + 1]))
+        index = self.folder.index(segment)
+        first = index.array("charge_first")
+        rows = index.array("charge_at")[int(first[call_row]) : int(first[call_row + 1])]
         return self.folder.take(segment, "charge", rows)
 
     def charges(self, call_id: bytes) -> pa.Table:

@@ -16,7 +16,7 @@ import secrets
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from bluewhale.database.columns import conform
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile, index_pieces
+from bluewhale.database.ledger import ChargePlaces
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, WORD
 
@@ -83,16 +84,14 @@ class Rows:
     """Rows to be sealed together.
 
     `leg_call`: call row per leg, `keys.NO_ROW` = in no call of this segment.
-    `charges` are sorted by call row; `charge_from[i]:charge_from[i+1]` are those of call i.
+    `places` says where the charges of each call stand.
     """
 
     legs: pa.Table
     leg_call: keys.Rows
     calls: pa.Table
     charges: pa.Table
-    charge_from: keys.Rows
-    files: dict[str, int] = field(default_factory=dict)
-    checksums: dict[str, str] = field(default_factory=dict)
+    places: ChargePlaces
 
 
 def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
@@ -199,7 +198,8 @@ def _index(rows: Rows) -> tuple[list[bytes | memoryview], dict[str, Any]]:
         "call_row": call_order.astype(np.uint32),
         "call_version": versions,
         "call_started": started,
-        "charge_from": rows.charge_from,
+        "charge_first": rows.places.first,
+        "charge_at": rows.places.at,
         "number": number,
         "number_row": number_row,
         "join_key": key,

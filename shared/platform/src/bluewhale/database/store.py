@@ -12,20 +12,40 @@ thread may call any method; writers queue.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from bluewhale.database import rejoin, tables
+import pyarrow as pa
+
+from bluewhale.database import (
+    completeness,
+    rejoin,
+    reports,
+    sealing,
+    search,
+    suspense,
+    tables,
+    versions,
+)
 from bluewhale.database.batch import Batch, Claim, CommitResult, Mark, RejoinWork
+from bluewhale.database.call_filter import CallFilter
+from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
+from bluewhale.database.completeness import Completeness
 from bluewhale.database.engine import Database, Transaction
 from bluewhale.database.exceptions import StoreVersionError
 from bluewhale.database.lookup import Lookup
+from bluewhale.database.reports import ReportBy
+from bluewhale.database.sealing import Sealed
+from bluewhale.database.search import CallDetail, PageKey
 from bluewhale.database.segments import SegmentFolder, live_segments
 from bluewhale.database.streams import read_marks
+from bluewhale.database.suspense import SuspenseFilter
+from bluewhale.database.versions import StoredTariff, TariffState
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -38,6 +58,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.db = Database(folder / "main.db", busy_timeout_ms=busy_timeout_ms)
         self.files = SegmentFolder(folder / "segments")
+        self.columnar = Columnar()
 
     @classmethod
     def open(cls, folder: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Store:
@@ -79,6 +100,7 @@ class Store:
 
     def close(self) -> None:
         """Close connections; nothing is pending."""
+        self.columnar.close()
         self.db.close()
 
     def __enter__(self) -> Self:
@@ -172,3 +194,219 @@ class Store:
 
     def _lookup(self, tx: Transaction) -> Lookup:
         return Lookup(tx, self.files, live_segments(tx))
+
+    # ---- sealing -----------------------------------------------------------------------
+
+    def seal(self, *, before_ms: int, now_ms: int, limit: int = 100_000) -> Sealed:
+        """Move live calls whose legs were ingested before `before_ms` into a segment."""
+        name = ""
+        try:
+            with self.db.write() as tx:
+                done = sealing.seal(
+                    tx, self.files, before_ms=before_ms, limit=limit, now_ms=now_ms
+                )
+                name = done.segment
+            return done
+        except BaseException:
+            if name:
+                self.files.remove(name)
+            raise
+
+    # ---- questions ---------------------------------------------------------------------
+
+    def search_calls(
+        self, call_filter: CallFilter, *, limit: int = 100, after: PageKey | None = None
+    ) -> pa.Table:
+        """Give live calls, newest first, with totals per price list (STORED_CALL_SCHEMA).
+
+        `after` = `page_key(previous page)` gives the next page.
+        """
+        with self.db.read() as tx:
+            return search.search(
+                tx, self._lookup(tx), self.columnar, call_filter, limit=limit, after=after
+            )
+
+    def get_call(self, call_id: bytes) -> CallDetail:
+        """Give one call: versions, legs with raw lines, ledger, contexts."""
+        with self.db.read() as tx:
+            return search.get_call(tx, self._lookup(tx), call_id)
+
+    def report(
+        self, by: ReportBy, call_filter: CallFilter | None = None, *, limit: int | None = None
+    ) -> pa.Table:
+        """Give sums per group, price list and currency."""
+        with self.db.read() as tx:
+            return reports.report(
+                tx, self._lookup(tx), self.columnar, by, call_filter or CallFilter(), limit=limit
+            )
+
+    def completeness(
+        self,
+        *,
+        site: str | None = None,
+        first_day: int | None = None,
+        last_day: int | None = None,
+    ) -> Completeness:
+        """Give totals per site and UTC day received, and every gap."""
+        with self.db.read() as tx:
+            return completeness.completeness(
+                tx, self._lookup(tx), self.columnar,
+                site=site, first_day=first_day, last_day=last_day,
+            )  # fmt: skip
+
+    def charges(self, *, from_ms: int, until_ms: int, limit: int = 1_000_000) -> pa.Table:
+        """Give the live ledger entries of calls rated for [from_ms, until_ms) by start_at."""
+        with self.db.read() as tx:
+            return reports.charges(
+                tx, self._lookup(tx), self.columnar, from_ms=from_ms, until_ms=until_ms, limit=limit
+            )
+
+    # ---- suspense and duplicates ---------------------------------------------------------
+
+    def suspense_list(self, wanted: SuspenseFilter | None = None, *, limit: int = 1000) -> pa.Table:
+        """Give suspense rows, oldest first (STORED_SUSPENSE_SCHEMA)."""
+        with self.db.read() as tx:
+            return suspense.listed(tx, wanted or SuspenseFilter(), limit)
+
+    def suspense_show(self, suspense_id: int) -> dict[str, Any]:
+        """Give one suspense row as a mapping, with its context lines."""
+        with self.db.read() as tx:
+            return suspense.one(tx, suspense_id)
+
+    def suspense_dismiss(self, ids: Collection[int], *, who: str, why: str, now_ms: int) -> None:
+        """Say that these records are no calls."""
+        with self.db.write() as tx:
+            suspense.dismiss(tx, ids, who=who, why=why, now_ms=now_ms)
+
+    def suspense_repair(
+        self, suspense_id: int, *, who: str, why: str, now_ms: int, raw: bytes | None = None
+    ) -> None:
+        """Mark a record as repaired, with mended bytes if given."""
+        with self.db.write() as tx:
+            suspense.repair(tx, suspense_id, raw=raw, who=who, why=why, now_ms=now_ms)
+
+    def suspense_apply(
+        self, ids: Sequence[int], legs: pa.Table, *, who: str, now_ms: int
+    ) -> int:
+        """Store the legs that replayed records became; rows in the order of `ids`."""
+        with self.db.write() as tx:
+            return suspense.apply(tx, self._lookup(tx), ids, legs, who=who, now_ms=now_ms)
+
+    def suspense_failed(self, ids: Sequence[int], rejects: pa.Table, *, now_ms: int) -> None:
+        """Note that a replay still rejects these records; rows in the order of `ids`."""
+        with self.db.write() as tx:
+            suspense.failed(tx, ids, rejects, now_ms=now_ms)
+
+    def duplicates(self, *, limit: int = 1000, state: str | None = None) -> pa.Table:
+        """Give duplicates with the id of their stored twin (DUPLICATE_SCHEMA)."""
+        with self.db.read() as tx:
+            return suspense.duplicates(tx, limit=limit, state=state)
+
+    def two_calls(
+        self, capture: tuple[int, int, int], *, who: str, why: str, now_ms: int
+    ) -> bytes:
+        """Say that a duplicate (stream, incarnation, seq) is a call of its own; give its new id."""
+        with self.db.write() as tx:
+            return suspense.two_calls(
+                tx, self._lookup(tx), capture, who=who, why=why, now_ms=now_ms
+            )
+
+    # ---- versions ------------------------------------------------------------------------
+
+    def put_tariff(
+        self,
+        *,
+        tariff_uid: str,
+        name: str,
+        price_list: str,
+        currency: str,
+        files: Mapping[str, bytes],
+        rows: int,
+        who: str,
+        now_ms: int,
+        effective_from_ms: int | None = None,
+        effective_until_ms: int | None = None,
+        state: TariffState = "validated",
+    ) -> StoredTariff:
+        """Store a tariff as its next version (same files: the version they have)."""
+        with self.db.write() as tx:
+            return versions.put_tariff(
+                tx, tariff_uid=tariff_uid, name=name, price_list=price_list, currency=currency,
+                effective_from_ms=effective_from_ms, effective_until_ms=effective_until_ms,
+                files=files, rows=rows, state=state, who=who, now_ms=now_ms,
+            )  # fmt: skip
+
+    def change_tariff(
+        self, tariff_uid: str, version: int, state: TariffState, *, who: str, now_ms: int
+    ) -> StoredTariff:
+        """Move a tariff version to another state."""
+        with self.db.write() as tx:
+            return versions.change_tariff(tx, tariff_uid, version, state, who=who, now_ms=now_ms)
+
+    def activate_tariff(
+        self, tariff_uid: str, version: int, *, who: str, now_ms: int
+    ) -> StoredTariff:
+        """Make a version the one in force from its effective date on, atomically."""
+        return self.change_tariff(tariff_uid, version, "active", who=who, now_ms=now_ms)
+
+    def list_tariffs(self, state: TariffState | None = None) -> list[StoredTariff]:
+        """Give stored tariff versions."""
+        with self.db.read() as tx:
+            return versions.list_tariffs(tx, state)
+
+    def get_tariff(self, tariff_uid: str, version: int | None = None) -> StoredTariff:
+        """Give one tariff version; None = the newest."""
+        with self.db.read() as tx:
+            return versions.get_tariff(tx, tariff_uid, version)
+
+    def tariff_files(self, tariff_uid: str, version: int) -> dict[str, bytes]:
+        """Give the source files of a tariff version."""
+        with self.db.read() as tx:
+            return versions.tariff_files(tx, tariff_uid, version)
+
+    def put_directory(self, files: Mapping[str, bytes], *, who: str, now_ms: int) -> int:
+        """Store a directory as its next version; gives the version."""
+        with self.db.write() as tx:
+            return versions.put_directory(tx, files, who=who, now_ms=now_ms)
+
+    def directory_files(self, version: int | None = None) -> tuple[int, dict[str, bytes]]:
+        """Give a directory version and its files; None = the newest."""
+        with self.db.read() as tx:
+            return versions.directory_files(tx, version)
+
+    # ---- jobs and audit --------------------------------------------------------------------
+
+    def save_job(
+        self, kind: str, name: str, state: str, progress: Mapping[str, Any], *, now_ms: int
+    ) -> None:
+        """Keep how far a job is, by its name, so that it can go on after a stop."""
+        with self.db.write() as tx:
+            tx.run(
+                "INSERT INTO job (kind, name, state, progress, changed_at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET state = excluded.state,"
+                " progress = excluded.progress, changed_at = excluded.changed_at",
+                (kind, name, state, json.dumps(dict(progress)), now_ms),
+            )
+
+    def job(self, name: str) -> tuple[str, dict[str, Any]] | None:
+        """Give (state, progress) of a job; None = never started."""
+        with self.db.read() as tx:
+            row = tx.one("SELECT state, progress FROM job WHERE name = ?", (name,))
+        return None if row is None else (row[0], json.loads(row[1]))
+
+    def audit(self, limit: int = 1000) -> list[tuple[int, str, str, str, str]]:
+        """Give audited changes, newest first: (at_ms, who, action, subject, detail)."""
+        with self.db.read() as tx:
+            rows = tx.rows(
+                "SELECT at, who, action, subject, detail FROM audit ORDER BY audit_id DESC LIMIT ?",
+                (limit,),
+            )
+        return [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+
+    def contexts(self, ids: Collection[int]) -> dict[int, bytes]:
+        """Give raw context lines by id."""
+        with self.db.read() as tx:
+            rows = tx.rows_in(
+                "SELECT context_id, text FROM raw_context WHERE context_id IN ({marks})", ids
+            )
+        return {r[0]: r[1] for r in rows}

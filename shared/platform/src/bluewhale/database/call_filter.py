@@ -1,0 +1,149 @@
+"""Which calls a person asks for, and that question as SQL for both engines.
+
+Owns the filter and its rendering; hot rows are asked in SQLite, sealed ones in
+DuckDB, with the same meaning. Does not own reading (`search`, `reports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bluewhale.database import keys
+
+Dialect = Literal["sqlite", "duckdb"]
+_TEXT_COLUMNS = (
+    "calling", "called", "first_destination", "final_destination", "extension", "person_uid",
+    "department_uid", "account_code", "trunk_in", "trunk_out",
+)  # fmt: skip
+_NUMBER_COLUMNS = ("calling", "called", "first_destination", "final_destination")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFilter:
+    """All conditions hold together; None = any.
+
+    `from_at` is inclusive, `until_at` exclusive, both compared with started_at.
+    `number` matches calling, called or a destination; signs, blanks and leading
+    zeros are passed over. `departments` lists a department and all below it
+    (the caller knows the tree). `trunk` matches either direction. Costs are
+    nanos of the sum of live charges in `price_list` (every list, where None).
+    `text` is found anywhere in numbers, extension, person, department, account
+    code and trunks, in upper or lower case.
+    """
+
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+    number: str | None = None
+    person: str | None = None
+    departments: Sequence[str] | None = None
+    site: str | None = None
+    trunk: str | None = None
+    extension: str | None = None
+    direction: str | None = None
+    call_class: str | None = None
+    disposition: str | None = None
+    price_list: str | None = None
+    cost_min_nanos: int | None = None
+    cost_max_nanos: int | None = None
+    text: str | None = None
+    account_code: str | None = None
+    unrated_only: bool = False
+
+
+def milliseconds(moment: datetime) -> int:
+    """Give an instant as integer milliseconds since 1970; naive means UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return int((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+
+
+def instant_sql(dialect: Dialect) -> str:
+    """Give the parameter expression of an instant in integer milliseconds."""
+    return "?" if dialect == "sqlite" else "make_timestamptz(? * 1000)"
+
+
+def _cost_sql(price_list: str | None, dialect: Dialect) -> tuple[str, list[Any]]:
+    values: list[Any] = [] if price_list is None else [price_list]
+    if dialect == "sqlite":
+        only = "" if price_list is None else " WHERE json_extract(value, '$.price_list') = ?"
+        return (
+            "(SELECT COALESCE(SUM(json_extract(value, '$.amount_nanos')), 0)"
+            f" FROM json_each(COALESCE(c.totals, '[]')){only})",
+            values,
+        )
+    only = "" if price_list is None else " if t.price_list = ?"
+    return f"COALESCE(list_sum([t.amount_nanos for t in c.totals{only}]), 0)", values
+
+
+def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
+    """Give the condition over call rows named `c`, and its parameters."""
+    f = call_filter
+    parts: list[str] = []
+    values: list[Any] = []
+
+    def add(sql: str, *given: Any) -> None:
+        parts.append(sql)
+        values.extend(given)
+
+    moment = instant_sql(dialect)
+    if f.from_at is not None:
+        add(f"c.started_at >= {moment}", milliseconds(f.from_at))
+    if f.until_at is not None:
+        add(f"c.started_at < {moment}", milliseconds(f.until_at))
+    for column, value in (
+        ("person_uid", f.person), ("site_uid", f.site), ("direction", f.direction),
+        ("class", f.call_class), ("disposition", f.disposition), ("extension", f.extension),
+        ("account_code", f.account_code),
+    ):  # fmt: skip
+        if value is not None:
+            add(f'c."{column}" = ?', value)
+    if f.trunk is not None:
+        add("(c.trunk_in = ? OR c.trunk_out = ?)", f.trunk, f.trunk)
+    if f.departments is not None:
+        marks = ", ".join("?" * len(f.departments)) or "NULL"
+        add(f"c.department_uid IN ({marks})", *f.departments)
+    if f.cost_min_nanos is not None or f.cost_max_nanos is not None:
+        cost, given = _cost_sql(f.price_list, dialect)
+        if f.cost_min_nanos is not None:
+            add(f"{cost} >= ?", *given, f.cost_min_nanos)
+        if f.cost_max_nanos is not None:
+            add(f"{cost} <= ?", *given, f.cost_max_nanos)
+    if f.unrated_only:
+        add(
+            "EXISTS (SELECT 1 FROM json_each(COALESCE(c.totals, '[]'))"
+            " WHERE json_extract(value, '$.unrated') > 0)"
+            if dialect == "sqlite"
+            else "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0"
+        )
+    if f.text:
+        needle = "%" + f.text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        add(
+            "(" + " OR ".join(f"LOWER(c.{n}) LIKE ? ESCAPE '\\'" for n in _TEXT_COLUMNS) + ")",
+            *[needle] * len(_TEXT_COLUMNS),
+        )
+    return " AND ".join(parts) or "1 = 1", values
+
+
+def number_key(call_filter: CallFilter) -> int | None:
+    """Give the search key of the number asked for; None = any, -1 = nothing can match."""
+    return None if call_filter.number is None else keys.digits_of(call_filter.number)
+
+
+def number_where(key: int, dialect: Dialect) -> tuple[str, list[Any]]:
+    """Give the condition that a call shows this number, for scans without postings."""
+    text = str(key)
+    if dialect == "sqlite":
+        return (
+            "EXISTS (SELECT 1 FROM call_number n WHERE n.number = ?"
+            " AND n.call_id = c.call_id AND n.version = c.version)",
+            [key],
+        )
+    plain = " OR ".join(
+        f"LTRIM(REGEXP_REPLACE(c.{n}, '[^0-9]', '', 'g'), '0') = ?" for n in _NUMBER_COLUMNS
+    )
+    return (
+        f"(c.calling_e164 = ? OR c.called_e164 = ? OR {plain})",
+        [key, key, *[text] * len(_NUMBER_COLUMNS)],
+    )

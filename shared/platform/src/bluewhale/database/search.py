@@ -1,0 +1,309 @@
+"""Finding calls: hot rows and sealed segments as one list, newest first.
+
+By number, sorted postings lead straight to the rows: no file is scanned. Other
+questions go through DuckDB, which reads only the columns that the filter names.
+Pages are keyset pages: `after` is the last (started_at, call_id) of the page
+before, so that new calls do not shift them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from bluewhale.database import keys
+from bluewhale.database.call_filter import (
+    CallFilter,
+    instant_sql,
+    milliseconds,
+    number_key,
+    where,
+)
+from bluewhale.database.columnar import NOT_DEAD, Columnar, dead_versions, sealed_sql
+from bluewhale.database.columns import conform, rows_table
+from bluewhale.database.engine import Transaction
+from bluewhale.database.exceptions import NotFoundError
+from bluewhale.database.lookup import Lookup
+from bluewhale.database.schemas import STORED_CALL_SCHEMA
+from bluewhale.database.segments import Segment
+from bluewhale.records import ids
+from bluewhale.records.enums import CallState
+
+PAGE_ROWS_MAX = 1_000_000
+_FETCH_ROWS = 64  # sealed rows fetched at once behind a posting, newest first
+
+PageKey = tuple[int, bytes]  # started_at in ms, call_id
+
+
+def search(
+    tx: Transaction,
+    lookup: Lookup,
+    columnar: Columnar,
+    call_filter: CallFilter,
+    *,
+    limit: int,
+    after: PageKey | None = None,
+) -> pa.Table:
+    """Give live calls that match, newest first, at most `limit` (STORED_CALL_SCHEMA)."""
+    limit = min(limit, PAGE_ROWS_MAX)
+    key = number_key(call_filter)
+    if limit <= 0 or key == keys.NO_NUMBER:
+        return STORED_CALL_SCHEMA.empty_table()
+    hot = _hot(tx, call_filter, key, limit, after)
+    segments = _in_time(lookup.segments, call_filter, after)
+    if key is None:
+        sealed = _scan(tx, lookup, columnar, segments, call_filter, limit, after)
+    else:
+        sealed = _by_postings(tx, lookup, columnar, segments, call_filter, key, limit, after)
+    return newest(pa.concat_tables([hot, sealed]), limit)
+
+
+def newest(calls: pa.Table, limit: int) -> pa.Table:
+    """Give the newest calls first; equal moments by id, descending."""
+    if calls.num_rows == 0:
+        return calls
+    started = keys.integers(calls.column("started_at"), -(2**62))
+    high, low = keys.id_words(calls.column("call_id"))
+    order = np.lexsort((low, high, started))[::-1][:limit]
+    return calls.take(pa.array(order.copy()))
+
+
+def _in_time(
+    segments: Sequence[Segment], f: CallFilter, after: PageKey | None
+) -> list[Segment]:
+    first = milliseconds(f.from_at) if f.from_at else None
+    last = milliseconds(f.until_at) if f.until_at else None
+    last = min((x for x in (last, after[0] + 1 if after else None) if x is not None), default=None)
+    return [
+        s
+        for s in segments
+        if s.started is not None
+        and (first is None or s.started[1] >= first)
+        and (last is None or s.started[0] < last)
+        and (f.site is None or f.site in s.sites)
+    ]
+
+
+def _hot(
+    tx: Transaction, f: CallFilter, key: int | None, limit: int, after: PageKey | None
+) -> pa.Table:
+    condition, values = where(f, "sqlite")
+    if after is not None:
+        condition += " AND (c.started_at < ? OR (c.started_at = ? AND c.call_id < ?))"
+        values += [after[0], after[0], after[1]]
+    source = "call_version c"
+    if key is not None:
+        source = (
+            "call_number n JOIN call_version c ON c.call_id = n.call_id AND c.version = n.version"
+        )
+        condition = f"n.number = ? AND {condition}"
+        values = [key, *values]
+    columns = ", ".join(f'c."{name}"' for name in STORED_CALL_SCHEMA.names)
+    rows = tx.rows(
+        f"SELECT {columns} FROM {source} WHERE c.live = 1 AND {condition}"
+        " ORDER BY c.started_at DESC, c.call_id DESC LIMIT ?",
+        [*values, limit],
+    )
+    return rows_table(rows, STORED_CALL_SCHEMA)
+
+
+def _scan(
+    tx: Transaction,
+    lookup: Lookup,
+    columnar: Columnar,
+    segments: Sequence[Segment],
+    f: CallFilter,
+    limit: int,
+    after: PageKey | None,
+) -> pa.Table:
+    """Ask DuckDB, newest segments first, until the page is full and no older one can add."""
+    found = STORED_CALL_SCHEMA.empty_table()
+    dead = dead_versions(tx)
+    condition, values = where(f, "duckdb")
+    if after is not None:
+        moment = instant_sql("duckdb")
+        condition += f" AND (c.started_at < {moment} OR (c.started_at = {moment} AND c.call_id < ?))"
+        values += [after[0], after[0], after[1]]
+    if dead.num_rows:
+        condition += NOT_DEAD
+    rest = sorted(segments, key=lambda s: s.started[1] if s.started else 0, reverse=True)
+    step = 2
+    while rest:
+        if found.num_rows >= limit:
+            oldest = int(keys.integers(found.column("started_at")).min())
+            if rest[0].started is not None and rest[0].started[1] < oldest:
+                break
+        part, rest = rest[:step], rest[step:]
+        step *= 2
+        table = columnar.query(
+            f"SELECT c.* FROM {sealed_sql(lookup.folder, part, 'call')} c WHERE {condition}"
+            f" ORDER BY c.started_at DESC, c.call_id DESC LIMIT {limit}",
+            values,
+            {"dead": dead} if dead.num_rows else None,
+        )
+        found = newest(pa.concat_tables([found, conform(table, STORED_CALL_SCHEMA)]), limit)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Posting:
+    segment: Segment
+    row: int
+
+
+def _by_postings(
+    tx: Transaction,
+    lookup: Lookup,
+    columnar: Columnar,
+    segments: Sequence[Segment],
+    f: CallFilter,
+    key: int,
+    limit: int,
+    after: PageKey | None,
+) -> pa.Table:
+    postings: list[_Posting] = []
+    started: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+    for segment in segments:
+        index = lookup.folder.index(segment)
+        numbers = index.array("number")
+        first, last = np.searchsorted(numbers, [key, key + 1]).tolist()
+        if first == last:
+            continue
+        rows = index.array("number_row")[first:last]
+        postings += [_Posting(segment, row) for row in rows.tolist()]
+        started.append(index.array("call_started")[rows].astype(np.int64))
+    if not postings:
+        return STORED_CALL_SCHEMA.empty_table()
+    moments = np.concatenate(started)
+    order = np.argsort(-moments, kind="stable")
+    if after is not None:
+        order = order[moments[order] <= after[0]]
+    if f.from_at is not None:
+        order = order[moments[order] >= milliseconds(f.from_at)]
+    if f.until_at is not None:
+        order = order[moments[order] < milliseconds(f.until_at)]
+    condition, values = where(f, "duckdb")
+    dead = {(r[0], r[1]) for r in tx.rows("SELECT call_id, version FROM superseded")}
+    found = STORED_CALL_SCHEMA.empty_table()
+    at = 0
+    while at < len(order):
+        size = max(_FETCH_ROWS, limit - found.num_rows)
+        piece = order[at : at + size]
+        at += size
+        # Calls of one moment are never split over pieces, so that a page ends in order.
+        while at < len(order) and moments[order[at]] == moments[piece[-1]]:
+            piece = np.append(piece, order[at])
+            at += 1
+        table = _fetch(lookup, [postings[i] for i in piece.tolist()])
+        table = _still_live(table, dead)
+        if condition != "1 = 1" and table.num_rows:
+            table = conform(
+                columnar.query(f"SELECT c.* FROM page c WHERE {condition}", values, {"page": table}),
+                STORED_CALL_SCHEMA,
+            )
+        if after is not None and table.num_rows:
+            table = _older(table, after)
+        found = newest(pa.concat_tables([found, table]), limit)
+        if found.num_rows >= limit:
+            break
+    return found
+
+
+def _fetch(lookup: Lookup, postings: Sequence[_Posting]) -> pa.Table:
+    by_segment: dict[str, tuple[Segment, list[int]]] = {}
+    for p in postings:
+        by_segment.setdefault(p.segment.name, (p.segment, []))[1].append(p.row)
+    return pa.concat_tables(
+        lookup.folder.take(segment, "call", sorted(rows)) for segment, rows in by_segment.values()
+    )
+
+
+def _still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:
+    if not dead:
+        return table
+    pairs = zip(
+        table.column("call_id").to_pylist(), table.column("version").to_pylist(), strict=True
+    )
+    return table.filter(pa.array([pair not in dead for pair in pairs]))
+
+
+def _older(table: pa.Table, after: PageKey) -> pa.Table:
+    pairs = zip(
+        keys.integers(table.column("started_at")).tolist(),
+        table.column("call_id").to_pylist(),
+        strict=True,
+    )
+    return table.filter(pa.array([pair < after for pair in pairs]))
+
+
+def page_key(calls: pa.Table) -> PageKey | None:
+    """Give the `after` of the next page; None = this page was empty."""
+    if calls.num_rows == 0:
+        return None
+    last = calls.slice(calls.num_rows - 1, 1)
+    return int(keys.integers(last.column("started_at"))[0]), last.column("call_id")[0].as_py()
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetail:
+    """Everything stored about one call.
+
+    `call`: its live version, or the last one if it was superseded. `versions`:
+    all stored versions. `legs`: legs of `call`, with raw bytes. `charges`: the
+    whole ledger, reversals included. `contexts`: raw context lines by id.
+    """
+
+    call: pa.Table
+    versions: pa.Table
+    legs: pa.Table
+    charges: pa.Table
+    contexts: dict[int, bytes]
+
+
+def get_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> CallDetail:
+    """Give one call with legs, ledger, raw lines and versions.
+
+    Raises
+    ------
+    NotFoundError
+        No version of such a call was ever stored.
+    """
+    columns = ", ".join(f'"{name}"' for name in STORED_CALL_SCHEMA.names)
+    tables = [
+        rows_table(
+            tx.rows(f"SELECT {columns} FROM call_version WHERE call_id = ?", (call_id,)),
+            STORED_CALL_SCHEMA,
+        )
+    ]
+    for segment, _, rows in lookup.sealed_call_rows([call_id]):
+        tables.append(lookup.folder.take(segment, "call", rows))
+    versions = pa.concat_tables(tables).sort_by("version")
+    if versions.num_rows == 0:
+        raise NotFoundError(f"there is no call {ids.id_text(call_id)}")
+    gone = dict(
+        tx.rows("SELECT version, superseded_by FROM superseded WHERE call_id = ?", (call_id,))
+    )
+    if gone:
+        rows_ = versions.to_pylist()
+        for row in rows_:
+            if row["version"] in gone:
+                row["state"] = CallState.SUPERSEDED.value
+                row["superseded_by"] = gone[row["version"]]
+        versions = pa.Table.from_pylist(rows_, schema=STORED_CALL_SCHEMA)
+    call = versions.slice(versions.num_rows - 1, 1)
+    legs = lookup.leg_table(call.column("leg_ids")[0].as_py())
+    wanted = {c for c in legs.column("raw_context_id").to_pylist() if c is not None}
+    contexts = dict(
+        tx.rows_in("SELECT context_id, text FROM raw_context WHERE context_id IN ({marks})", wanted)
+    )
+    charges = lookup.charges(call_id)
+    order = zip(
+        *(charges.column(n).to_pylist() for n in ("call_version", "entry", "price_list", "span")),
+        range(charges.num_rows),
+        strict=True,
+    )
+    charges = charges.take(pa.array([key[-1] for key in sorted(order)], pa.int64()))
+    return CallDetail(call, versions, legs, charges, contexts)
