@@ -87,18 +87,7 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
         row,
     )
     version, lines, schedules = tariff.version, tariff.timelines, tariff.schedules
-    priced = Priced(
-        row,
-        *(np.empty(count, np.int8) for _ in range(2)),
-        *(np.empty(count, np.int64) for _ in range(5)),
-        *(np.empty(count, np.uint8) for _ in range(2)),
-        *(np.empty(count, np.int32) for _ in range(2)),
-        np.empty(count + 1, np.int32),
-        np.empty(0, np.int32),
-        np.empty(0, np.int32),
-        np.empty((5, 0), np.int64),
-        {},
-    )
+    priced = _blank(row)
     priced.window, priced.slot, priced.numbers = price_spans(
         row,
         spans.digits,
@@ -143,6 +132,30 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
     if len(over):
         _price_exactly(tariff, spans, priced, over)
     return priced
+
+
+def _blank(row: Int32) -> Priced:
+    """Give outputs for the kernel to fill."""
+    count = len(row)
+    return Priced(
+        row=row,
+        status=np.empty(count, np.int8),
+        reason=np.empty(count, np.int8),
+        amount=np.empty(count, np.int64),
+        rated_ms=np.empty(count, np.int64),
+        fee=np.empty(count, np.int64),
+        exact_top=np.empty(count, np.int64),
+        exact_bottom=np.empty(count, np.int64),
+        minimum_applied=np.empty(count, np.uint8),
+        cap_applied=np.empty(count, np.uint8),
+        mode=np.empty(count, np.int32),
+        places=np.empty(count, np.int32),
+        segment_end=np.empty(count + 1, np.int32),
+        window=np.empty(0, np.int32),
+        slot=np.empty(0, np.int32),
+        numbers=np.empty((5, 0), np.int64),
+        exact={},
+    )
 
 
 def _price_exactly(
