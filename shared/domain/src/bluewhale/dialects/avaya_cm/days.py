@@ -19,6 +19,7 @@ from bluewhale.records.batches import RawBatch
 from bluewhale.records.enums import Flag
 
 DAY_MS = 86_400_000
+AHEAD_LIMIT_MS = 26 * 3_600_000  # a zone set wrong stays below; from there on it is no clock error
 _DATE_LINE = re.compile(rb"\s*([0-9]{2}) ?([0-9]{2})\s*")
 _LONG = frozenset({1, 3, 5, 7, 8, 10, 12})
 
@@ -84,13 +85,41 @@ def record_days(
     row = np.maximum(batch.context_row, 0)
     has_line = (batch.context_row >= 0) & (month[row] > 0)
     time_ms = np.maximum(numbers[:, 1], 0) * 60_000
-    by_line = times.day_from_context(month[row], dom[row], time_ms, batch.received_at_ms, zone)
-    nearest = times.nearest_day(time_ms, batch.received_at_ms, zone)
-    return Days(
-        np.where(has_line, by_line, nearest),
-        np.where(has_line, int(Flag.DAY_FROM_CONTEXT), int(Flag.DAY_INFERRED)),
-        ~has_line if settings.date_required else nothing,
-    )
+    if not has_line.any():
+        day, flags = times.day_from_context(None, time_ms, batch.received_at_ms, zone)
+        missing = np.full(count, settings.date_required)
+        return Days(day.astype(np.int64), flags, missing)
+    line_day, found = _line_days(month, dom, row, time_ms, batch.received_at_ms, zone)
+    has_line &= found
+    day, flags = times.day_from_context(line_day, time_ms, batch.received_at_ms, zone)
+    flags = flags | int(Flag.YEAR_INFERRED)
+    if not has_line.all():
+        nearest, other = times.day_from_context(None, time_ms, batch.received_at_ms, zone)
+        day, flags = np.where(has_line, day, nearest), np.where(has_line, flags, other)
+    return Days(day.astype(np.int64), flags, ~has_line if settings.date_required else nothing)
+
+
+def _line_days(
+    month: npt.NDArray[np.int64],
+    dom: npt.NDArray[np.int64],
+    row: npt.NDArray[np.int32],
+    time_ms: npt.NDArray[np.int64],
+    received_at_ms: npt.NDArray[np.int64],
+    zone: str,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Give the day of each record's date line, and whether its year was found.
+
+    The year depends on the moment of receipt monotonically, so where the first
+    and the last moment agree it is found once per date line.
+    """
+    low, high = received_at_ms.min(), received_at_ms.max()
+    clock = np.tile(np.array([DAY_MS, 0], dtype=np.int64), len(month))
+    heard = np.tile(np.array([low, high], dtype=np.int64), len(month))
+    day, found, _ = times.resolve_year(np.repeat(month, 2), np.repeat(dom, 2), clock, heard, zone)
+    if (day[::2] == day[1::2]).all() and (found[::2] == found[1::2]).all():
+        return day[::2].astype(np.int64)[row], found[::2][row]
+    day, found, _ = times.resolve_year(month[row], dom[row], time_ms, received_at_ms, zone)
+    return day.astype(np.int64), found
 
 
 def day_one(
@@ -99,12 +128,20 @@ def day_one(
     time_ms: int | None,
     received_at_ms: int,
     zone: str,
-) -> tuple[int, Flag]:
-    """Find the day of one record; scalar twin of `record_days`."""
+) -> tuple[int, Flag, bool]:
+    """Find the day of one record; scalar twin of `record_days`.
+
+    Returns (day, flags, whether it was printed or stands under a date line).
+    """
     if printed_day is not None:
-        return printed_day, Flag(0)
+        return printed_day, Flag(0), True
     if time_ms is None:
-        return times.utc_to_local_ms_one(received_at_ms, zone) // DAY_MS, Flag.DAY_INFERRED
-    if line is None:
-        return times.nearest_day_one(time_ms, received_at_ms, zone), Flag.DAY_INFERRED
-    return times.day_from_context_one(*line, time_ms, received_at_ms, zone), Flag.DAY_FROM_CONTEXT
+        day = times.utc_to_local_one(received_at_ms, zone) // DAY_MS
+        return day, Flag.DAY_INFERRED, True
+    line_day = None
+    if line is not None:
+        line_day = times.resolve_year_one(*line, time_ms, received_at_ms, zone)
+    day, flags = times.day_from_context_one(line_day, time_ms, received_at_ms, zone)
+    if line_day is None:
+        return day, flags, False
+    return day, flags | Flag.YEAR_INFERRED, True

@@ -79,9 +79,7 @@ def join_keys(rows: JoinInput, pbx_uid: str, *, splitting: bool) -> tuple[pa.Arr
         rows.start_ms // SLOT_MS,
         rows.release_ms // SLOT_MS,
     )
-    texts = pa.StringArray.from_buffers(
-        len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text)
-    )
+    texts = pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text))
     keys, _ = ids.join_keys_column(KIND, pbx_uid, texts)
     present = np.diff(list_offsets) > 0
     return _list_column(list_offsets, keys, present), present

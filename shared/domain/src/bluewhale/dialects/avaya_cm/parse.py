@@ -16,12 +16,11 @@ import pyarrow as pa
 from bluewhale.dialects.avaya_cm import kernels as k
 from bluewhale.dialects.avaya_cm.compiled import CompiledLayout, compile_layout
 from bluewhale.dialects.avaya_cm.condition_codes import CONDITIONS
-from bluewhale.dialects.avaya_cm.days import Days, record_days
+from bluewhale.dialects.avaya_cm.days import AHEAD_LIMIT_MS, Days, record_days
 from bluewhale.dialects.avaya_cm.joining import GAP_MS, JoinInput, join_keys
 from bluewhale.dialects.avaya_cm.layouts import layout_of
 from bluewhale.dialects.avaya_cm.rejecting import reject
 from bluewhale.dialects.avaya_cm.settings import Settings, settings_of
-from bluewhale.dialects.engine.clocks import check_clock
 from bluewhale.dialects.engine.dialect import Dialect
 from bluewhale.dialects.engine.legs import (
     DIRECTIONS,
@@ -88,7 +87,9 @@ def parse(batch: RawBatch, profile: LinkProfile, dialect: Dialect) -> Outcome:
     )
     if not settings.has_time:
         release_ms = batch.received_at_ms
-    ahead, future = check_clock(release_ms, batch.received_at_ms)
+    ahead, future = times.clock_flags(
+        release_ms, batch.received_at_ms, ahead_limit_ms=AHEAD_LIMIT_MS
+    )
     wrong = read.smalls[:, 0]
     wrong[(wrong == k.GOOD) & ~_IS_CALL[read.smalls[:, 2]]] = k.LOST_RECORDS
     wrong[(wrong == k.GOOD) & days.missing] = k.NO_CONTEXT

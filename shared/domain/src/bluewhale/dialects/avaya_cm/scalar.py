@@ -12,11 +12,10 @@ from bluewhale.dialects.avaya_cm import joining
 from bluewhale.dialects.avaya_cm import kernels as k
 from bluewhale.dialects.avaya_cm.compiled import compile_layout
 from bluewhale.dialects.avaya_cm.condition_codes import BY_CODE, Condition
-from bluewhale.dialects.avaya_cm.days import context_day, day_one
+from bluewhale.dialects.avaya_cm.days import AHEAD_LIMIT_MS, context_day, day_one
 from bluewhale.dialects.avaya_cm.layouts import Layout, layout_of
 from bluewhale.dialects.avaya_cm.rejecting import reject
 from bluewhale.dialects.avaya_cm.settings import Settings, settings_of
-from bluewhale.dialects.engine.clocks import check_clock_one
 from bluewhale.dialects.engine.dialect import Reject
 from bluewhale.records import ids, times
 from bluewhale.records.batches import LinkProfile
@@ -72,24 +71,25 @@ def _leg(
         printed_day = _printed_day(date, day_first=settings.day_first)
     if not condition.call:
         raise _Wrong(k.LOST_RECORDS)
-    if settings.date_required and context_day(context, day_first=settings.day_first) is None:
-        raise _Wrong(k.NO_CONTEXT)
     zone = profile.site.zone
-    day, flags = day_one(
+    day, flags, known = day_one(
         printed_day,
         context_day(context, day_first=settings.day_first),
         minutes * 60_000 if settings.has_time else None,
         received_at_ms,
         zone,
     )
+    if settings.date_required and not known:
+        raise _Wrong(k.NO_CONTEXT)
+    more = ahead = Flag(0)
+    release = received_at_ms
     if settings.has_time:
-        local_ms = day * 86_400_000 + minutes * 60_000
-        release, more = times.local_to_utc_ms_one(local_ms, zone, received_at_ms)
-    else:
-        release, more = received_at_ms, 0
-    ahead, future = check_clock_one(release, received_at_ms)
-    if future:
+        local_ms = day * times.DAY_MS + minutes * times.MINUTE_MS
+        release, more = times.local_to_utc_one(local_ms, zone, received_at_ms)
+    if release - received_at_ms > AHEAD_LIMIT_MS:
         raise _Wrong(k.IN_FUTURE)
+    if release - received_at_ms > times.CLOCK_TOLERANCE_MS:
+        ahead = Flag.CLOCK_AHEAD
     flags |= more | ahead | settings.flags
     start = release - printed_ms
     answered = condition.disposition is Disposition.ANSWERED
