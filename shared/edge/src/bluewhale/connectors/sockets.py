@@ -1,3 +1,5 @@
+# mypy: disable-error-code="explicit-override"
+# `typing.override` came with Python 3.12; the edge has the standard library of 3.11 only.
 """One TCP connection: bytes in, records journaled, reading stopped while they cannot be.
 
 Owns buffering, back-pressure and the clean end of a connection. Does not own who
@@ -40,7 +42,7 @@ class PbxConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; keep-alive finds a PBX that vanished without a word."""
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
             with suppress(OSError):

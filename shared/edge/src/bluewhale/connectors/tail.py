@@ -70,8 +70,7 @@ class TailFiles:
         for name, place in list(self._places.items()):
             self._tails[name] = await self._resumed(name, place)
             del self._places[name]
-        for name in list(self._tails):
-            await self._find_again(name, seen)
+        await self._find_again(seen)
         for name, file in seen.items():
             if matches(name, self._pattern) and name not in self._tails:
                 self._tails[name] = self._begun(file)
@@ -109,27 +108,30 @@ class TailFiles:
         now = asyncio.get_running_loop().time()
         return _Tail(place, capture, place.offset, place.offset, now)
 
-    async def _find_again(self, name: str, seen: dict[str, Seen]) -> None:
-        """Follow a file that was renamed, truncated or replaced since the last poll."""
-        tail = self._tails[name]
-        file = seen.get(name)
-        if file is not None and file.inode == tail.place.inode and await self._is_same(name, file):
-            return
-        other = await self._other_name(tail.place, seen)
-        del self._tails[name]
-        if other is None:
-            self._link.closed()
-            self._link.failed(
-                f"{self._folder / name} was replaced, truncated or removed after byte "
-                f"{tail.place.offset}; what was written behind it and not yet read is gone"
-            )
-            await self._link.store([], {self._prefix + name: None})
-            return
-        tail.place.inode = other.inode
-        tail.place.leaving = not matches(other.name, self._pattern)
-        tail.grew_at_s = asyncio.get_running_loop().time()
-        self._tails[other.name] = tail
-        notes = {self._prefix + name: None, self._prefix + other.name: tail.place.note()}
+    async def _find_again(self, seen: dict[str, Seen]) -> None:
+        """Follow files that were renamed, truncated or replaced since the last poll.
+
+        All of them together: in a rotation each takes the name of the next.
+        """
+        displaced: dict[str, _Tail] = {}
+        for name in list(self._tails):
+            if not await self._is_same(name, seen.get(name)):
+                displaced[name] = self._tails.pop(name)
+        notes: dict[str, bytes | None] = dict.fromkeys(self._prefix + n for n in displaced)
+        for name, tail in displaced.items():
+            other = await self._other_name(tail.place, seen)
+            if other is None:
+                self._link.closed()
+                self._link.failed(
+                    f"{self._folder / name} was replaced, truncated or removed after byte "
+                    f"{tail.place.offset}; what was written behind it and not yet read is gone"
+                )
+                continue
+            tail.place.inode = other.inode
+            tail.place.leaving = not matches(other.name, self._pattern)
+            tail.grew_at_s = asyncio.get_running_loop().time()
+            self._tails[other.name] = tail
+            notes[self._prefix + other.name] = tail.place.note()
         await self._link.store([], notes)
 
     async def _other_name(self, place: Place, seen: dict[str, Seen]) -> Seen | None:
@@ -144,9 +146,9 @@ class TailFiles:
                 return file
         return None
 
-    async def _is_same(self, name: str, file: Seen) -> bool:
+    async def _is_same(self, name: str, file: Seen | None) -> bool:
         tail = self._tails[name]
-        if file.size < tail.read_to:
+        if file is None or file.inode != tail.place.inode or file.size < tail.read_to:
             return False
         return await self._check_at(name, tail.place.offset) == tail.place.check
 

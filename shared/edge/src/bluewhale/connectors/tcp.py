@@ -1,3 +1,5 @@
+# mypy: disable-error-code="explicit-override"
+# `typing.override` came with Python 3.12; the edge has the standard library of 3.11 only.
 """PBX links over TCP: the PBX connects to us, or we connect to it.
 
 Owns listening, peers, limits and reconnecting. Does not own buffering or framing.

@@ -97,6 +97,8 @@ class WholeFiles:
         return now - before[1] >= self._stable_for_s
 
     async def _forget_what_left(self, seen: dict[str, Seen]) -> None:
+        if not seen:
+            return  # an empty mount point is no reason to forget and read all again
         gone = [key for key, kept in self._notes.items() if kept.name not in seen]
         if gone:
             await self._link.store([], dict.fromkeys(gone))
@@ -149,7 +151,8 @@ class WholeFiles:
                 await self._link.store([], {key: None})
                 self._link.failed(f"{path} changed while it was read; it will be read again")
                 return False
-            self._link.received(len(data))
+            if data:
+                self._link.received(len(data))
             records = capture.receive(data, kept.received_at_ms, final=final)
             fresh = records[skip:]
             skip -= len(records) - len(fresh)

@@ -53,6 +53,7 @@ GROUP_BYTES_MAX = 8 << 20
 QUOTA_BYTES_MIN = 64 * PAGE_SIZE_BYTES
 
 _RECORD_ROW_BYTES = 72  # key, checksum and provenance of a row beside its bytes
+_FULL_RETRY_S = 0.2  # an acknowledgement may free room at any time
 _SPARE_PAGES = 64  # so that acknowledging works in a full journal
 _LOG = logging.getLogger("bluewhale.journal")
 
@@ -445,7 +446,8 @@ class Journal:
             job.future.set_exception(
                 JournalFullError(
                     f"{self.path}: {self._usage.used_bytes} of {self._quota_bytes} bytes are used; "
-                    "connectors stop reading until the centre has acknowledged records"
+                    "connectors stop reading until the centre has acknowledged records",
+                    retry_after_s=_FULL_RETRY_S,
                 )
             )
         if failure is not None:
