@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.dialects.avaya_cm import kernels as k
 from bluewhale.dialects.avaya_cm.condition_codes import CONDITIONS
 from bluewhale.dialects.avaya_cm.layouts import Item, Layout

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.dialects.avaya_cm import kernels as k
 from bluewhale.dialects.avaya_cm.settings import Settings
 from bluewhale.records import times

@@ -19,7 +19,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from bluewhale.dialects.engine.spans import Bytes, Positions, trim_span
 from bluewhale.records import ids
 

@@ -419,7 +419,7 @@ def _layout(
 
 def _long_account(items: tuple[Item, ...], length: int) -> tuple[Item, ...]:
     """Let an account code of 6 to 15 digits overwrite its neighbours, as LSU prints it."""
-    last = 30 + (12 if length <= 12 else length)
+    last = 30 + (max(12, length))
     kept = tuple(
         item for item in items if item.name != "acct-code" and not 36 <= item.first <= last
     )

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from bluewhale.dialects.avaya_cm import kernels as k
 from bluewhale.dialects.avaya_cm.compiled import CompiledLayout, compile_layout
 from bluewhale.dialects.avaya_cm.condition_codes import CONDITIONS
