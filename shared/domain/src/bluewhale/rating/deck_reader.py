@@ -23,15 +23,7 @@ from pyarrow import csv as arrow_csv
 DECK_BYTES_MAX = 2 * 1024**3 - 1
 """Offsets of text columns have 31 bits."""
 
-SEPARATORS = {
-    ",": ",",
-    ";": ";",
-    "|": "|",
-    "tab": "\t",
-    "\\t": "\t",
-    "comma": ",",
-    "semicolon": ";",
-}
+SEPARATORS = {",": ",", ";": ";", "|": "|", "tab": "\t"}
 _JOINTS = {"prefix": "", "increments": "/"}
 """Fields that several columns may make together, and what stands between."""
 
@@ -44,7 +36,7 @@ class DeckRules:
 
     `columns`: field -> the header names that make it. `defaults`: field -> text
     where the deck has no cell. `ignore`: header names without meaning for us,
-    "*" = all others. `places`: field -> line of the document, for mistakes.
+    "all" = every other. `places`: field -> line of the document, for mistakes.
     """
 
     path: Path
@@ -304,9 +296,9 @@ def _choose_columns(
     for column in header:
         if column in taken:
             continue
-        if column in fields and column not in chosen:
+        if column in fields and column not in rules.columns:
             chosen[column] = (column,)
-        elif "*" not in rules.ignore and column not in rules.ignore:
+        elif "all" not in rules.ignore and column not in rules.ignore:
             near = difflib.get_close_matches(column, fields, n=1)
             guess = f"Did you mean {near[0]}? Else map" if near else "Map"
             mistakes.add(

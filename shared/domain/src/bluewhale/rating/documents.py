@@ -241,7 +241,8 @@ class Section:
         if not text:
             return default
         if text not in words:
-            self.wrong(name, text, "is not known", f"Write one of: {', '.join(words)}.")
+            listed = ", ".join(word if word.isidentifier() else f'"{word}"' for word in words)
+            self.wrong(name, text, "is not known", f"Write one of: {listed}.")
             return default
         return text
 

@@ -153,7 +153,7 @@ def _read(path: Path, mistakes: Mistakes) -> TariffVersion | None:
         if head.effective_until is None
         else instant_ms(head.effective_until),
     )
-    parts = [(rule, read_deck(rule, context, columns, mistakes)) for rule in rules]
+    parts = [(rule, read_deck(rule, context, columns, mistakes)) for rule in rules if rule.file]
     good = [(rule, part) for rule, part in parts if part is not None]
     if not good:
         return None

@@ -11,7 +11,6 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import get_args
@@ -72,7 +71,8 @@ _MONTH_NAMES = {
         start=1,
     )
 }
-_AMOUNT_MAX = Decimal(9_223_372_036)
+LEDGER_UNITS_MAX = 9_223_372_036
+"""Amounts are kept in nanos of 63 bits."""
 
 
 def read_slug(section: Section, name: str, remedy: str) -> str:
@@ -331,6 +331,16 @@ def _read_schedule(part: Section, name: str) -> Schedule:
         part.node("slots")
         slots = _read_slots(part, 0, single=False)
     part.finish()
+    day = max(
+        (slot.price * DAY_SECONDS * 1_000 / slot.per_ms for slot in slots), default=Fraction(0)
+    )
+    if day + (fee or 0) > LEDGER_UNITS_MAX:
+        part.wrong(
+            "price",
+            None,
+            "is so high that a call of 24 hours leaves the ledger",
+            "Amounts up to 9,223,372,036 units fit; check price, per_seconds and connect_fee.",
+        )
     return Schedule(
         slots=tuple(slots) or (Slot(0, Fraction(0), 60_000, 1_000),),
         connect_fee=fee or Fraction(0),
@@ -392,7 +402,7 @@ def read_amount(part: Section, name: str) -> Fraction | None:
         part.wrong(name, text, "is negative", "Prices and fees are 0 or more.")
     elif -exponent > DECIMALS_MAX:
         part.wrong(name, text, f"has more than {DECIMALS_MAX} decimals", "Round it.")
-    elif number > _AMOUNT_MAX or number.scaleb(max(-exponent, 0)) >= 2**63:
+    elif number > LEDGER_UNITS_MAX or number.scaleb(max(-exponent, 0)) >= 2**63:
         part.wrong(name, text, "has too many digits", "At most 18 digits in all.")
     else:
         return Fraction(number)

@@ -37,7 +37,7 @@ class TariffMistake:
     def text(self) -> str:
         """Give one line for people."""
         place = f"{self.file}:{self.line}" if self.line else self.file
-        field = f" {self.field}" if self.field else ""
+        field = f" {_short(self.field)}" if self.field else ""
         value = "" if self.value is None else f' "{_short(self.value)}"'
         return f"{place}:{field}{value} {self.problem}. {self.remedy}"
 
@@ -133,8 +133,8 @@ class Mistakes:
 
 
 def _short(value: str) -> str:
-    """Keep a wild value from filling the screen."""
-    clean = value.replace("\r", "\\r").replace("\n", "\\n")
+    """Keep a wild value from filling the screen or driving the terminal."""
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
     if len(clean) <= VALUE_CHARACTERS_MAX:
         return clean
     return clean[: VALUE_CHARACTERS_MAX - 3] + "..."
