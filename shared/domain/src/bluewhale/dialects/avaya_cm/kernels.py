@@ -237,7 +237,7 @@ def parse_rows(
         elif has_out or group_out != 0:
             direction = OUTBOUND
         smalls[i, 3] = direction
-        if direction == INBOUND or direction == INTERNAL:
+        if direction in (INBOUND, INTERNAL):
             group_out = np.uint64(0)
         trunks[i, 0] = _trunk(group_in, circuit_in)
         trunks[i, 1] = _trunk(group_out, circuit_out)

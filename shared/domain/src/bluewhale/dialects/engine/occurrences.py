@@ -9,7 +9,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.dialects.engine.framing import Framed
 from bluewhale.dialects.engine.spans import Bytes, Positions
 
