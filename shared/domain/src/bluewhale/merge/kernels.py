@@ -40,24 +40,12 @@ _LOOK_BACK = 64  # joins are explained against at most this many earlier legs
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def is_answered(facts: Facts, i: int) -> bool:
+def is_answered(outcome: int, duration: int, answer: int) -> bool:
     """Say whether a leg was connected: its disposition rules, its timer where there is none."""
-    outcome = facts.disposition[i]
-    if outcome == ANSWERED:
-        return True
-    if outcome >= 0 and outcome != FORWARDED:
-        return False
-    if facts.duration[i] != NULL:
-        return facts.duration[i] > 0
-    return facts.answer[i] != NULL
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def connected_ms(facts: Facts, i: int) -> int:
-    """Give the connected time of a leg: the switch timer, else talk; NULL = not known."""
-    if facts.duration[i] != NULL:
-        return facts.duration[i]
-    return facts.talk[i]
+    answered = outcome == ANSWERED
+    if outcome in (-1, FORWARDED):
+        answered = duration > 0 if duration != NULL else answer != NULL
+    return answered
 
 
 @numba.njit(nogil=True, cache=True)
@@ -210,7 +198,7 @@ def call_facts(
             i = order[k]
             if real and facts.role[i] == MONITOR:
                 continue
-            answered = is_answered(facts, i)
+            answered = is_answered(facts.disposition[i], facts.duration[i], facts.answer[i])
             if picks[FIRST, c] < 0:
                 picks[FIRST, c] = i
                 picks[CLASS, c] = i
