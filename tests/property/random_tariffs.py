@@ -53,7 +53,7 @@ AWKWARD = (
 )
 INCREMENTS = (1, 7, 10, 100, 1000, 1000, 6000, 6000, 30_000, 45_000, 60_000, 60_000, 3_600_000)
 WORDS = (None, None, None, "a", "b")
-CLASSES = ("national", "international", "emergency", "free", "internal", "mobile")
+CLASSES = ("national", "international", "mobile", "premium", "emergency", "free", "internal")
 
 
 def random_price(rng):
@@ -148,7 +148,7 @@ def random_version(rng):
                 tuple(rng.randrange(len(schedules)) for _ in timing.labels),
                 carrier=rng.choice(WORDS),
                 trunk_group=rng.choice(WORDS) if rng.random() < 0.3 else None,
-                call_class=rng.choice((None, *CLASSES, "inbound")) if rng.random() < 0.4 else None,
+                call_class=rng.choice((*CLASSES, "inbound")) if rng.random() < 0.3 else None,
                 subscriber=rng.choice(WORDS) if rng.random() < 0.3 else None,
                 active_from=since if rng.random() < 0.2 else None,
                 active_until=since + timedelta(days=40) if rng.random() < 0.2 else None,
@@ -158,6 +158,11 @@ def random_version(rng):
                 max_cost=random_price(rng) if rng.random() < 0.3 else None,
                 max_cost_action=rng.choice(("cap", "cap", "end_call")),
             )
+        )
+    if rng.random() < 0.85:  # most decks price every number
+        timing = rng.choice(list(timings.values()))
+        rows.append(
+            RateRow("", timing.name, tuple(rng.randrange(len(schedules)) for _ in timing.labels))
         )
     return TariffVersion(
         tariff_uid="random",
@@ -204,9 +209,9 @@ def random_call(rng, version):
         start_at_ms=milliseconds(base) + near,
         quantity_ms=quantity,
         digits=digits,
-        answered=rng.random() < 0.85,
-        direction=rng.choice(("outbound", "outbound", "outbound", "inbound", "internal", None)),
-        call_class=rng.choice((*CLASSES, None)),
+        answered=rng.random() < 0.93,
+        direction=rng.choice(("outbound",) * 9 + ("inbound", "internal", None)),
+        call_class=rng.choice((*CLASSES[:4] * 3, *CLASSES, None)),
         carrier=rng.choice((None, "a", "b", "c")),
         trunk_group=rng.choice((None, "a", "b")),
         subscriber=rng.choice((None, "a")),
