@@ -40,7 +40,7 @@ def lines(journal, stream_id=STREAM):
 async def until(condition, seconds=5.0):
     """Wait until a condition holds; fail if it does not."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the condition is no event of ours
             await asyncio.sleep(0.005)
 
 

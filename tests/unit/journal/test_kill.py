@@ -67,6 +67,6 @@ def test_every_append_that_returned_survives_kill_nine(tmp_path):
                 after = frame.last_seq
             assert after == through
             assert data == [b"%d.%d.%d" % (stream, i // 20, i % 20) for i in range(through)]
-        for (stream, incarnation), _ in latest.items():
+        for stream, incarnation in latest:
             place = int(journal.note(f"place/{stream}"))
             assert there[stream, incarnation] == (place + 1) * 20

@@ -211,6 +211,53 @@ def test_any_damage_keeps_every_record_either_readable_or_named(tmp_path, seed):
             assert sorted(seqs + lost) == list(range(min(seqs), max(seqs) + 1))
 
 
+def test_a_changed_mark_of_a_stream_is_damage_and_no_record_is_hidden(tmp_path):
+    """SQLite sees nothing wrong with a mark that says all was deleted; the row's CRC does."""
+    path = tmp_path / "journal.db"
+    incarnation = filled(path, 100)
+    raw = sqlite3.connect(path)
+    raw.execute("UPDATE lane SET deleted_through = 90")
+    raw.commit()
+    raw.close()
+    with Journal.open(path) as journal:
+        assert journal.salvaged.complaint == (
+            "the marks of a stream are damaged; restart to salvage them"
+        )
+        assert read_all(journal, incarnation) == (list(range(1, 101)), [])
+
+
+def test_a_changed_note_is_forgotten_not_believed(tmp_path):
+    """A wrong offset would lose lines; without it the file is read again and told apart by id."""
+    path = tmp_path / "journal.db"
+    filled(path, 1)
+    raw = sqlite3.connect(path)
+    raw.execute("UPDATE note SET value = cast(substr(value, 1, 4) || x'39' AS BLOB)")
+    raw.commit()
+    raw.close()
+    with Journal.open(path) as journal:
+        assert journal.note("tail/a") is None
+        assert journal.notes("tail/") == {}
+
+
+@pytest.mark.parametrize("damage", ["head", "leaf"])
+def test_an_old_start_that_is_finished_does_not_come_back_from_freed_pages(tmp_path, damage):
+    """All its records were acknowledged; damage elsewhere must not name them as lost."""
+    path = tmp_path / "journal.db"
+    old = filled(path)
+    crc = record_crc(data_of(COUNT), n=1, connection=5, received_at_ms=1_700_000_000_000)
+    with Journal.open(path) as journal:
+        assert journal.acknowledge(STREAM, old, COUNT, crc).deleted == COUNT
+        assert journal.streams() == []
+        new = journal.append(STREAM, [CapturedRecord(data_of(9999), None, 1, 1, 0)]).incarnation
+    if damage == "head":
+        overwrite(path, 0, b"\x00" * PAGE)
+    else:
+        overwrite(path, page_of(path, 9999) * PAGE, b"\xee" * PAGE)
+    with Journal.open(path) as journal:
+        assert list(journal.salvaged.losses) == ([] if damage == "head" else [(STREAM, new)])
+        assert [(s.incarnation, s.journaled_through) for s in journal.streams()] == [(new, 1)]
+
+
 def test_an_empty_or_foreign_file_gives_a_fresh_journal_beside_it(tmp_path):
     """A file that never was a journal is kept under a dated name."""
     path = tmp_path / "journal.db"

@@ -41,9 +41,10 @@ from bluewhale.journal.exceptions import (
     JournalWriteError,
     translated,
 )
+from bluewhale.journal.lanes import all_lanes, forget_finished
 from bluewhale.journal.reading import read_frame
 from bluewhale.journal.salvage import complaint_of, finish_interrupted, salvage
-from bluewhale.journal.schema import PAGE_SIZE_BYTES, connect, create_if_new
+from bluewhale.journal.schema import PAGE_SIZE_BYTES, connect, create_if_new, opened_note
 from bluewhale.journal.shapes import Acknowledged, Appended, Salvage, StreamInfo, Tally, Usage
 from bluewhale.journal.writing import Writing
 
@@ -149,6 +150,7 @@ class Journal:
             writer, reader = opened
             pages = page_count_max or quota_bytes // PAGE_SIZE_BYTES + _SPARE_PAGES
             writer.execute(f"PRAGMA max_page_count = {pages}")
+            forget_finished(writer)
             reader.execute("PRAGMA query_only = ON")
             return cls(
                 path,
@@ -302,22 +304,19 @@ class Journal:
         )
 
     def streams(self) -> list[StreamInfo]:
-        """Give every (stream, incarnation) known here, oldest first."""
-        rows = self._select(
-            "SELECT stream_id, incarnation, journaled_through, stored_through, deleted_through "
-            "FROM lane ORDER BY lane"
-        )
+        """Give every (stream, incarnation) that has records here or is current, oldest first."""
         current = self._writing.current
         return [
             StreamInfo(
-                stream_id=row[0],
-                incarnation=row[1],
-                journaled_through=row[2],
-                stored_through=row[3],
-                deleted_through=row[4],
-                current=current.get(row[0]) == row[1],
+                stream_id=lane.stream_id,
+                incarnation=lane.incarnation,
+                journaled_through=lane.journaled_through,
+                stored_through=lane.stored_through,
+                deleted_through=lane.deleted_through,
+                current=current.get(lane.stream_id) == lane.incarnation,
             )
-            for row in rows
+            for lane in self._read(lambda: all_lanes(self._reader))
+            if not lane.finished or current.get(lane.stream_id) == lane.incarnation
         ]
 
     def tallies(self, stream_id: int | None = None) -> list[Tally]:
@@ -332,7 +331,7 @@ class Journal:
     def note(self, key: str) -> bytes | None:
         """Give the value of a note, or None."""
         rows = self._select("SELECT value FROM note WHERE key = ?", key)
-        return bytes(rows[0][0]) if rows else None
+        return opened_note(key, rows[0][0]) if rows else None
 
     def notes(self, prefix: str) -> dict[str, bytes]:
         """Give all notes whose key begins with `prefix`."""
@@ -342,7 +341,8 @@ class Journal:
             prefix,
             prefix + "\U0010ffff",
         )
-        return {key: bytes(value) for key, value in rows}
+        opened = ((key, opened_note(key, value)) for key, value in rows)
+        return {key: value for key, value in opened if value is not None}
 
     def usage(self) -> Usage:
         """Give how full the journal was after the latest commit."""

@@ -19,7 +19,8 @@ from bluewhale.capture import (
     RawRecord,
 )
 from bluewhale.capture.frames import RECORD_OVERHEAD_BYTES
-from bluewhale.journal.schema import PAGE_CORRUPT, SEQ_BITS, row_is_sound
+from bluewhale.journal.lanes import find_lane
+from bluewhale.journal.schema import PAGE_CORRUPT, row_is_sound
 
 _Sound = tuple[int, int, int | None, RawRecord]  # seq, framing version, context id, record
 
@@ -32,18 +33,13 @@ def read_frame(
     Holes (damaged records, pages lost) come as losses before the records behind
     them; a hole behind some records ends the frame.
     """
-    lane = connection.execute(
-        "SELECT lane, journaled_through, deleted_through FROM lane "
-        "WHERE stream_id = ? AND incarnation = ?",
-        (stream_id, incarnation),
-    ).fetchone()
+    lane = find_lane(connection, stream_id, incarnation)
     if lane is None:
         return None
-    number, journaled_through, deleted_through = lane
-    first_seq = max(after_seq, deleted_through) + 1
+    base, journaled_through = lane.base, lane.journaled_through
+    first_seq = max(after_seq, lane.deleted_through) + 1
     if first_seq > journaled_through:
         return None
-    base = number << SEQ_BITS
     known = connection.execute(
         "SELECT first_seq, last_seq, reason FROM loss WHERE stream_id = ? AND incarnation = ? "
         "AND last_seq >= ? ORDER BY first_seq",

@@ -10,28 +10,32 @@ from __future__ import annotations
 import heapq
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bluewhale.capture import CaptureLoss, context_id
 from bluewhale.journal.carving import Row, carve
-from bluewhale.journal.exceptions import JournalVersionError
+from bluewhale.journal.exceptions import JournalCorruptError, JournalVersionError
+from bluewhale.journal.lanes import Lane, all_lanes, lane_of, save_lane
 from bluewhale.journal.schema import (
     INSERT_RECORD,
     PAGE_CORRUPT,
     SCHEMA_VERSION,
-    SEQ_BITS,
     SEQ_MASK,
     connect,
     create_if_new,
+    opened_note,
     row_is_sound,
 )
 from bluewhale.journal.shapes import Salvage
 
 _SIDE_TABLES = {
-    "lane": ("stream_id, incarnation, journaled_through, stored_through, deleted_through", "lane"),
+    "lane": (
+        "lane, stream_id, incarnation, journaled_through, stored_through, deleted_through, crc",
+        "lane",
+    ),
     "loss": ("stream_id, incarnation, first_seq, last_seq, reason", "stream_id, first_seq"),
     "tally": ("stream_id, day, heard, journaled, bytes", "stream_id, day"),
     "note": ("key, value", "key"),
@@ -46,6 +50,10 @@ def complaint_of(path: Path, busy_timeout_ms: int) -> str | None:
         connection = connect(path, busy_timeout_ms=busy_timeout_ms)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+        if rows == ["ok"] and version == SCHEMA_VERSION:
+            all_lanes(connection)
+    except JournalCorruptError as error:
+        return str(error)
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {
             sqlite3.SQLITE_CORRUPT,
@@ -143,50 +151,74 @@ def _copy_side_tables(path: Path, fresh: sqlite3.Connection, report: Salvage) ->
                 query = f"SELECT {columns} FROM {table} ORDER BY {ordered}"
                 try:
                     for row in damaged.execute(query):
-                        fresh.execute(statement, row)
+                        if _is_sound(table, row):
+                            fresh.execute(statement, row)
+                        elif table not in report.tables_lost:
+                            report.tables_lost.append(table)
                 except sqlite3.DatabaseError:
                     continue
                 whole = True
                 break
-            if not whole:
+            if not whole and table not in report.tables_lost:
                 report.tables_lost.append(table)
     finally:
         damaged.close()
 
 
+def _is_sound(table: str, row: Sequence[Any]) -> bool:
+    if table == "lane":
+        return lane_of(row) is not None
+    if table == "note":
+        return isinstance(row[1], bytes) and opened_note(str(row[0]), row[1]) is not None
+    return all(isinstance(value, int) for value in row[:4])
+
+
 def _copy_records(path: Path, fresh: sqlite3.Connection, report: Salvage) -> None:
-    lanes: dict[tuple[int, int], int] = {}
-    deleted: dict[tuple[int, int], int] = {}
-    for lane, stream_id, incarnation, through in fresh.execute(
-        "SELECT lane, stream_id, incarnation, deleted_through FROM lane"
-    ):
-        lanes[stream_id, incarnation] = lane
-        deleted[stream_id, incarnation] = through
+    wal = path.with_name(path.name + "-wal")
+    lanes = {(lane.stream_id, lane.incarnation): lane for lane in all_lanes(fresh)}
+    if "lane" in report.tables_lost:
+        _add_carved_lanes(lanes, carve(path, wal))
+    known = set(lanes)
+    number = max((lane.lane for lane in lanes.values()), default=0)
     rows: list[tuple[object, ...]] = []
-    for values in _sound_rows(carve(path, path.with_name(path.name + "-wal")), fresh):
+    for values in _sound_rows(carve(path, wal), fresh):
         key, seq = (int(values[1]), int(values[2])), int(values[0]) & SEQ_MASK
-        if seq <= deleted.get(key, 0):
+        lane = lanes.get(key)
+        if lane is None:
+            number += 1
+            lane = lanes[key] = Lane(number, *key)
+        if seq <= lane.deleted_through:
             continue  # a page that was freed: acknowledged long ago
-        lane = lanes.setdefault(key, max(lanes.values(), default=0) + 1)
-        rows.append((lane << SEQ_BITS | seq, *values[1:]))
+        rows.append((lane.base + seq, *values[1:]))
         if len(rows) >= _CHUNK_ROWS:
             fresh.executemany(INSERT_RECORD.format("IGNORE"), rows)
             rows.clear()
     fresh.executemany(INSERT_RECORD.format("IGNORE"), rows)
-    for (stream_id, incarnation), lane in lanes.items():
-        fresh.execute(
-            "INSERT OR IGNORE INTO lane VALUES (?1, ?2, ?3, 0, "
-            "(SELECT coalesce(min(id), ?4 + 1) - ?4 - 1 FROM record WHERE id BETWEEN ?4 AND ?5), "
-            "(SELECT coalesce(min(id), ?4 + 1) - ?4 - 1 FROM record WHERE id BETWEEN ?4 AND ?5))",
-            (lane, stream_id, incarnation, lane << SEQ_BITS, (lane << SEQ_BITS) | SEQ_MASK),
-        )
-        fresh.execute(
-            "UPDATE lane SET journaled_through = max(journaled_through, "
-            "(SELECT coalesce(max(id), ?2) - ?2 FROM record WHERE id BETWEEN ?2 AND ?3)) "
-            "WHERE lane = ?1",
-            (lane, lane << SEQ_BITS, (lane << SEQ_BITS) | SEQ_MASK),
-        )
+    for key, lane in lanes.items():
+        first, last = fresh.execute(
+            "SELECT min(id), max(id) FROM record WHERE id BETWEEN ? AND ?",
+            (lane.base, lane.last_key),
+        ).fetchone()
+        if first is not None:
+            lane.journaled_through = max(lane.journaled_through, last - lane.base)
+            if key not in known:  # its marks are lost: what is left says where it begins
+                lane.stored_through = lane.deleted_through = first - lane.base - 1
+        save_lane(fresh, lane)
     (report.records_kept,) = fresh.execute("SELECT count(*) FROM record").fetchone()
+
+
+def _add_carved_lanes(lanes: dict[tuple[int, int], Lane], rows: Iterator[Row]) -> None:
+    """Add marks found on raw pages. They only ever grow, so of several copies the largest holds."""
+    for rowid, values in rows:
+        lane = lane_of([rowid, *values[1:]])
+        if lane is None:
+            continue
+        key = (lane.stream_id, lane.incarnation)
+        before = lanes.setdefault(key, lane)
+        if before.lane == lane.lane:
+            before.journaled_through = max(before.journaled_through, lane.journaled_through)
+            before.stored_through = max(before.stored_through, lane.stored_through)
+            before.deleted_through = max(before.deleted_through, lane.deleted_through)
 
 
 def _sound_rows(rows: Iterator[Row], fresh: sqlite3.Connection) -> Iterator[list[Any]]:
@@ -202,18 +234,15 @@ def _sound_rows(rows: Iterator[Row], fresh: sqlite3.Connection) -> Iterator[list
 
 
 def _name_what_is_missing(fresh: sqlite3.Connection, report: Salvage) -> None:
-    lanes = fresh.execute(
-        "SELECT lane, stream_id, incarnation, journaled_through, deleted_through FROM lane"
-    ).fetchall()
-    for lane, stream_id, incarnation, journaled_through, deleted_through in lanes:
-        key = (stream_id, incarnation)
+    for lane in all_lanes(fresh):
+        key = (lane.stream_id, lane.incarnation)
         known = [
             range(first, last + 1)
             for first, last in fresh.execute(
                 "SELECT first_seq, last_seq FROM loss WHERE stream_id = ? AND incarnation = ?", key
             )
         ]
-        for gap in _gaps(fresh, lane, deleted_through, journaled_through, known):
+        for gap in _gaps(fresh, lane, known):
             loss = CaptureLoss(gap.start, gap.stop - 1, PAGE_CORRUPT)
             report.losses.setdefault(key, []).append(loss)
             fresh.execute(
@@ -222,24 +251,22 @@ def _name_what_is_missing(fresh: sqlite3.Connection, report: Salvage) -> None:
             )
 
 
-def _gaps(
-    fresh: sqlite3.Connection, lane: int, after: int, through: int, known: list[range]
-) -> Iterator[range]:
-    base = lane << SEQ_BITS
+def _gaps(fresh: sqlite3.Connection, lane: Lane, known: list[range]) -> Iterator[range]:
+    base = lane.base
     there = (
         range(id_ - base, id_ - base + 1)
         for (id_,) in fresh.execute(
-            "SELECT id FROM record WHERE id BETWEEN ? AND ? ORDER BY id", (base, base + SEQ_MASK)
+            "SELECT id FROM record WHERE id BETWEEN ? AND ? ORDER BY id", (base, lane.last_key)
         )
     )
     starts = sorted(known, key=lambda r: r.start)
-    expected = after + 1
+    expected = lane.deleted_through + 1
     for covered in _merged(there, starts):
         if covered.start > expected:
             yield range(expected, covered.start)
         expected = max(expected, covered.stop)
-    if expected <= through:
-        yield range(expected, through + 1)
+    if expected <= lane.journaled_through:
+        yield range(expected, lane.journaled_through + 1)
 
 
 def _merged(there: Iterator[range], known: list[range]) -> Iterator[range]:

@@ -47,7 +47,8 @@ CREATE TABLE lane (
     incarnation INTEGER NOT NULL,
     journaled_through INTEGER NOT NULL,  -- last seq given
     stored_through INTEGER NOT NULL,     -- acknowledged by the main database
-    deleted_through INTEGER NOT NULL     -- <= stored_through: low_water keeps the rest
+    deleted_through INTEGER NOT NULL,    -- <= stored_through: low_water keeps the rest
+    crc INTEGER NOT NULL                 -- of the row
 );
 CREATE UNIQUE INDEX lane_of ON lane (stream_id, incarnation);
 CREATE TABLE loss (
@@ -68,13 +69,14 @@ CREATE TABLE tally (
 ) WITHOUT ROWID;
 CREATE TABLE note (
     key TEXT PRIMARY KEY,
-    value BLOB NOT NULL
+    value BLOB NOT NULL                -- CRC-32 of key and value, then the value
 ) WITHOUT ROWID;
 """
 
 INSERT_RECORD = "INSERT OR {} INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _ROW = struct.Struct("<qqqqi")
+_SEAL = struct.Struct("<I")
 _NO_CONTEXT = -1
 
 
@@ -140,3 +142,14 @@ def create_if_new(connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA journal_size_limit = 16777216")  # the WAL shrinks to 16 MiB
+
+
+def sealed_note(key: str, value: bytes) -> bytes:
+    """Give a note's value with its checksum before it."""
+    return _SEAL.pack(zlib.crc32(value, zlib.crc32(key.encode()))) + value
+
+
+def opened_note(key: str, sealed: bytes) -> bytes | None:
+    """Give a note's value, or None if it is damaged: what it remembered is done again."""
+    value = sealed[_SEAL.size :]
+    return value if sealed_note(key, value) == sealed else None

@@ -10,16 +10,16 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bluewhale.capture import CapturedRecord, context_id, record_crc
+from bluewhale.journal.lanes import Lane, find_lane, save_lane
 from bluewhale.journal.schema import (
     INSERT_RECORD,
     PAGE_CORRUPT,
-    SEQ_BITS,
     SEQ_MASK,
     row_crc,
     row_is_sound,
+    sealed_note,
 )
 from bluewhale.journal.shapes import Acknowledged, Appended
 
@@ -31,23 +31,6 @@ _MOVE_ROWS = 500
 def random_incarnation() -> int:
     """Give 63 random bits, never 0."""
     return secrets.randbits(63) or 1
-
-
-@dataclass(slots=True)
-class Lane:
-    """The writer's view of one (stream, incarnation)."""
-
-    lane: int
-    stream_id: int
-    incarnation: int
-    journaled_through: int
-    stored_through: int
-    deleted_through: int
-
-    @property
-    def base(self) -> int:
-        """The key of seq 0."""
-        return self.lane << SEQ_BITS
 
 
 class Writing:
@@ -100,7 +83,9 @@ class Writing:
             if value is None:
                 self._connection.execute("DELETE FROM note WHERE key = ?", (key,))
             else:
-                self._connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, value))
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO note VALUES (?, ?)", (key, sealed_note(key, value))
+                )
         return Appended(incarnation, first, lane.journaled_through)
 
     def acknowledge(
@@ -113,8 +98,8 @@ class Writing:
     ) -> tuple[Acknowledged, bool]:
         """Delete up to the mark what matches it; say whether more is to be deleted."""
         lane = self._lane(stream_id, incarnation)
-        if lane is None:
-            return Acknowledged(0), False  # all of it was deleted before
+        if lane is None or (lane.finished and self.current.get(stream_id) != incarnation):
+            return Acknowledged(0), False  # all of it was deleted or moved before
         if stored_through > lane.stored_through:
             if not self._matches(lane, stored_through, crc):
                 return Acknowledged(0, self._move(lane)), False
@@ -135,17 +120,8 @@ class Writing:
                 "DELETE FROM loss WHERE stream_id = ? AND incarnation = ? AND last_seq <= ?",
                 (stream_id, incarnation, through),
             )
-        more = lane.deleted_through < keep_from - 1
-        finished = lane.deleted_through == lane.journaled_through
-        if finished and self.current.get(stream_id) != incarnation:
-            self._connection.execute("DELETE FROM lane WHERE lane = ?", (lane.lane,))
-            del self._lanes[stream_id, incarnation]
-        else:
-            self._connection.execute(
-                "UPDATE lane SET stored_through = ?, deleted_through = ? WHERE lane = ?",
-                (lane.stored_through, lane.deleted_through, lane.lane),
-            )
-        return Acknowledged(deleted), more
+        save_lane(self._connection, lane)
+        return Acknowledged(deleted), lane.deleted_through < keep_from - 1
 
     def add_heard(self, stream_id: int, day: int, heard: int) -> None:
         """Count records that were heard and could not be journaled."""
@@ -173,7 +149,7 @@ class Writing:
         while True:
             rows = self._connection.execute(
                 "SELECT * FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
-                (lane.base, lane.base + SEQ_MASK, _MOVE_ROWS),
+                (lane.base, lane.last_key, _MOVE_ROWS),
             ).fetchall()
             if not rows:
                 break
@@ -198,12 +174,12 @@ class Writing:
             )
             seq += lost
         self._set_journaled(new, seq)
-        self._connection.execute("DELETE FROM lane WHERE lane = ?", (lane.lane,))
+        lane.stored_through = lane.deleted_through = lane.journaled_through
+        save_lane(self._connection, lane)
         self._connection.execute(
             "DELETE FROM loss WHERE stream_id = ? AND incarnation = ?",
             (lane.stream_id, lane.incarnation),
         )
-        del self._lanes[lane.stream_id, lane.incarnation]
         return new.incarnation
 
     def _row(
@@ -267,33 +243,25 @@ class Writing:
     def _lane(self, stream_id: int, incarnation: int) -> Lane | None:
         key = (stream_id, incarnation)
         if key not in self._lanes:
-            row = self._connection.execute(
-                "SELECT lane, stream_id, incarnation, journaled_through, stored_through, "
-                "deleted_through FROM lane WHERE stream_id = ? AND incarnation = ?",
-                key,
-            ).fetchone()
-            if row is None:
+            lane = find_lane(self._connection, stream_id, incarnation)
+            if lane is None:
                 return None
-            self._lanes[key] = Lane(*row)
+            self._lanes[key] = lane
         return self._lanes[key]
 
     def _new_lane(self, stream_id: int, incarnation: int) -> Lane:
         (number,) = self._connection.execute(
             "SELECT coalesce(max(lane), 0) + 1 FROM lane"
         ).fetchone()
-        self._connection.execute(
-            "INSERT INTO lane VALUES (?, ?, ?, 0, 0, 0)", (number, stream_id, incarnation)
-        )
-        lane = Lane(number, stream_id, incarnation, 0, 0, 0)
+        lane = Lane(number, stream_id, incarnation)
+        save_lane(self._connection, lane)
         self._lanes[stream_id, incarnation] = lane
         return lane
 
     def _set_journaled(self, lane: Lane, through: int) -> None:
-        assert through < 1 << SEQ_BITS
+        assert through <= SEQ_MASK
         lane.journaled_through = through
-        self._connection.execute(
-            "UPDATE lane SET journaled_through = ? WHERE lane = ?", (through, lane.lane)
-        )
+        save_lane(self._connection, lane)
 
     def _count(self, stream_id: int, day: int, heard: int, journaled: int, size: int) -> None:
         self._connection.execute(
