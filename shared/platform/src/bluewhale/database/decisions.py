@@ -18,9 +18,20 @@ from bluewhale.database.batch import CommitResult
 from bluewhale.database.columns import table_rows
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import CaptureKey, Lookup, StoredCall
-from bluewhale.database.rule import Verdict, judge
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.database.segments import number_postings
+from bluewhale.rating.decision import (
+    Accept,
+    Ignore,
+    LiveCall,
+    Member,
+    Proposal,
+    Refuse,
+    Rejoin,
+    Stale,
+    Stored,
+    decide,
+)
 from bluewhale.records.batches import Proposals
 from bluewhale.records.enums import CallState
 
@@ -39,14 +50,6 @@ class Totals:
     def add(self, site_uid: str, day: int, stage: str, count: int = 1) -> None:
         """Note a change."""
         self.counts[site_uid, day, stage] += count
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One leg of a proposed call: the id it was given and its capture key."""
-
-    cdr_id: bytes
-    capture: CaptureKey
 
 
 class Applier:
@@ -71,23 +74,26 @@ class Applier:
             return
         members = self._members(proposals, rows)
         ids = {m.cdr_id for legs in members.values() for m in legs}
-        stored = self.lookup.legs(ids)
-        resolved = self._resolve(members, stored={i: s.capture for i, s in stored.items()})
+        stored = {i: leg.capture for i, leg in self.lookup.legs(ids).items()}
+        captures = self._captures(members, stored)
         owners = self.lookup.owners(ids)
         offered = Counter(m.cdr_id for legs in members.values() for m in legs)
         simple: list[int] = []
         rest: list[int] = []
         for row in rows.tolist():
             legs = members.get(row, [])
-            easy = (
-                proposals.rerates is None
-                and resolved[row] == {m.cdr_id for m in legs}
-                and all(m.cdr_id not in owners and offered[m.cdr_id] == 1 for m in legs)
+            # Every leg stored as offered, in no call, in one proposal: the decision can only
+            # be a first version, so these go in as columns.
+            easy = proposals.rerates is None and all(
+                captures.get(m.capture) == m.cdr_id
+                and m.cdr_id not in owners
+                and offered[m.cdr_id] == 1
+                for m in legs
             )
             (simple if easy and legs else rest).append(row)
         self._create(proposals, simple, members)
         for row in rest:
-            self._decide(proposals, row, members.get(row, []), resolved[row])
+            self._decide(proposals, row, members.get(row, []), captures, stored)
 
     def _members(
         self, proposals: Proposals, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -107,34 +113,20 @@ class Applier:
             found.setdefault(row, []).append(Member(cdr_id, (stream, incarnation, seq)))
         return found
 
-    def _resolve(
-        self, members: dict[int, list[Member]], *, stored: dict[bytes, CaptureKey]
-    ) -> dict[int, set[bytes] | None]:
-        """Give the stored ids that each proposal's capture keys stand for; None = a leg is missing."""
-        doubtful = {
-            m.capture
-            for legs in members.values()
-            for m in legs
-            if stored.get(m.cdr_id) != m.capture
-        }
-        known = self.lookup.ids_of_captures(doubtful) if doubtful else {}
-        self._partial: dict[int, set[bytes]] = {}
-        resolved: dict[int, set[bytes] | None] = {}
-        for row, legs in members.items():
-            found: set[bytes] = set()
-            missing = False
+    def _captures(
+        self, members: dict[int, list[Member]], stored: dict[bytes, CaptureKey]
+    ) -> dict[CaptureKey, bytes]:
+        """Give the stored leg that each member's capture key stands for."""
+        found: dict[CaptureKey, bytes] = {}
+        doubtful: set[CaptureKey] = set()
+        for legs in members.values():
             for member in legs:
                 if stored.get(member.cdr_id) == member.capture:
-                    found.add(member.cdr_id)
-                elif member.capture in known:
-                    found.add(known[member.capture])
-                elif member.cdr_id in stored:
-                    found.add(member.cdr_id)
+                    found[member.capture] = member.cdr_id
                 else:
-                    missing = True
-            self._partial[row] = found
-            resolved[row] = None if missing else found
-        return resolved
+                    doubtful.add(member.capture)
+        found.update(self.lookup.ids_of_captures(doubtful))
+        return found
 
     # ---- calls of legs that are in no call yet: columns, no decision needed --------------
 
@@ -187,45 +179,52 @@ class Applier:
     # ---- the rest: one decision each -------------------------------------------------------
 
     def _decide(
-        self, proposals: Proposals, row: int, legs: list[Member], resolved: set[bytes] | None
+        self,
+        proposals: Proposals,
+        row: int,
+        legs: list[Member],
+        captures: dict[CaptureKey, bytes],
+        stored: dict[bytes, CaptureKey],
     ) -> None:
-        given = frozenset(m.cdr_id for m in legs)
-        owners = self.lookup.owners(given | (resolved or set()))
-        live = self.lookup.calls(set(owners.values()))
-        rerate = proposals.rerates[row] if proposals.rerates is not None else None
-        if rerate is not None:
-            live.update(self.lookup.calls([rerate[0]]))
-        decision = judge(
-            proposed=given,
-            resolved=None if resolved is None else frozenset(resolved),
-            found=frozenset(self._partial.get(row, set())),
-            live={c: (v.version, v.leg_ids) for c, v in live.items()},
-            rerate=rerate,
+        rerates = proposals.rerates[row] if proposals.rerates is not None else None
+        ids = {m.cdr_id for m in legs}
+        live = self.lookup.calls(
+            {*self.lookup.owners(ids).values(), *([rerates[0]] if rerates is not None else [])}
         )
-        self.marked.update(decision.mark)
-        if decision.verdict is Verdict.VERSION:
-            reason = "rerated" if rerate is not None else "grown"
-            replaced = [live[c] for c in sorted(decision.replaces)]
-            self._store_version(proposals, row, given, replaced, reason)
-        elif decision.verdict is Verdict.IGNORE:
-            self.result.ignored += 1
-        elif decision.verdict is Verdict.STALE:
-            self.result.stale += 1
-        elif decision.verdict is Verdict.REFUSE:
-            self.result.refused += 1
-        else:
-            self.result.rejoin += 1
+        decision = decide(
+            Stored(
+                captures={m.capture: captures[m.capture] for m in legs if m.capture in captures},
+                legs={i for i in ids if i in stored},
+                live={c: LiveCall(c, call.version, call.leg_ids) for c, call in live.items()},
+                last_version=self.lookup.last_versions([min(ids)]) if ids else {},
+            ),
+            Proposal(tuple(legs), rerates),
+        )
+        match decision:
+            case Accept():
+                reason = "rerated" if rerates is not None else "grown"
+                replaced = [live[c.call_id] for c in decision.replaces]
+                self._store_version(proposals, row, decision, replaced, reason)
+            case Ignore():
+                self.result.ignored += 1
+            case Stale():
+                self.result.stale += 1
+            case Refuse():
+                self.result.refused += 1
+                self.marked |= decision.mark
+            case Rejoin():
+                self.result.rejoin += 1
+                self.marked |= decision.mark
 
     def _store_version(
         self,
         proposals: Proposals,
         row: int,
-        legs: frozenset[bytes],
+        accept: Accept,
         replaced: list[StoredCall],
         reason: str,
     ) -> None:
-        call_id = min(legs)
-        version = self.lookup.last_versions([call_id]).get(call_id, 0) + 1
+        call_id, version, legs = accept.call_id, accept.version, accept.leg_ids
         call = proposals.calls.slice(row, 1)
         proposed_id = call.column("call_id")[0].as_py()
         mine = pc.equal(proposals.charges.column("call_id"), pa.scalar(proposed_id, pa.binary(16)))

@@ -9,6 +9,7 @@ before, so that new calls do not shift them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ from bluewhale.records import ids
 from bluewhale.records.enums import CallState
 
 PAGE_ROWS_MAX = 1_000_000
+_FETCH_THREADS = 2
 _FETCH_ROWS = 64  # sealed rows fetched at once behind a posting, newest first
 
 PageKey = tuple[int, bytes]  # started_at in ms, call_id
@@ -216,9 +218,11 @@ def _fetch(lookup: Lookup, postings: Sequence[_Posting]) -> pa.Table:
     by_segment: dict[str, tuple[Segment, list[int]]] = {}
     for p in postings:
         by_segment.setdefault(p.segment.name, (p.segment, []))[1].append(p.row)
-    return pa.concat_tables(
-        lookup.folder.take(segment, "call", sorted(rows)) for segment, rows in by_segment.values()
-    )
+    with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
+        tables = pool.map(
+            lambda part: lookup.folder.take(part[0], "call", sorted(part[1])), by_segment.values()
+        )
+        return pa.concat_tables(tables)
 
 
 def _still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:

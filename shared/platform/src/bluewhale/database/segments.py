@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,7 @@ KINDS: Mapping[str, pa.Schema] = {
     "charge": CHARGE_SCHEMA,
 }
 # Rows of a row group: calls are fetched a few at a time by search, the rest in bulk.
-_GROUP_ROWS = {"leg": 65_536, "call": 8_192, "charge": 65_536}
+_GROUP_ROWS = {"leg": 65_536, "call": 4_096, "charge": 65_536}
 _STATISTICS = {
     "leg": ["cdr_id", "received_at", "ingested_at", "setup_at"],
     "call": ["started_at", "site_uid"],
@@ -95,7 +96,8 @@ class Rows:
 
 
 def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
-    kept = [n for n in table.column_names if table.column(n).null_count < table.num_rows]
+    rows = table.num_rows
+    kept = [n for n in table.column_names if rows == 0 or table.column(n).null_count < rows]
     table = table.select(kept)
     words = [f.name for f in table.schema if f.type == WORD]
     sink = pa.BufferOutputStream()
@@ -249,7 +251,7 @@ class SegmentFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._readers: dict[tuple[str, str], pq.ParquetFile] = {}
+        self._readers: dict[tuple[str, str], tuple[pq.ParquetFile, threading.Lock]] = {}
 
     def path(self, name: str, kind: str) -> Path:
         """Give the path of one file; `kind` is leg, call, charge or index."""
@@ -336,10 +338,10 @@ class SegmentFolder:
         """Open a segment's postings."""
         return IndexFile(self.path(segment.name, "index"))
 
-    def _reader(self, segment: Segment, kind: str) -> pq.ParquetFile:
+    def _reader(self, segment: Segment, kind: str) -> tuple[pq.ParquetFile, threading.Lock]:
         key = (segment.name, kind)
-        reader = self._readers.get(key)
-        if reader is None:
+        entry = self._readers.get(key)
+        if entry is None:
             try:
                 reader = pq.ParquetFile(self.path(segment.name, kind), memory_map=True)
             except (OSError, pa.ArrowException) as error:
@@ -348,8 +350,8 @@ class SegmentFolder:
                 ) from error
             if len(self._readers) > 256:
                 self._readers.clear()
-            self._readers[key] = reader
-        return reader
+            entry = self._readers.setdefault(key, (reader, threading.Lock()))
+        return entry
 
     def take(
         self,
@@ -366,20 +368,23 @@ class SegmentFolder:
         wanted = np.asarray(rows, np.int64)
         if not len(wanted):
             return schema.empty_table()
-        reader = self._reader(segment, kind)
+        reader, lock = self._reader(segment, kind)
         group_rows = reader.metadata.row_group(0).num_rows
         groups = np.unique(wanted // group_rows)
         names = None
         if columns is not None:
             have = set(reader.schema_arrow.names)
             names = [c for c in columns if c in have]
-        table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
+        with lock:
+            table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
         base = np.searchsorted(groups, wanted // group_rows) * group_rows
         return conform(table.take(pa.array(base + wanted % group_rows)), schema)
 
     def read(self, segment: Segment, kind: str) -> pa.Table:
         """Give a whole file of a segment."""
-        return conform(self._reader(segment, kind).read(use_threads=False), KINDS[kind])
+        reader, lock = self._reader(segment, kind)
+        with lock:
+            return conform(reader.read(use_threads=False), KINDS[kind])
 
     def empty(self, kind: str) -> Path:
         """Give a file without rows that has every column, so that a query always finds them."""

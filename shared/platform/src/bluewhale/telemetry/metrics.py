@@ -1,0 +1,149 @@
+"""The closed list of metrics, each with its kind, unit and what a bad value means.
+
+Owns the list and one registry per process. Labels are uids of links and sites
+and reason codes alone: never numbers, codes or names of people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+Kind = Literal["counter", "gauge", "histogram"]
+MetricName = Literal[
+    "bluewhale_records_received_total",
+    "bluewhale_records_journaled_total",
+    "bluewhale_journal_bytes",
+    "bluewhale_journal_usage_ratio",
+    "bluewhale_connections",
+    "bluewhale_link_silence_seconds",
+    "bluewhale_legs_stored_total",
+    "bluewhale_records_rejected_total",
+    "bluewhale_records_replayed_total",
+    "bluewhale_duplicates_total",
+    "bluewhale_records_lost_total",
+    "bluewhale_calls_stored_total",
+    "bluewhale_charges_total",
+    "bluewhale_charges_unrated_total",
+    "bluewhale_suspense_waiting",
+    "bluewhale_rejoin_marks",
+    "bluewhale_legs_without_call",
+    "bluewhale_store_lag_seconds",
+    "bluewhale_commit_seconds",
+    "bluewhale_hot_legs",
+    "bluewhale_sealed_segments",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric; `bad` says what value is bad and what it means."""
+
+    name: MetricName
+    kind: Kind
+    unit: str
+    meaning: str
+    bad: str
+    labels: tuple[str, ...] = ()
+
+
+_LINK = ("link_uid",)
+
+METRICS: tuple[Metric, ...] = (
+    Metric("bluewhale_records_received_total", "counter", "records", "raw records framed",
+           "flat in working hours: the PBX is silent or the link is down", _LINK),
+    Metric("bluewhale_records_journaled_total", "counter", "records", "records committed to the journal",
+           "below received: the journal is full or its disk is slow", _LINK),
+    Metric("bluewhale_journal_bytes", "gauge", "bytes", "size of the journal",
+           "growing for hours: nothing is stored"),
+    Metric("bluewhale_journal_usage_ratio", "gauge", "ratio", "share of the journal's quota in use",
+           "above 0.8: reading will stop at 1.0"),
+    Metric("bluewhale_connections", "gauge", "connections", "open connections",
+           "0: nobody delivers", _LINK),
+    Metric("bluewhale_link_silence_seconds", "gauge", "seconds", "time since the last record",
+           "above the usual pause of that link: look at the PBX", _LINK),
+    Metric("bluewhale_legs_stored_total", "counter", "legs", "legs accepted by the main database",
+           "flat while records come in: parsing or storage stands", _LINK),
+    Metric("bluewhale_records_rejected_total", "counter", "records", "records that went to suspense",
+           "more than a few per thousand: wrong dialect or layout", ("link_uid", "reason")),
+    Metric("bluewhale_records_replayed_total", "counter", "records", "records that were stored before",
+           "steadily high: marks do not reach the edge"),
+    Metric("bluewhale_duplicates_total", "counter", "legs", "legs sent twice",
+           "steadily high: two units read one PBX"),
+    Metric("bluewhale_records_lost_total", "counter", "records", "capture keys that will never come",
+           "above 0: completeness names the gap", ("reason",)),
+    Metric("bluewhale_calls_stored_total", "counter", "versions", "call versions stored",
+           "far above legs: calls grow over and over; look at join keys", ("kind",)),
+    Metric("bluewhale_charges_total", "counter", "entries", "ledger entries", "none: no tariff in force", ("entry",)),
+    Metric("bluewhale_charges_unrated_total", "counter", "charges", "charges without a price",
+           "above 0: a work item; the reason says which", ("reason",)),
+    Metric("bluewhale_suspense_waiting", "gauge", "records", "records waiting in suspense",
+           "growing: nobody repairs"),
+    Metric("bluewhale_rejoin_marks", "gauge", "legs", "legs marked for re-join",
+           "growing: the re-join job stands"),
+    Metric("bluewhale_legs_without_call", "gauge", "legs", "legs in no call",
+           "growing: merging stands"),
+    Metric("bluewhale_store_lag_seconds", "gauge", "seconds", "age of the oldest record not stored",
+           "above a minute: storage is too slow or stands"),
+    Metric("bluewhale_commit_seconds", "histogram", "seconds", "duration of a commit",
+           "above 1 s for small batches: slow disk"),
+    Metric("bluewhale_hot_legs", "gauge", "legs", "legs not sealed yet",
+           "above a few million: the sealer stands"),
+    Metric("bluewhale_sealed_segments", "gauge", "segments", "live sealed segments",
+           "above some thousand: searches slow down"),
+)  # fmt: skip
+
+assert {m.name for m in METRICS} == set(get_args(MetricName))
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._made: dict[str, Counter | Gauge | Histogram] = {}
+        for metric in METRICS:
+            make = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}[metric.kind]
+            self._made[metric.name] = make(
+                metric.name, metric.meaning, metric.labels, registry=self.registry
+            )
+
+    def add(self, name: MetricName, amount: float = 1, **labels: str) -> None:
+        """Raise a counter."""
+        made = self._made[name]
+        assert isinstance(made, Counter)
+        (made.labels(**labels) if labels else made).inc(amount)
+
+    def set(self, name: MetricName, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        made = self._made[name]
+        assert isinstance(made, Gauge)
+        (made.labels(**labels) if labels else made).set(value)
+
+    def observe(self, name: MetricName, value: float) -> None:
+        """Add an observation to a histogram."""
+        made = self._made[name]
+        assert isinstance(made, Histogram)
+        made.observe(value)
+
+    def text(self) -> bytes:
+        """Give all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def reference_page() -> str:
+    """Give docs/reference/metrics.md."""
+    rows = "\n".join(
+        f"| `{m.name}` | {m.kind} | {m.unit} | {', '.join(m.labels) or '-'} | {m.meaning} | {m.bad} |"
+        for m in METRICS
+    )
+    return (
+        "# Metrics\n\n"
+        "Served as Prometheus text on `/metrics`. Labels never carry numbers, codes or names.\n"
+        "Generated from `bluewhale.telemetry.metrics`.\n\n"
+        "| metric | kind | unit | labels | meaning | a bad value means |\n|---|---|---|---|---|---|\n"
+        + rows
+        + "\n"
+    )
