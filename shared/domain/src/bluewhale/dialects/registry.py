@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bluewhale.dialects.asterisk.dialect import ASTERISK_CSV
 from bluewhale.dialects.avaya_cm.dialect import AVAYA_CM
+from bluewhale.dialects.cisco_cucm.dialect import CISCO_CUCM
 from bluewhale.dialects.engine.dialect import Dialect
 
-DIALECTS: dict[str, Dialect] = {dialect.dialect_id: dialect for dialect in (AVAYA_CM,)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.dialect_id: dialect for dialect in (AVAYA_CM, CISCO_CUCM, ASTERISK_CSV)
+}
 
 
 def get_dialect(dialect_id: str) -> Dialect:

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from bluewhale.dialects.cisco_cucm import codes
 from bluewhale.dialects.cisco_cucm.layout import Int, Text
-from bluewhale.dialects.engine.clocks import AHEAD_LIMIT_MS, AHEAD_TOLERATED_MS
 from bluewhale.dialects.engine.delimited import MISSING
 from bluewhale.dialects.engine.spans import Bytes, Positions
+from bluewhale.records import times as clock
 from bluewhale.records.enums import Disposition, Flag, LegRole, RejectReason
 
 Rows = npt.NDArray[np.int64]
@@ -63,6 +63,8 @@ FAULTS: Final = (
     BAD_REPORT_TIME, REPORT_IN_FUTURE,
 ) = range(9)  # fmt: skip
 
+AHEAD_LIMIT_MS: Final = 26 * 3_600_000  # a wrong zone stays below
+AHEAD_TOLERATED_MS: Final = clock.CLOCK_TOLERANCE_MS
 SECONDS_MAX: Final = 2**32 - 1
 PARTY_SLOT_SECONDS: Final = 8
 CLOCK_AHEAD: Final = int(Flag.CLOCK_AHEAD)
@@ -441,7 +443,7 @@ def outside_legs(
     trunk_in: npt.NDArray[np.int32],
     trunk_out: npt.NDArray[np.int32],
 ) -> tuple[npt.NDArray[np.int32], Bytes, Bytes, int]:
-    """Write `cluster:leg` of the outside leg of each row; see `scalar.outside_leg`.
+    """Write the names of the outside legs of each row; see `scalar.outside_legs`.
 
     Returns
     -------
@@ -451,7 +453,8 @@ def outside_legs(
     bytes_max = 0
     for out in range(n):
         if trunk_in[out] >= 0 or trunk_out[out] >= 0:
-            bytes_max += 32 + text_ends[_CLUSTER, rows[out]] - text_starts[_CLUSTER, rows[out]]
+            width = text_ends[_CLUSTER, rows[out]] - text_starts[_CLUSTER, rows[out]]
+            bytes_max += 2 * (32 + width)
     offsets = np.empty(n + 1, np.int32)
     text = np.empty(bytes_max, np.uint8)
     bitmap = np.zeros((n + 7) // 8, np.uint8)
@@ -460,17 +463,20 @@ def outside_legs(
     for out in range(n):
         row = rows[out]
         offsets[out] = at
-        leg = np.int64(0)
-        if trunk_out[out] >= 0:
-            leg = ints[_DEST_LEG, row]
-        elif trunk_in[out] >= 0:
-            leg = ints[_ORIG_LEG, row]
-        if leg <= 0:
+        for side in range(2):
+            leg = ints[_DEST_LEG if side else _ORIG_LEG, row]
+            if leg <= 0 or (trunk_out[out] if side else trunk_in[out]) < 0:
+                continue
+            if at > offsets[out]:
+                for byte in (32, 43, 32):
+                    text[at] = byte
+                    at += 1
+            at = _put_bytes(text, at, data, text_starts[_CLUSTER, row], text_ends[_CLUSTER, row])
+            text[at] = 58
+            at = _put_int(text, at + 1, leg)
+        if at > offsets[out]:
+            bitmap[out >> 3] |= np.uint8(1 << (out & 7))
+        else:
             nulls += 1
-            continue
-        at = _put_bytes(text, at, data, text_starts[_CLUSTER, row], text_ends[_CLUSTER, row])
-        text[at] = 58
-        at = _put_int(text, at + 1, leg)
-        bitmap[out >> 3] |= np.uint8(1 << (out & 7))
     offsets[n] = at
     return offsets, text[:at].copy(), bitmap, nulls

@@ -15,14 +15,14 @@ from typing import Any, Final
 from bluewhale.dialects.cisco_cucm import codes
 from bluewhale.dialects.cisco_cucm.devices import is_gateway
 from bluewhale.dialects.cisco_cucm.layout import INTEGERS, TEXTS, header_layout
-from bluewhale.dialects.engine.clocks import check_clock_one
 from bluewhale.dialects.engine.delimited import ScanFault, fault_reject, scan_one
 from bluewhale.dialects.engine.dialect import Reject
-from bluewhale.records import ids
+from bluewhale.records import ids, times
 from bluewhale.records.batches import LinkProfile
 from bluewhale.records.enums import Direction, Disposition, Flag, LegRole, RejectReason
 
 JOIN_KIND: Final = "cucm"
+AHEAD_LIMIT_MS: Final = 26 * 3_600_000
 SECONDS_MAX: Final = 2**32 - 1
 PARTY_SLOT_SECONDS: Final = 8
 _BRIDGE: Final = re.compile(r"[bc]00[0-9]{5,}")
@@ -57,8 +57,7 @@ def _quality(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[
         return Reject(
             RejectReason.TIME_INVALID, "dateTimeStamp", "", "epoch seconds from 1 to 4294967295"
         )
-    clock, too_far = check_clock_one(moment * 1000, received_at_ms)
-    if too_far:
+    if moment * 1000 > received_at_ms + AHEAD_LIMIT_MS:
         return Reject(
             RejectReason.TIME_IN_FUTURE, "dateTimeStamp", "", "a time at most 26 h after receipt"
         )
@@ -76,7 +75,7 @@ def _quality(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[
         "mos": float(score[1]) if score else None,
         "join_keys": _keys(values, profile),
         "join_at": moment * 1000,
-        "flags": clock | _replaced(values["directorynum"]),
+        "dialect_flags": _flags(moment, received_at_ms, values["directorynum"]),
     }
 
 
@@ -107,7 +106,7 @@ def _call(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[str
         "redirecting_number": values["lastredirectdn"],
         "trunk_in": trunk_in,
         "trunk_out": trunk_out,
-        "piece_of": outside_leg(values, trunk_in, trunk_out),
+        "piece_of": outside_legs(values, trunk_in, trunk_out),
         "account_code": values["clientmattercode"],
         "authorization_code": values["authorizationcodevalue"],
         "cause_code": cause_of(orig, dest) if told else None,
@@ -116,8 +115,9 @@ def _call(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[str
         "codec": codes.CODECS.get(values["origmediacap_payloadcapability"]),
         "join_keys": _keys(values, profile),
         "join_at": (disconnect or origination) * 1000,
-        "flags": check_clock_one(origination * 1000, received_at_ms)[0]
-        | _replaced(*(values[name] for name in TEXTS[:4])),
+        "dialect_flags": _flags(
+            origination, received_at_ms, *(values[name] for name in TEXTS[:4])
+        ),
     }
     hint = direction_of(values, trunk_in, trunk_out)
     if hint is not None:
@@ -137,7 +137,7 @@ def _wrong_time(values: Values, received_at_ms: int) -> Reject | None:
             return Reject(RejectReason.TIME_INVALID, shown, "", "epoch seconds or 0")
     if values["duration"] is not None and not 0 <= values["duration"] <= SECONDS_MAX:
         return Reject(RejectReason.FIELD_MALFORMED, "duration", "", "seconds, 0 or more")
-    if check_clock_one(origination * 1000, received_at_ms)[1]:
+    if origination * 1000 > received_at_ms + AHEAD_LIMIT_MS:
         return Reject(
             RejectReason.TIME_IN_FUTURE,
             "dateTimeOrigination",
@@ -147,9 +147,14 @@ def _wrong_time(values: Values, received_at_ms: int) -> Reject | None:
     return None
 
 
-def _replaced(*numbers: str | None) -> int:
-    """Flag numbers with bytes that did not decode."""
-    return int(Flag.TEXT_REPLACED) if any("\ufffd" in (text or "") for text in numbers) else 0
+def _flags(moment: int, received_at_ms: int, *numbers: str | None) -> Flag:
+    """Flag a clock that is ahead, and numbers with bytes that did not decode."""
+    flags = Flag(0)
+    if moment * 1000 > received_at_ms + times.CLOCK_TOLERANCE_MS:
+        flags |= Flag.CLOCK_AHEAD
+    if any("\ufffd" in (text or "") for text in numbers):
+        flags |= Flag.TEXT_REPLACED
+    return flags
 
 
 def _unsigned(cause: int | None) -> int:
@@ -281,16 +286,20 @@ def direction_of(values: Values, trunk_in: str | None, trunk_out: str | None) ->
     return None
 
 
-def outside_leg(values: Values, trunk_in: str | None, trunk_out: str | None) -> str | None:
-    """Name the outside leg: `cluster:leg`, the called side's if both sides are outside.
+def outside_legs(values: Values, trunk_in: str | None, trunk_out: str | None) -> str | None:
+    """Name the outside legs: `cluster:leg`, of a tandem record `in + out`.
 
     The same outside leg goes on through transfers and conferences in several
     records, as dest leg of the first and orig leg of the later ones. Its
     seconds are the sum over these records, once.
     """
-    name = "destlegidentifier" if trunk_out else "origlegcallidentifier" if trunk_in else None
-    leg = values[name] if name else None
-    return f"{values['globalcallid_clusterid'] or ''}:{leg}" if leg is not None and leg > 0 else None
+    cluster = values["globalcallid_clusterid"] or ""
+    sides = (
+        (trunk_in, values["origlegcallidentifier"] or 0),
+        (trunk_out, values["destlegidentifier"] or 0),
+    )
+    names = [f"{cluster}:{leg}" for trunk, leg in sides if trunk and leg > 0]
+    return " + ".join(names) or None
 
 
 def is_keyed(values: Values) -> bool:
