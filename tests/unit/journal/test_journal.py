@@ -332,3 +332,29 @@ def test_an_asynchronous_append_does_not_block_the_loop_and_survives_cancellatio
     journal.close()
     with Journal.open(path) as journal:
         assert everything(journal) == [b"a", b"b"]
+
+
+def test_contexts_that_no_record_names_are_dropped_at_the_next_start(path):
+    """A page header with a time is a new context on every page; 1,200 pages, one record left."""
+    with Journal.open(path) as journal:
+        records = [captured(b"x", context=b"page %d" % i) for i in range(1200)]
+        incarnation = journal.append(STREAM, records).incarnation
+        journal.acknowledge(STREAM, incarnation, 1199, crc_of(records[1198]))
+    with Journal.open(path) as journal:
+        assert journal._select("SELECT data FROM context") == [(b"page 1199",)]
+        assert journal.read(STREAM, incarnation).context == b"page 1199"
+
+
+def test_a_thousand_finished_starts_are_remembered_and_no_more(path):
+    """Old starts without records keep their marks for salvage, within a limit."""
+    with Journal.open(path) as journal:
+        journal.append(STREAM, [captured(b"a")])
+        journal.append(STREAM + 1, [captured(b"b")])
+        writing = journal._writing
+        journal._writer.execute("BEGIN")
+        for i in range(1500):
+            writing._new_lane(9, i)
+        journal._writer.execute("COMMIT")
+    with Journal.open(path) as journal:
+        assert len(journal._select("SELECT lane FROM lane")) == 1000 + 2
+        assert everything(journal) == [b"a"]

@@ -41,7 +41,7 @@ from bluewhale.journal.exceptions import (
     JournalWriteError,
     translated,
 )
-from bluewhale.journal.lanes import all_lanes, forget_finished
+from bluewhale.journal.lanes import forget_finished, forget_unused_contexts, living_lanes
 from bluewhale.journal.reading import read_frame
 from bluewhale.journal.salvage import complaint_of, finish_interrupted, salvage
 from bluewhale.journal.schema import PAGE_SIZE_BYTES, connect, create_if_new, opened_note
@@ -151,6 +151,7 @@ class Journal:
             pages = page_count_max or quota_bytes // PAGE_SIZE_BYTES + _SPARE_PAGES
             writer.execute(f"PRAGMA max_page_count = {pages}")
             forget_finished(writer)
+            forget_unused_contexts(writer)
             reader.execute("PRAGMA query_only = ON")
             return cls(
                 path,
@@ -305,7 +306,7 @@ class Journal:
 
     def streams(self) -> list[StreamInfo]:
         """Give every (stream, incarnation) that has records here or is current, oldest first."""
-        current = self._writing.current
+        current = dict(self._writing.current)
         return [
             StreamInfo(
                 stream_id=lane.stream_id,
@@ -315,8 +316,7 @@ class Journal:
                 deleted_through=lane.deleted_through,
                 current=current.get(lane.stream_id) == lane.incarnation,
             )
-            for lane in self._read(lambda: all_lanes(self._reader))
-            if not lane.finished or current.get(lane.stream_id) == lane.incarnation
+            for lane in self._read(lambda: living_lanes(self._reader, current))
         ]
 
     def tallies(self, stream_id: int | None = None) -> list[Tally]:

@@ -17,6 +17,7 @@ from bluewhale.journal.exceptions import JournalCorruptError
 from bluewhale.journal.schema import SEQ_BITS, SEQ_MASK
 
 FINISHED_LANES_MAX = 1_000
+CONTEXTS_KEPT_MAX = 1_000
 
 _CRC = struct.Struct("<qqqqqq")
 
@@ -93,6 +94,19 @@ def all_lanes(connection: sqlite3.Connection) -> list[Lane]:
     return [_sound(row) for row in connection.execute("SELECT * FROM lane ORDER BY lane")]
 
 
+def living_lanes(connection: sqlite3.Connection, current: dict[int, int]) -> list[Lane]:
+    """Give the lanes that have records and those of this process; raises like `find_lane`."""
+    rows = connection.execute(
+        "SELECT * FROM lane WHERE deleted_through <> journaled_through ORDER BY lane"
+    )
+    lanes = {lane.lane: lane for lane in map(_sound, rows)}
+    for stream_id, incarnation in current.items():
+        lane = find_lane(connection, stream_id, incarnation)
+        if lane is not None:
+            lanes[lane.lane] = lane
+    return [lanes[number] for number in sorted(lanes)]
+
+
 def forget_finished(connection: sqlite3.Connection) -> None:
     """Drop the oldest finished lanes beyond a thousand.
 
@@ -104,6 +118,16 @@ def forget_finished(connection: sqlite3.Connection) -> None:
         "(SELECT max(lane) FROM lane) - ?",
         (FINISHED_LANES_MAX,),
     )
+
+
+def forget_unused_contexts(connection: sqlite3.Connection) -> None:
+    """Drop contexts that no record names, if there are many (page headers with a time)."""
+    (count,) = connection.execute("SELECT count(*) FROM context").fetchone()
+    if count > CONTEXTS_KEPT_MAX:
+        connection.execute(
+            "DELETE FROM context WHERE context_id NOT IN "
+            "(SELECT context_id FROM record WHERE context_id IS NOT NULL)"
+        )
 
 
 def _sound(row: Sequence[Any]) -> Lane:

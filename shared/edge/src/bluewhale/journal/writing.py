@@ -16,6 +16,7 @@ from bluewhale.journal.lanes import Lane, find_lane, save_lane
 from bluewhale.journal.schema import (
     INSERT_RECORD,
     PAGE_CORRUPT,
+    SEQ_BITS,
     SEQ_MASK,
     row_crc,
     row_is_sound,
@@ -62,23 +63,15 @@ class Writing:
         lane = self._lane(stream_id, incarnation) or self._new_lane(stream_id, incarnation)
         first = lane.journaled_through + 1
         if records:
-            rows: list[tuple[object, ...]] = []
-            tally: dict[int, tuple[int, int]] = {}
+            rows = []
             for seq, (data, context, connection, n, received_at_ms) in enumerate(records, first):
+                name = None if context is None else self._context(context)
                 rows.append(
-                    self._row(
-                        lane, seq, framing_version, context, connection, n, received_at_ms, data
-                    )
+                    _keyed(lane, seq, framing_version, name, connection, n, received_at_ms, data)
                 )
-                day = received_at_ms // DAY_MS
-                count, size = tally.get(day, (0, 0))
-                tally[day] = (count + 1, size + len(data))
             self._connection.executemany(INSERT_RECORD.format("ABORT"), rows)
             self._set_journaled(lane, lane.journaled_through + len(records))
-            unjournaled = heard - len(records)
-            for day, (count, size) in tally.items():
-                self._count(stream_id, day, count + unjournaled, count, size)
-                unjournaled = 0
+            self._tally(stream_id, records, heard)
         for key, value in notes.items():
             if value is None:
                 self._connection.execute("DELETE FROM note WHERE key = ?", (key,))
@@ -158,9 +151,7 @@ class Writing:
                 if row_is_sound(row[0], row[1:]):
                     seq += 1
                     _, _, _, framing, context, connection, n, received, _, data = row
-                    moved.append(
-                        self._keyed(new, seq, framing, context, connection, n, received, data)
-                    )
+                    moved.append(_keyed(new, seq, framing, context, connection, n, received, data))
             # Delete first: the freed pages take the new rows, so a full journal can do it.
             self._connection.execute(
                 "DELETE FROM record WHERE id BETWEEN ? AND ?", (rows[0][0], rows[-1][0])
@@ -181,54 +172,6 @@ class Writing:
             (lane.stream_id, lane.incarnation),
         )
         return new.incarnation
-
-    def _row(
-        self,
-        lane: Lane,
-        seq: int,
-        framing_version: int,
-        context: bytes | None,
-        connection: int,
-        n: int,
-        received_at_ms: int,
-        data: bytes,
-    ) -> tuple[object, ...]:
-        name = None if context is None else self._context(context)
-        return self._keyed(lane, seq, framing_version, name, connection, n, received_at_ms, data)
-
-    @staticmethod
-    def _keyed(
-        lane: Lane,
-        seq: int,
-        framing_version: int,
-        context: int | None,
-        connection: int,
-        n: int,
-        received_at_ms: int,
-        data: bytes,
-    ) -> tuple[object, ...]:
-        stream_id, incarnation = lane.stream_id, lane.incarnation
-        crc = row_crc(
-            record_crc(data, n=n, connection=connection, received_at_ms=received_at_ms),
-            stream_id=stream_id,
-            incarnation=incarnation,
-            seq=seq,
-            context_id=context,
-            framing_version=framing_version,
-        )
-        key = lane.base + seq
-        return (
-            key,
-            stream_id,
-            incarnation,
-            framing_version,
-            context,
-            connection,
-            n,
-            received_at_ms,
-            crc,
-            data,
-        )
 
     def _context(self, context: bytes) -> int:
         name = self._contexts.get(context)
@@ -263,6 +206,17 @@ class Writing:
         lane.journaled_through = through
         save_lane(self._connection, lane)
 
+    def _tally(self, stream_id: int, records: Sequence[CapturedRecord], heard: int) -> None:
+        days: dict[int, tuple[int, int]] = {}
+        for record in records:
+            day = record.received_at_ms // DAY_MS
+            count, size = days.get(day, (0, 0))
+            days[day] = (count + 1, size + len(record.data))
+        unjournaled = heard - len(records)
+        for day, (count, size) in days.items():
+            self._count(stream_id, day, count + unjournaled, count, size)
+            unjournaled = 0
+
     def _count(self, stream_id: int, day: int, heard: int, journaled: int, size: int) -> None:
         self._connection.execute(
             "INSERT INTO tally VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -270,3 +224,36 @@ class Writing:
             "bytes = bytes + excluded.bytes",
             (stream_id, day, heard, journaled, size),
         )
+
+
+def _keyed(
+    lane: Lane,
+    seq: int,
+    framing_version: int,
+    context: int | None,
+    connection: int,
+    n: int,
+    received_at_ms: int,
+    data: bytes,
+) -> tuple[object, ...]:
+    """Give the row of a record under its capture key."""
+    crc = row_crc(
+        record_crc(data, n=n, connection=connection, received_at_ms=received_at_ms),
+        stream_id=lane.stream_id,
+        incarnation=lane.incarnation,
+        seq=seq,
+        context_id=context,
+        framing_version=framing_version,
+    )
+    return (
+        (lane.lane << SEQ_BITS) + seq,
+        lane.stream_id,
+        lane.incarnation,
+        framing_version,
+        context,
+        connection,
+        n,
+        received_at_ms,
+        crc,
+        data,
+    )
