@@ -19,7 +19,20 @@ TABLES = (
 )
 PIECES = st.lists(
     st.sampled_from(
-        [b"\n", b"\r\n", b"\r\n\0\0\0", b"0813", b"08 14", b'"a",b', b"--", b"xyz", b" c", b"\0", b"record", b"\r"]
+        [
+            b"\n",
+            b"\r\n",
+            b"\r\n\0\0\0",
+            b"0813",
+            b"08 14",
+            b'"a",b',
+            b"--",
+            b"xyz",
+            b" c",
+            b"\0",
+            b"record",
+            b"\r",
+        ]
     ),
     max_size=30,
 ).map(b"".join)
@@ -37,7 +50,11 @@ def test_bulk_framing_equals_incremental_framing(data, table, cut):
     rest = data[first.consumed_bytes :]
     date_lines = _date_lines(data[: first.consumed_bytes], table)
     second = frame_buffer(
-        np.frombuffer(rest, np.uint8), table, context=first.context, final=True, mid_line=first.mid_line
+        np.frombuffer(rest, np.uint8),
+        table,
+        context=first.context,
+        final=True,
+        mid_line=first.mid_line,
     )
     got += _rows(second, date_lines)
     assert got == [tuple(record) for record in expected]

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-
 from bluewhale.dialects import frame_buffer, get_dialect, parse
 from bluewhale.dialects.engine.dialect import Reject
 from bluewhale.records.batches import LinkProfile, Outcome, RawBatch
