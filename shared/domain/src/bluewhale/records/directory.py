@@ -1,16 +1,26 @@
 """Who and what exists: sites, PBXs, trunks, people, departments.
 
-Owns the frozen objects and the as-of lookup; loading and validation of files is
-`bluewhale.records.directory_files`. Everything is effective-dated: an entry
-holds in the half-open interval [active_from, active_until); a call is
-attributed as of its start.
+Owns the frozen objects; loading and validation of files is
+`bluewhale.records.directory_files`, the as-of lookup over columns
+`bluewhale.records.directory_index`. Everything is effective-dated: an entry
+holds in the half-open interval [active_from, active_until), None = without
+bound; a call is attributed as of its start. The same person, trunk, extension
+or account code may stand several times with intervals that do not overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,95 @@ class AccountCode:
     active_until: datetime | None = None
 
 
+class EntryTable(Sequence[Entry], Generic[Entry]):
+    """A million entries as columns; entry i is made when it is asked for.
+
+    `table` has one column per field of `kind`: text (null = ""), int64, or
+    timestamp[ms, UTC].
+    """
+
+    __slots__ = ("kind", "table")
+
+    def __init__(self, kind: type[Entry], table: pa.Table) -> None:
+        self.kind = kind
+        self.table = table
+
+    @override
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Entry]: ...
+    @override
+    def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        row = self.table.slice(index % len(self), 1).to_pylist()[0]
+        defaults: dict[str, Any] = {
+            f.name: f.default
+            for f in fields(self.kind)  # type: ignore[arg-type]  # kinds are dataclasses
+        }
+        values = {k: defaults.get(k) if v is None else v for k, v in row.items()}
+        return self.kind(**values)
+
+    @override
+    def __iter__(self) -> Iterator[Entry]:
+        return (self[i] for i in range(len(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentTree:
+    """Parents, paths and subtrees of the departments; built once per directory."""
+
+    parents: Mapping[str, str]  # department_uid -> parent_uid, "" for a root
+
+    @classmethod
+    def of(cls, departments: Sequence[Department]) -> DepartmentTree:
+        """Build the tree; loops are the loader's business and end a path here."""
+        return cls({d.department_uid: d.parent_uid for d in departments})
+
+    def path(self, department_uid: str) -> tuple[str, ...]:
+        """Give the uids from the root to this department, itself included."""
+        steps: list[str] = []
+        while department_uid and department_uid not in steps:
+            steps.append(department_uid)
+            department_uid = self.parents.get(department_uid, "")
+        return tuple(reversed(steps))
+
+    def subtree(self, department_uid: str) -> frozenset[str]:
+        """Give this department and all below it."""
+        children: dict[str, list[str]] = {}
+        for uid, parent in self.parents.items():
+            children.setdefault(parent, []).append(uid)
+        found = {department_uid}
+        stack = [department_uid]
+        while stack:
+            for child in children.get(stack.pop(), ()):
+                if child not in found:
+                    found.add(child)
+                    stack.append(child)
+        return frozenset(found)
+
+    def loop(self) -> tuple[str, ...]:
+        """Give one loop as its path (first = last), or () when there is none."""
+        done: set[str] = set()
+        for start in self.parents:
+            seen: dict[str, int] = {}
+            uid = start
+            while uid and uid in self.parents and uid not in done:
+                if uid in seen:
+                    steps = [*list(seen)[seen[uid] :], uid]
+                    return tuple(steps)
+                seen[uid] = len(seen)
+                uid = self.parents[uid]
+            done.update(seen)
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Directory:
     """One validated version of everything; immutable."""
@@ -113,9 +212,17 @@ class Directory:
     version: int
     sites: tuple[Site, ...] = ()
     pbxs: tuple[Pbx, ...] = ()
-    trunks: tuple[Trunk, ...] = ()
+    trunks: Sequence[Trunk] = ()
     departments: tuple[Department, ...] = ()
-    persons: tuple[Person, ...] = ()
-    extensions: tuple[Extension, ...] = ()
+    persons: Sequence[Person] = ()
+    extensions: Sequence[Extension] = ()
     cost_centers: tuple[tuple[str, str], ...] = ()  # (cost_center_uid, name)
-    account_codes: tuple[AccountCode, ...] = ()
+    account_codes: Sequence[AccountCode] = ()
+
+    def site(self, site_uid: str) -> Site:
+        """Give one site; KeyError if there is none."""
+        return next((s for s in self.sites if s.site_uid == site_uid), None) or _missing(site_uid)
+
+
+def _missing(uid: str) -> Site:
+    raise KeyError(uid)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bluewhale.capture.exceptions import PermanentError
+from typing_extensions import override
 
 
 class RecordsError(PermanentError):
@@ -55,7 +56,8 @@ class DirectoryMistake:
     problem: str
     remedy: str
 
-    def text(self) -> str:
+    @override
+    def __str__(self) -> str:
         """Give one line for people."""
         place = f"{self.file}:{self.line}" if self.line else self.file
         field = f" {self.field}:" if self.field else ""
@@ -71,4 +73,4 @@ class DirectoryError(RecordsError):
         self.mistakes = tuple(mistakes)
         count = len(self.mistakes)
         head = f"the directory has {count} mistake{'s' if count != 1 else ''}"
-        super().__init__("\n".join([head, *(m.text() for m in self.mistakes)]))
+        super().__init__("\n".join([head, *(str(m) for m in self.mistakes)]))

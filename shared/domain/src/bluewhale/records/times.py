@@ -44,7 +44,8 @@ ORDER_SLACK_MS = MINUTE_MS
 # Clocks of PBX and collector differ a little; this is not worth a flag.
 CLOCK_TOLERANCE_MS = 2 * SECOND_MS
 
-_FIRST_YEAR, _LAST_YEAR = 1970, 2100
+_LAST_YEAR = 2100
+_WEEK_S = 7 * 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REPEATED = int(Flag.DST_REPEATED_HOUR)
 _SKIPPED = int(Flag.DST_SKIPPED_HOUR)
@@ -86,7 +87,7 @@ def zone_info(zone: str) -> ZoneInfo:
 
 @lru_cache(maxsize=512)
 def zone_table(zone: str) -> ZoneTable:
-    """Compile a zone to arrays: each day is asked once, each change is bisected to the second."""
+    """Compile a zone to arrays: each week is asked, each change is bisected to the second."""
     info = zone_info(zone)
 
     def offset_at(second: int) -> int:
@@ -98,18 +99,17 @@ def zone_table(zone: str) -> ZoneTable:
     last = int((datetime(_LAST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
     at: list[int] = []
     offsets = [offset_at(first)]
-    for noon in range(first, last, 86_400):
-        if offset_at(noon) == offsets[-1]:
-            continue
-        low, high = noon - 86_400, noon
-        while high - low > 1:
-            middle = (low + high) // 2
-            if offset_at(middle) == offsets[-1]:
-                low = middle
-            else:
-                high = middle
-        at.append(high * SECOND_MS)
-        offsets.append(offset_at(high))
+    for week in range(first, last, _WEEK_S):
+        while offset_at(week) != offsets[-1]:
+            low, high = max(week - _WEEK_S, at[-1] // SECOND_MS if at else 0), week
+            while high - low > 1:
+                middle = (low + high) // 2
+                if offset_at(middle) == offsets[-1]:
+                    low = middle
+                else:
+                    high = middle
+            at.append(high * SECOND_MS)
+            offsets.append(offset_at(high))
     moments = np.array(at, np.int64)
     offset = np.array(offsets, np.int64)
     before, after = offset[:-1], offset[1:]
@@ -174,7 +174,9 @@ def _to_utc(
                 out[i] = second
             elif previous != null and first >= previous - slack:
                 out[i] = first
-            elif (previous != null and second >= previous - slack) or (heard != null and heard >= second - half):
+            elif (previous != null and second >= previous - slack) or (
+                heard != null and heard >= second - half
+            ):
                 out[i] = second
             else:
                 out[i] = first
@@ -271,7 +273,9 @@ def local_to_utc_one(
         chosen = second
     elif previous_utc_ms is not None and first >= previous_utc_ms - ORDER_SLACK_MS:
         chosen = first
-    elif (previous_utc_ms is not None and second >= previous_utc_ms - ORDER_SLACK_MS) or (received_at_ms is not None and received_at_ms >= second - half):
+    elif (previous_utc_ms is not None and second >= previous_utc_ms - ORDER_SLACK_MS) or (
+        received_at_ms is not None and received_at_ms >= second - half
+    ):
         chosen = second
     return chosen, Flag.DST_REPEATED_HOUR
 
