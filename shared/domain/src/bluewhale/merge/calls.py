@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bluewhale.merge import kernels, span_kernels
 from bluewhale.merge.columns import (
     constant_words,

@@ -34,7 +34,7 @@ def int_values(column: pa.ChunkedArray | pa.Array) -> Ints:
     array = whole(column)
     if array.null_count == len(array):
         return np.full(len(array), NULL, np.int64)
-    width = np.int32 if array.type.bit_width == 32 else np.int64  # noqa: PLR2004 - bits
+    width = np.int32 if array.type.bit_width == 32 else np.int64
     start = array.offset
     values = np.frombuffer(array.buffers()[1], width)[start : start + len(array)]
     if array.null_count:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bluewhale.merge.columns import (
     NULL,
     enum_codes,

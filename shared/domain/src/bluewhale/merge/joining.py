@@ -18,7 +18,6 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from bluewhale.merge.columns import NULL, int_values, whole
 from bluewhale.records.enums import Flag
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.merge.columns import NULL
 from bluewhale.merge.facts import DIRECTIONS, DISPOSITIONS, ROLES, Facts
 
@@ -239,7 +238,7 @@ def call_facts(
             numbers[TALK, c] = union_ms(starts, lengths, talks)
         elif disposition[c] != ANSWERED:
             numbers[TALK, c] = 0
-        numbers[TRANSFERS, c] = afters if afters else min(befores, 1)
+        numbers[TRANSFERS, c] = afters or min(befores, 1)
     return numbers, picks, direction, disposition, monitored
 
 

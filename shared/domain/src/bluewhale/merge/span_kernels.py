@@ -12,7 +12,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.merge.columns import NULL
 from bluewhale.merge.facts import (
     CALLED_EXTENSION,
