@@ -8,7 +8,7 @@ import pytest
 from bluewhale.rating.compiled import compile_tariff
 from bluewhale.rating.exact import ExactRater
 from bluewhale.rating.pricing import REASONS, STATUSES, rate_spans
-from bluewhale.rating.rounding import NANOS, canonical, round_exact
+from bluewhale.rating.rounding import INT64_MAX, NANOS, canonical, round_exact
 
 from tests.property.random_tariffs import columns_of, random_call, random_version
 
@@ -22,7 +22,7 @@ def _receipt_of_exact(charge):
         "exact": None if unrated else charge.exact,
         "rated_ms": charge.rated_quantity_ms,
         "row": charge.rate_row,
-        "fee": int(round_exact(charge.connect_fee, "half_up", 9) * NANOS),
+        "fee": min(int(round_exact(charge.connect_fee, "half_up", 9) * NANOS), INT64_MAX),
         "minimum": charge.minimum_applied,
         "cap": charge.cap_applied,
         "rounding": (charge.rounding.mode, charge.rounding.places),

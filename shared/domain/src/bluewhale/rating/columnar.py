@@ -282,7 +282,8 @@ def _prefixes(
     tariff: CompiledTariff, spans: Spans, row: Int32, matched: npt.NDArray[np.bool_]
 ) -> pa.Array:
     """Give the matched prefixes: the first digits of each span's own number."""
-    lengths = np.repeat(tariff.index.group_length, np.diff(tariff.index.group_row))
+    groups = tariff.index.groups
+    lengths = np.repeat(groups[:, 0].astype(np.int8), groups[:, 2] - groups[:, 1])
     offsets = np.empty(len(row) + 1, np.int32)
     text = np.empty(int(lengths.max(initial=0)) * len(row), np.uint8)
     used = prefix_text(row, spans.key, lengths, offsets, text)

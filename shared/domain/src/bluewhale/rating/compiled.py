@@ -6,9 +6,9 @@ scaled by a denominator D of its own, so that all its numbers are integers. A
 schedule that no int64 can hold, or that has a negative price, gets D = 0: its
 rows are priced by the exact engine.
 
-Layout of one schedule in `words`, from its base: shape, D, connect fee x D,
+Layout of one schedule in `words`, from 8 x its line: shape, D, connect fee x D,
 minimum x D (-1 = none), surcharges (index, -1 = none), then one block price x D
-per slot. A *shape* is what schedules share: flags, initial block, step, and
+per slot; the rest of its last line of eight words is unused. A *shape* is what schedules share: flags, initial block, step, and
 the slots' starts and block lengths; a deck has few shapes and many prices, so
 shapes stay in the processor's cache.
 """
@@ -32,8 +32,10 @@ from bluewhale.rating.schedule_kernels import (
     FLAG_ATTEMPTS,
     FLAG_WHOLE,
     HEAD,
+    LINE,
     SHAPE_HEAD,
     compile_schedule_columns,
+    empty_lines,
 )
 from bluewhale.rating.schedule_table import ScheduleTable
 from bluewhale.rating.tariff import Schedule, TariffVersion
@@ -46,6 +48,7 @@ PLACES_MAX: Final = 9  # an amount is kept in nanos
 SCALE_MAX: Final = 10**9
 FOREVER: Final = np.int64(2**62)
 ANY: Final = -1
+ROW_HEAD: Final = 4
 NEVER: Final = -2  # a word that this side does not know
 
 Int64 = npt.NDArray[np.int64]
@@ -57,7 +60,7 @@ class ScheduleWords:
     """All schedules of a version as integers; see the module."""
 
     words: Int64
-    base: Int64  # of schedule s
+    base: Int32  # line of schedule s
     shapes: Int64
     shape_base: Int32
     surcharges: Int64  # rows of 6: block charge x D, every, hang-up fee x D, from, to, above
@@ -67,9 +70,10 @@ class ScheduleWords:
 class CompiledTariff:
     """One version, ready to price batches; rows are sorted by prefix.
 
-    `row_number[i]` is the row of the deck; `row_words[i]` = timing, first entry
-    in `row_schedules`, rounding mode, places, cap index (-1 = none).
-    `row_plain[i]`: no selector, no validity of its own.
+    `row_number[i]` is the row of the deck; `row_words[i]` = timing, rounding
+    mode, places, cap index (-1 = none), then for each label of its timing the
+    line of `schedules.words`. `group_plain[g]`: one row without selectors and
+    without a validity of its own.
     """
 
     version: TariffVersion
@@ -77,7 +81,6 @@ class CompiledTariff:
     group_plain: npt.NDArray[np.bool_]
     row_number: Int32
     row_words: Int32
-    row_schedules: Int64  # bases in schedules.words, one per label of the row's timing
     row_selectors: Int32  # columns: carrier, trunk group, class, subscriber
     row_from: Int64
     row_until: Int64
@@ -109,18 +112,17 @@ def compile_tariff(version: TariffVersion) -> CompiledTariff:
     index = build_index(keys[order], lengths[order])
     selectors, since, until = selectors[order], since[order], until[order]
     plain = (selectors == ANY).all(axis=1) & (since == -FOREVER) & (until == FOREVER)
-    sizes = np.diff(index.group_row)
-    group_plain = (sizes == 1) & plain[index.group_row[:-1]]
+    firsts = index.groups[:, 1]
+    group_plain = (index.groups[:, 2] - firsts == 1) & plain[firsts]
     schedules = _compile_schedules(version.schedules)
-    row_words, row_schedules, caps = _rows(version, deck, order, schedules)
-    assert bool(np.all((row_words[:, 3] >= 0) & (row_words[:, 3] <= PLACES_MAX)))
+    row_words, caps = _rows(version, deck, order, schedules)
+    assert bool(np.all((row_words[:, 2] >= 0) & (row_words[:, 2] <= PLACES_MAX)))
     return CompiledTariff(
         version=version,
         index=index,
         group_plain=group_plain,
         row_number=order.astype(np.int32),
         row_words=row_words,
-        row_schedules=row_schedules,
         row_selectors=np.ascontiguousarray(selectors),
         row_from=since,
         row_until=until,
@@ -169,11 +171,12 @@ def _moments(column: pa.ChunkedArray, missing: np.int64) -> Int64:
 
 def _rows(
     version: TariffVersion, deck: pa.Table, order: Int64, schedules: ScheduleWords
-) -> tuple[Int32, Int64, Int64]:
-    """Give words, schedule bases and caps of all rows in sorted order."""
+) -> tuple[Int32, Int64]:
+    """Give the words and caps of all rows in sorted order."""
     rows = len(order)
-    words = np.empty((rows, 5), np.int32)
     names = list(version.timings)
+    labels = max((len(timing.labels) for timing in version.timings.values()), default=1)
+    words = np.zeros((rows, ROW_HEAD + labels), np.int32)
     timing = _array(deck["timing"])
     table = np.array([names.index(name) for name in timing.dictionary.to_pylist()] or [0], np.int32)
     words[:, 0] = table[timing.indices.to_numpy()[order]] if rows else 0
@@ -181,27 +184,24 @@ def _rows(
     starts = lists.offsets.to_numpy().astype(np.int64)
     numbers = lists.values.to_numpy()
     sizes = np.diff(starts)[order]
-    ends = np.cumsum(sizes)
-    begins = ends - sizes
-    words[:, 1] = begins
-    total = int(ends[-1]) if rows else 0
-    source = np.repeat(starts[:-1][order] - begins, sizes) + np.arange(total, dtype=np.int64)
-    row_schedules = schedules.base[numbers[source]]
+    for label in range(int(sizes.max(initial=0))):
+        has = sizes > label
+        words[has, ROW_HEAD + label] = schedules.base[numbers[starts[:-1][order][has] + label]]
     mode = _array(deck["rounding_mode"])
     default = MODES.index(version.rounding.mode)
     if mode.null_count < rows:
         codes = [MODES.index(word) for word in mode.dictionary.to_pylist()] + [default]
-        words[:, 2] = np.array(codes, np.int32)[
+        words[:, 1] = np.array(codes, np.int32)[
             mode.indices.fill_null(len(codes) - 1).to_numpy(zero_copy_only=False)[order]
         ]
         places = _array(deck["rounding_places"]).to_numpy(zero_copy_only=False)[order]
         given = mode.is_valid().to_numpy(zero_copy_only=False)[order]
-        words[:, 3] = np.where(given, np.nan_to_num(places), version.rounding.places)
+        words[:, 2] = np.where(given, np.nan_to_num(places), version.rounding.places)
     else:
-        words[:, 2] = default
-        words[:, 3] = version.rounding.places
-    words[:, 4], caps = _caps(deck, order)
-    return words, row_schedules, caps
+        words[:, 1] = default
+        words[:, 2] = version.rounding.places
+    words[:, 3], caps = _caps(deck, order)
+    return words, caps
 
 
 def _caps(deck: pa.Table, order: Int64) -> tuple[Int32, Int64]:
@@ -223,8 +223,8 @@ def _caps(deck: pa.Table, order: Int64) -> tuple[Int32, Int64]:
 
 def _compile_schedules(schedules: Sequence[Schedule]) -> ScheduleWords:
     if isinstance(schedules, ScheduleTable):
-        words, base, shapes, shape_base = compile_schedule_columns(schedules.table)
-        return ScheduleWords(words, base, shapes, shape_base, np.empty((0, 6), np.int64))
+        columns = compile_schedule_columns(schedules.table)
+        return ScheduleWords(*columns, np.empty((0, 6), np.int64))
     words_list: list[int] = []
     base_list: list[int] = []
     shapes_list: list[int] = []
@@ -236,11 +236,14 @@ def _compile_schedules(schedules: Sequence[Schedule]) -> ScheduleWords:
             shape_bases[shape] = len(shapes_list)
             shapes_list.extend(shape)
         numbers = list(shape_bases)
-        base_list.append(len(words_list))
+        base_list.append(len(words_list) // LINE)
         words_list.extend(_schedule_words(schedule, numbers.index(shape), surcharges))
+        words_list.extend([0] * (-len(words_list) % LINE))
+    words = empty_lines(len(words_list) // LINE)
+    words[:] = words_list
     return ScheduleWords(
-        np.array(words_list, np.int64),
-        np.array(base_list, np.int64),
+        words,
+        np.array(base_list, np.int32),
         np.array(shapes_list, np.int64),
         np.array(list(shape_bases.values()), np.int32),
         np.array(surcharges, np.int64).reshape(len(surcharges), 6),

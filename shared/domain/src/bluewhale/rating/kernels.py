@@ -31,6 +31,8 @@ REASON_DURATION: Final = 4
 
 _LIMIT: Final = 4.0e18
 _SCALE_MAX: Final = 1_000_000_000
+_FLOAT_EXACT: Final = 2**52
+_BLOCK: Final = 128
 _SPAN_MAX_MS: Final = 400 * 86_400_000  # longer ones are for the exact engine
 
 
@@ -43,12 +45,9 @@ def match_rows(
     trunk_group: Any,
     subscriber: Any,
     start_ms: Any,
-    range_start: Any,
-    range_group: Any,
+    ranges: Any,
     table: Any,
-    group_length: Any,
-    group_parent: Any,
-    group_row: Any,
+    groups: Any,
     group_plain: Any,
     row_selectors: Any,
     row_from: Any,
@@ -61,22 +60,23 @@ def match_rows(
     Selector columns of length 1 hold one code for all spans.
     """
     several = len(carrier) > 1, len(trunk_group) > 1, len(subscriber) > 1, len(word) > 1
+    for span in range(len(key)):  # tight, so that the processor overlaps cache misses
+        out_row[span] = find_group(key[span], ranges, table)
     for span in range(len(key)):
-        group = find_group(key[span], range_start, range_group, table)
+        group = out_row[span]
         kind = word[span if several[3] else 0]
         selected_only = kind >= 0 and restricted[kind]
         have = digits[span]
         found = np.int32(-1)
         while group >= 0:
-            length = group_length[group]
+            length = groups[group, 0]
             if length == 0 or length <= have:
-                first = group_row[group]
                 if group_plain[group]:
                     if not selected_only:
-                        found = np.int32(first)
+                        found = groups[group, 1]
                         break
                 else:
-                    for row in range(first, group_row[group + 1]):
+                    for row in range(groups[group, 1], groups[group, 2]):
                         if (
                             row_from[row] <= start_ms[span] < row_until[row]
                             and _fits(row_selectors[row, 0], carrier, span, several[0])
@@ -92,7 +92,7 @@ def match_rows(
                             break
                     if found >= 0:
                         break
-            group = group_parent[group]
+            group = groups[group, 3]
         out_row[span] = found
 
 
@@ -108,6 +108,12 @@ def _gcd(a: Any, b: Any) -> Any:
     return a
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _whole(top: Any, bottom: Any) -> Any:
+    """Divide below 2^52: the quotient of two such integers as floats never rounds up."""
+    return np.int64(np.float64(top) / np.float64(bottom))
+
+
 @njit(nogil=True, cache=True)
 def round_scaled(amount: Any, scale: Any, unit: Any, mode: Any) -> Any:
     """Round amount/scale nanos to whole `unit` nanos; amount >= 0.
@@ -116,19 +122,21 @@ def round_scaled(amount: Any, scale: Any, unit: Any, mode: Any) -> Any:
     `scale x unit` must not leave int64.
     """
     bottom = scale * unit
-    count = amount // bottom
+    if amount < _FLOAT_EXACT and bottom < _FLOAT_EXACT:
+        count = _whole(amount, bottom)
+    else:
+        count = amount // bottom
     rest = amount - count * bottom
     if rest:
         half = bottom - rest  # rest >= bottom - rest: at least a half
-        if mode == 2 or (mode == 0 and rest >= half):
-            count += 1
-        elif mode == 1 and (rest > half or (rest == half and count & 1)):
+        up = mode == 2 or (mode == 0 and rest >= half)
+        if up or (mode == 1 and (rest > half or (rest == half and count & 1))):
             count += 1
     return count * unit
 
 
-@njit(nogil=True, cache=True)
-def price_spans(
+@njit(nogil=True, cache=True, error_model="numpy")
+def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
     row: Any,
     digits: Any,
     word: Any,
@@ -138,7 +146,6 @@ def price_spans(
     fee_due: Any,
     restricted: Any,
     row_words: Any,
-    row_schedules: Any,
     caps: Any,
     words: Any,
     shapes: Any,
@@ -181,109 +188,31 @@ def price_spans(
     numbers_out = np.empty((5, capacity), np.int64)
     filled = 0
     segment_end[0] = 0
-    for span in range(len(row)):
-        first_segment = filled
-        segment_end[span + 1] = filled
-        reason[span] = NO_REASON
-        amount[span] = 0
-        rated_ms[span] = 0
-        fee[span] = 0
-        exact_top[span] = 0
-        exact_bottom[span] = 1_000_000_000
-        minimum_applied[span] = 0
-        cap_applied[span] = 0
-        mode_out[span] = default_mode
-        places_out[span] = default_places
-        deck = row[span]
-        if deck < 0:
-            kind = word[span if several_words else 0]
-            if not answered[span] or (kind >= 0 and restricted[kind]):
-                outcome[span] = OUTCOME_FREE
-            else:
-                outcome[span] = OUTCOME_UNRATED
-                reason[span] = REASON_NUMBER if digits[span] < 0 else REASON_NO_RATE
-            continue
-        mode = row_words[deck, 2]
-        places = row_words[deck, 3]
-        mode_out[span] = mode
-        places_out[span] = places
-        quantity = quantity_ms[span]
-        if not answered[span]:
-            quantity = np.int64(0)
-        elif quantity < 0:
-            outcome[span] = OUTCOME_UNRATED
-            reason[span] = REASON_DURATION
-            continue
-        start = start_ms[span]
-        if start < FIRST_MS or quantity > _SPAN_MAX_MS or start + 2 * _SPAN_MAX_MS > LAST_MS:
-            outcome[span] = OUTCOME_EXACT
-            continue
-        timing = row_words[deck, 0]
-        labels = row_words[deck, 1]
-        window, label, change = find_window(
-            start,
-            start + quantity + 1,
-            timing,
-            day_type,
-            type_entry,
-            entry_ms,
-            entry_window,
-            entry_label,
-            offset_from,
-            offset_ms,
-            day_offset,
-        )
-        if window == -2:
-            outcome[span] = OUTCOME_FREE if quantity == 0 else OUTCOME_UNRATED
-            reason[span] = NO_REASON if quantity == 0 else REASON_NO_WINDOW
-            continue
-        base = row_schedules[labels + label]
-        scale = words[base + 1]
-        if scale == 0:
-            outcome[span] = OUTCOME_EXACT
-            continue
-        shape = shape_base[words[base]]
-        flags = shapes[shape]
-        total = words[base + 2] if fee_due[span if several_fees else 0] else np.int64(0)
-        fee_total = total
-        fee_scale = scale
-        minimum = words[base + 3]
-        state = OUTCOME_RATED
-        t = np.int64(0)
-        if quantity == 0:
-            if not flags & 1:
-                outcome[span] = OUTCOME_FREE
-                continue
-            minimum = np.int64(-1)
-        else:
-            extra = words[base + 4]
-            if extra >= 0 and surcharges[extra, 5] < quantity < surcharges[extra, 4]:
-                quantity = surcharges[extra, 4]
-            connected = quantity
-            if flags & 2:
-                step = shapes[shape + 2]
-                quantity = max(quantity, shapes[shape + 1])
-                quantity = -(-quantity // step) * step
-            if quantity > _SPAN_MAX_MS:
-                outcome[span] = OUTCOME_EXACT
-                continue
-            if extra >= 0:
-                if surcharges[extra, 1] > 0:
-                    count = connected // surcharges[extra, 1]
-                    if np.float64(count) * np.float64(surcharges[extra, 0]) > _LIMIT / 4:
-                        outcome[span] = OUTCOME_EXACT
-                        continue
-                    total += count * surcharges[extra, 0]
-                if connected >= surcharges[extra, 3]:
-                    total += surcharges[extra, 2]
-            local = scale  # of the schedule in force; `scale` grows with what was met
-            slots = shapes[shape + 3]
-            slot = 0
-            if quantity > quantity_ms[span]:  # raised: the change may lie behind the old end
+    windows = np.empty(_BLOCK, np.int64)
+    bases = np.empty(_BLOCK, np.int64)
+    changes = np.empty(_BLOCK, np.int64)
+    heads = np.empty(_BLOCK, np.int64)
+    for begin in range(0, len(row), _BLOCK):
+        end = min(begin + _BLOCK, len(row))
+        # Three tight loops fetch what a block needs, so that cache misses overlap.
+        for span in range(begin, end):
+            heads[span - begin] = row_words[row[span], 0] if row[span] >= 0 else -1
+        for span in range(begin, end):
+            windows[span - begin] = -2
+            bases[span - begin] = 0
+            start = start_ms[span]
+            quantity = quantity_ms[span] if answered[span] else np.int64(0)
+            if (
+                heads[span - begin] >= 0
+                and quantity >= 0
+                and start >= FIRST_MS
+                and quantity <= _SPAN_MAX_MS
+                and start + 2 * _SPAN_MAX_MS <= LAST_MS
+            ):
                 window, label, change = find_window(
                     start,
-                    start + quantity,
-                    timing,
+                    start + quantity + 1,
+                    heads[span - begin],
                     day_type,
                     type_entry,
                     entry_ms,
@@ -293,71 +222,100 @@ def price_spans(
                     offset_ms,
                     day_offset,
                 )
-            while True:
-                while slot + 1 < slots and shapes[shape + 6 + 2 * slot] <= t:
-                    slot += 1
-                stop = min(change - start, quantity)
-                if slot + 1 < slots:
-                    stop = min(stop, shapes[shape + 6 + 2 * slot])
-                block = shapes[shape + 5 + 2 * slot]
-                length = stop - t
-                blocks = (length + block - 1) // block
-                until = t + blocks * block
-                price = words[base + 5 + slot]
-                if np.float64(blocks) * np.float64(price) > _LIMIT or until > 4 * _SPAN_MAX_MS:
-                    state = OUTCOME_EXACT
-                    break
-                price *= blocks
-                if filled == len(window_out):
-                    capacity = 2 * len(window_out) + 16
-                    window_out = _grown(window_out, capacity)
-                    slot_out = _grown(slot_out, capacity)
-                    wider = np.empty((5, capacity), np.int64)
-                    wider[:, :filled] = numbers_out[:, :filled]
-                    numbers_out = wider
-                window_out[filled] = window
-                slot_out[filled] = slot
-                numbers_out[0, filled] = t
-                numbers_out[1, filled] = until
-                numbers_out[2, filled] = blocks
-                if local == 1:
-                    numbers_out[3, filled] = price
-                    numbers_out[4, filled] = 1_000_000_000
+                windows[span - begin] = window
+                changes[span - begin] = change
+                bases[span - begin] = np.int64(row_words[row[span], 4 + label]) * 8
+        for span in range(begin, end):
+            heads[span - begin] = words[bases[span - begin]]
+        for span in range(begin, end):
+            first_segment = filled
+            segment_end[span + 1] = filled
+            reason[span] = NO_REASON
+            amount[span] = 0
+            rated_ms[span] = 0
+            fee[span] = 0
+            exact_top[span] = 0
+            exact_bottom[span] = 1_000_000_000
+            minimum_applied[span] = 0
+            cap_applied[span] = 0
+            mode_out[span] = default_mode
+            places_out[span] = default_places
+            deck = row[span]
+            if deck < 0:
+                kind = word[span if several_words else 0]
+                if not answered[span] or (kind >= 0 and restricted[kind]):
+                    outcome[span] = OUTCOME_FREE
                 else:
-                    divisor = _gcd(local, price % local)
-                    numbers_out[3, filled] = price // divisor
-                    numbers_out[4, filled] = local // divisor * 1_000_000_000
-                filled += 1
-                if local != scale:
-                    # Bring sum and price to one scale: the least common multiple.
-                    divisor = _gcd(scale, local)
-                    grow_total = local // divisor
-                    grow_price = scale // divisor
-                    if (
-                        np.float64(scale) * np.float64(grow_total) > _SCALE_MAX
-                        or np.float64(total) * np.float64(grow_total) > _LIMIT
-                        or np.float64(price) * np.float64(grow_price) > _LIMIT
-                    ):
-                        state = OUTCOME_EXACT
-                        break
-                    total *= grow_total
-                    scale *= grow_total
-                    price *= grow_price
-                    if minimum >= 0:
-                        if np.float64(minimum) * np.float64(grow_total) > _LIMIT:
-                            state = OUTCOME_EXACT
-                            break
-                        minimum *= grow_total
-                if np.float64(total) + np.float64(price) > _LIMIT:
-                    state = OUTCOME_EXACT
-                    break
-                total += price
-                t = until
-                if t >= quantity:
-                    break
-                if start + t >= change:
+                    outcome[span] = OUTCOME_UNRATED
+                    reason[span] = REASON_NUMBER if digits[span] < 0 else REASON_NO_RATE
+                continue
+            mode = row_words[deck, 1]
+            places = row_words[deck, 2]
+            mode_out[span] = mode
+            places_out[span] = places
+            quantity = quantity_ms[span]
+            if not answered[span]:
+                quantity = np.int64(0)
+            elif quantity < 0:
+                outcome[span] = OUTCOME_UNRATED
+                reason[span] = REASON_DURATION
+                continue
+            start = start_ms[span]
+            if start < FIRST_MS or quantity > _SPAN_MAX_MS or start + 2 * _SPAN_MAX_MS > LAST_MS:
+                outcome[span] = OUTCOME_EXACT
+                continue
+            timing = row_words[deck, 0]
+            window = windows[span - begin]
+            change = changes[span - begin]
+            if window == -2:
+                outcome[span] = OUTCOME_FREE if quantity == 0 else OUTCOME_UNRATED
+                reason[span] = NO_REASON if quantity == 0 else REASON_NO_WINDOW
+                continue
+            base = bases[span - begin]
+            scale = words[base + 1]
+            if scale == 0:
+                outcome[span] = OUTCOME_EXACT
+                continue
+            shape = shape_base[heads[span - begin]]
+            flags = shapes[shape]
+            total = words[base + 2] if fee_due[span if several_fees else 0] else np.int64(0)
+            fee_total = total
+            fee_scale = scale
+            minimum = words[base + 3]
+            state = OUTCOME_RATED
+            t = np.int64(0)
+            if quantity == 0:
+                if not flags & 1:
+                    outcome[span] = OUTCOME_FREE
+                    continue
+                minimum = np.int64(-1)
+            else:
+                extra = words[base + 4]
+                if extra >= 0 and surcharges[extra, 5] < quantity < surcharges[extra, 4]:
+                    quantity = surcharges[extra, 4]
+                connected = quantity
+                if flags & 2:
+                    step = shapes[shape + 2]
+                    quantity = max(quantity, shapes[shape + 1])
+                    quantity = -(-quantity // step) * step
+                if quantity > _SPAN_MAX_MS:
+                    outcome[span] = OUTCOME_EXACT
+                    continue
+                if extra >= 0:
+                    if surcharges[extra, 1] > 0:
+                        count = connected // surcharges[extra, 1]
+                        if np.float64(count) * np.float64(surcharges[extra, 0]) > _LIMIT / 4:
+                            outcome[span] = OUTCOME_EXACT
+                            continue
+                        total += count * surcharges[extra, 0]
+                    if connected >= surcharges[extra, 3]:
+                        total += surcharges[extra, 2]
+                local = scale  # of the schedule in force; `scale` grows with what was met
+                slots = shapes[shape + 3]
+                slot = 0
+                if quantity > quantity_ms[span]:  # raised: the change may lie behind the old end
                     window, label, change = find_window(
-                        start + t,
+                        start,
                         start + quantity,
                         timing,
                         day_type,
@@ -369,63 +327,139 @@ def price_spans(
                         offset_ms,
                         day_offset,
                     )
-                    if window == -2:
-                        state = OUTCOME_UNRATED
-                        break
-                    base = row_schedules[labels + label]
-                    local = words[base + 1]
-                    if local == 0:
+                while True:
+                    while slot + 1 < slots and shapes[shape + 6 + 2 * slot] <= t:
+                        slot += 1
+                    stop = min(change - start, quantity)
+                    if slot + 1 < slots:
+                        stop = min(stop, shapes[shape + 6 + 2 * slot])
+                    block = shapes[shape + 5 + 2 * slot]
+                    length = stop - t
+                    blocks = _whole(length + block - 1, block)
+                    until = t + blocks * block
+                    price = words[base + 5 + slot]
+                    if np.float64(blocks) * np.float64(price) > _LIMIT or until > 4 * _SPAN_MAX_MS:
                         state = OUTCOME_EXACT
                         break
-                    shape = shape_base[words[base]]
-                    slots = shapes[shape + 3]
-                    slot = 0
-            if state != OUTCOME_RATED:
-                filled = first_segment
-                outcome[span] = state
-                if state == OUTCOME_UNRATED:
-                    reason[span] = REASON_NO_WINDOW
-                continue
-        if 0 <= total < minimum:
-            total = minimum
-            minimum_applied[span] = 1
-        cap = row_words[deck, 4]
-        if cap >= 0:
-            top = caps[cap, 0]
-            bottom = caps[cap, 1]
-            if (
-                bottom == 0
-                or np.float64(total) * np.float64(bottom) > _LIMIT
-                or np.float64(top) * np.float64(scale) > _LIMIT
-            ):
+                    price *= blocks
+                    if filled == len(window_out):
+                        capacity = 2 * len(window_out) + 16
+                        window_out = _grown(window_out, capacity)
+                        slot_out = _grown(slot_out, capacity)
+                        wider = np.empty((5, capacity), np.int64)
+                        wider[:, :filled] = numbers_out[:, :filled]
+                        numbers_out = wider
+                    window_out[filled] = window
+                    slot_out[filled] = slot
+                    numbers_out[0, filled] = t
+                    numbers_out[1, filled] = until
+                    numbers_out[2, filled] = blocks
+                    if local == 1:
+                        numbers_out[3, filled] = price
+                        numbers_out[4, filled] = 1_000_000_000
+                    else:
+                        divisor = _gcd(local, price % local)
+                        numbers_out[3, filled] = price // divisor
+                        numbers_out[4, filled] = local // divisor * 1_000_000_000
+                    filled += 1
+                    if local != scale:
+                        # Bring sum and price to one scale: the least common multiple.
+                        divisor = _gcd(scale, local)
+                        grow_total = local // divisor
+                        grow_price = scale // divisor
+                        if (
+                            np.float64(scale) * np.float64(grow_total) > _SCALE_MAX
+                            or np.float64(total) * np.float64(grow_total) > _LIMIT
+                            or np.float64(price) * np.float64(grow_price) > _LIMIT
+                        ):
+                            state = OUTCOME_EXACT
+                            break
+                        total *= grow_total
+                        scale *= grow_total
+                        price *= grow_price
+                        if minimum >= 0:
+                            if np.float64(minimum) * np.float64(grow_total) > _LIMIT:
+                                state = OUTCOME_EXACT
+                                break
+                            minimum *= grow_total
+                    if np.float64(total) + np.float64(price) > _LIMIT:
+                        state = OUTCOME_EXACT
+                        break
+                    total += price
+                    t = until
+                    if t >= quantity:
+                        break
+                    if start + t >= change:
+                        window, label, change = find_window(
+                            start + t,
+                            start + quantity,
+                            timing,
+                            day_type,
+                            type_entry,
+                            entry_ms,
+                            entry_window,
+                            entry_label,
+                            offset_from,
+                            offset_ms,
+                            day_offset,
+                        )
+                        if window == -2:
+                            state = OUTCOME_UNRATED
+                            break
+                        base = np.int64(row_words[deck, 4 + label]) * 8
+                        local = words[base + 1]
+                        if local == 0:
+                            state = OUTCOME_EXACT
+                            break
+                        shape = shape_base[words[base]]
+                        slots = shapes[shape + 3]
+                        slot = 0
+                if state != OUTCOME_RATED:
+                    filled = first_segment
+                    outcome[span] = state
+                    if state == OUTCOME_UNRATED:
+                        reason[span] = REASON_NO_WINDOW
+                    continue
+            if 0 <= total < minimum:
+                total = minimum
+                minimum_applied[span] = 1
+            cap = row_words[deck, 3]
+            if cap >= 0:
+                top = caps[cap, 0]
+                bottom = caps[cap, 1]
+                if (
+                    bottom == 0
+                    or np.float64(total) * np.float64(bottom) > _LIMIT
+                    or np.float64(top) * np.float64(scale) > _LIMIT
+                ):
+                    filled = first_segment
+                    outcome[span] = OUTCOME_EXACT
+                    minimum_applied[span] = 0
+                    continue
+                if total * bottom > top * scale:
+                    total = top
+                    scale = bottom
+                    cap_applied[span] = 1
+            unit = np.int64(1)
+            for _ in range(9 - places):
+                unit *= 10
+            if np.float64(scale) * np.float64(unit) > _LIMIT:
                 filled = first_segment
                 outcome[span] = OUTCOME_EXACT
                 minimum_applied[span] = 0
+                cap_applied[span] = 0
                 continue
-            if total * bottom > top * scale:
-                total = top
-                scale = bottom
-                cap_applied[span] = 1
-        unit = np.int64(1)
-        for _ in range(9 - places):
-            unit *= 10
-        if np.float64(scale) * np.float64(unit) > _LIMIT:
-            filled = first_segment
-            outcome[span] = OUTCOME_EXACT
-            minimum_applied[span] = 0
-            cap_applied[span] = 0
-            continue
-        outcome[span] = OUTCOME_RATED
-        amount[span] = round_scaled(total, scale, unit, mode)
-        rated_ms[span] = t
-        fee[span] = round_scaled(fee_total, fee_scale, np.int64(1), 0)
-        if scale == 1:
-            exact_top[span] = total
-        else:
-            divisor = _gcd(scale, total % scale)
-            exact_top[span] = total // divisor
-            exact_bottom[span] = scale // divisor * 1_000_000_000
-        segment_end[span + 1] = filled
+            outcome[span] = OUTCOME_RATED
+            amount[span] = round_scaled(total, scale, unit, mode)
+            rated_ms[span] = t
+            fee[span] = round_scaled(fee_total, fee_scale, np.int64(1), 0)
+            if scale == 1:
+                exact_top[span] = total
+            else:
+                divisor = _gcd(scale, total % scale)
+                exact_top[span] = total // divisor
+                exact_bottom[span] = scale // divisor * 1_000_000_000
+            segment_end[span + 1] = filled
     return window_out[:filled], slot_out[:filled], numbers_out[:, :filled]
 
 

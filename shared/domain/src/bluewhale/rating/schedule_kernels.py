@@ -15,6 +15,7 @@ import pyarrow as pa
 from bluewhale.rating.rounding import INT64_MAX, NANOS
 from numba import njit
 
+LINE: Final = 8  # words of one cache line; a schedule begins on a line
 HEAD: Final = 5  # shape, D, fee, minimum, surcharges; then one price per slot
 SHAPE_HEAD: Final = 4  # flags, initial block, step, count of slots; then start and block per slot
 FLAG_ATTEMPTS: Final = 1
@@ -28,8 +29,8 @@ Int64 = npt.NDArray[np.int64]
 
 def compile_schedule_columns(
     table: pa.Table,
-) -> tuple[Int64, Int64, Int64, npt.NDArray[np.int32]]:
-    """Give words, base per schedule, shapes and base per shape."""
+) -> tuple[Int64, npt.NDArray[np.int32], Int64, npt.NDArray[np.int32]]:
+    """Give words, line per schedule, shapes and base per shape."""
     rows = table.num_rows
     lists = table["slot_from_ms"].combine_chunks()
     offsets = lists.offsets.to_numpy().astype(np.int64)
@@ -45,12 +46,13 @@ def compile_schedule_columns(
     }
     offsets -= offsets[0] if rows else 0
     counts = np.diff(offsets)
-    base = np.concatenate(([0], np.cumsum(counts + HEAD)))
+    lines = np.concatenate(([0], np.cumsum((counts + HEAD + LINE - 1) // LINE)))
+    base = lines * LINE
     flags = FLAG_WHOLE * _bits(table["whole_duration"]) + FLAG_ATTEMPTS * _bits(
         table["prices_attempts"]
     )
     minimum, minimum_scale = _minimums(table["minimum_charge"])
-    words = np.zeros(base[-1], np.int64)
+    words = empty_lines(int(lines[-1]))
     shape_of = np.empty(rows, np.int32)
     representative = np.empty(rows, np.int32)
     shapes = _find_shapes(
@@ -87,7 +89,19 @@ def compile_schedule_columns(
         shape_words += [int(flags[row]), int(increments[0]), step, last - first]
         for start, block in zip(slots["slot_from_ms"][first:last], increments, strict=True):
             shape_words += [int(start), step if whole else int(block)]
-    return words, base[:-1], np.array(shape_words, np.int64), np.array(shape_base, np.int32)
+    return (
+        words,
+        lines[:-1].astype(np.int32),
+        np.array(shape_words, np.int64),
+        np.array(shape_base, np.int32),
+    )
+
+
+def empty_lines(lines: int) -> Int64:
+    """Give `lines` lines of zeros that begin where a cache line begins."""
+    space = np.zeros(lines * LINE + LINE, np.int64)
+    skip = (-space.ctypes.data % 64) // 8
+    return space[skip : skip + lines * LINE]
 
 
 def _bits(column: pa.ChunkedArray) -> Int64:
