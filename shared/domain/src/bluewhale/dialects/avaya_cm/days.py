@@ -85,17 +85,17 @@ def record_days(
     has_line = (batch.context_row >= 0) & (month[row] > 0)
     time_ms = np.maximum(numbers[:, 1], 0) * 60_000
     if not has_line.any():
-        day, flags = times.day_from_context(None, time_ms, batch.received_at_ms, zone)
+        nearest, flags = times.day_from_context(None, time_ms, batch.received_at_ms, zone)
         missing = np.full(count, settings.date_required)
-        return Days(day.astype(np.int64), flags, missing)
+        return Days(nearest.astype(np.int64), flags, missing)
     line_day, found = _line_days(month, dom, row, time_ms, batch.received_at_ms, zone)
     has_line &= found
-    day, flags = times.day_from_context(line_day, time_ms, batch.received_at_ms, zone)
-    flags = flags | int(Flag.YEAR_INFERRED)
+    by_line, flags = times.day_from_context(line_day, time_ms, batch.received_at_ms, zone)
+    day, flags = by_line.astype(np.int64), flags | int(Flag.YEAR_INFERRED)
     if not has_line.all():
         nearest, other = times.day_from_context(None, time_ms, batch.received_at_ms, zone)
         day, flags = np.where(has_line, day, nearest), np.where(has_line, flags, other)
-    return Days(day.astype(np.int64), flags, ~has_line if settings.date_required else nothing)
+    return Days(day, flags, ~has_line if settings.date_required else nothing)
 
 
 def _line_days(

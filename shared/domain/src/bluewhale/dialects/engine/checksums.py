@@ -33,11 +33,11 @@ _TABLES = _tables()
 
 @numba.njit(nogil=True, cache=True)
 def _advance(
-    t: npt.NDArray[np.uint32], crc: np.uint32, data: Bytes, at: int, end: int
+    t: npt.NDArray[np.uint32], crc: np.uint32, data: Bytes, first: int, last: int
 ) -> np.uint32:
-    """Feed data[at:end] into an inverted CRC, sixteen bytes a step."""
-    at = np.uint64(at)
-    end = np.uint64(end)
+    """Feed data[first:last] into an inverted CRC, sixteen bytes a step."""
+    at = np.uint64(first)  # unsigned: no check for negative indices in the loop
+    end = np.uint64(last)
     while at + np.uint64(16) <= end:
         crc = (
             t[15, data[at] ^ (crc & np.uint32(255))]

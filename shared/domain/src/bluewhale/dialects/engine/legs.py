@@ -233,7 +233,7 @@ def _complete_parties(known: dict[str, Column], site: Site, count: int) -> None:
         text = known.get(f"{party}_number")
         if not isinstance(text, pa.Array):
             continue
-        role = "calling" if party == "calling" else "called"
+        role: numbers.Role = "calling" if party == "calling" else "called"
         parties[party] = found = numbers.normalise(text, plan, role=role)
         known.setdefault(f"{party}_e164", Ints(found.e164, found.valid))
         flags[found.assumed] |= int(Flag.NUMBER_ASSUMED)

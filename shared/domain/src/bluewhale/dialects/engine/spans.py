@@ -158,7 +158,7 @@ def _copy_trimmed(
     seen = np.uint8(0)
     for byte in text:
         seen |= byte
-    return offsets, text, bitmap, nulls, seen >= _ASCII_LIMIT
+    return offsets, text, bitmap, nulls, bool(seen >= _ASCII_LIMIT)
 
 
 @numba.njit(nogil=True, cache=True)
