@@ -222,3 +222,19 @@ CASES = {
 def test_document_mistakes_are_all_named_at_once(tmp_path, document, expected):
     """A bad document gives exactly these lines, in the order of the file."""
     assert mistakes(tmp_path, document) == expected
+
+
+def test_odd_documents_are_mistakes_not_crashes(tmp_path):
+    """Deep nesting, a codec that is no text, turned years and dates out of range."""
+    document = HEAD.replace("2026-01-01", "0001-01-01") + (
+        "timings:\n  a: {windows: [{rate: x, years: 2028-2026}]}\n"
+        "decks:\n  - {file: t.csv, encoding: hex, defaults: {increments: 1}}\n"
+    )
+    assert mistakes(tmp_path, document) == [
+        't.yaml:5: effective_from "0001-01-01" is not a date. Write it as 2026-01-31 or 2026-01-31T08:00.',
+        't.yaml:7: timings.a.windows[0].years "2028-2026" is not known. Write years such as 2026.',
+        't.yaml:9: decks[0].encoding "hex" is not an encoding. Write e.g. utf-8 or windows-1252.',
+    ]
+    assert mistakes(tmp_path, "a: " + "[" * 5_000) == [
+        "t.yaml: nests too deep. Write it with fewer levels."
+    ]

@@ -57,8 +57,10 @@ def find_doubtful_rows(deck: pa.Table, keys: npt.NDArray[np.int64], limit: int) 
     starts = instants(deck.column("active_from").take(chosen), ALWAYS_FROM)
     ends = instants(deck.column("active_until").take(chosen), ALWAYS_UNTIL)
     group = keys[rows]
-    sort_keys: list[npt.NDArray[np.int64] | npt.NDArray[np.int32]] = [starts]
-    sort_keys += [*(selectors[:, index] for index in range(len(SELECTORS))), group]
+    set_count = (selectors >= 0).sum(axis=1).astype(np.int8)
+    sort_keys: list[npt.NDArray[np.int64] | npt.NDArray[np.int32] | npt.NDArray[np.int8]]
+    sort_keys = [starts, *(selectors[:, index] for index in range(len(SELECTORS)))]
+    sort_keys += [set_count, group]
     sorted_rows = np.lexsort(sort_keys)
     first = np.empty(limit, dtype=np.int64)
     second = np.empty(limit, dtype=np.int64)
@@ -66,7 +68,7 @@ def find_doubtful_rows(deck: pa.Table, keys: npt.NDArray[np.int64], limit: int) 
         sorted_rows.astype(np.int64),
         group,
         selectors,
-        (selectors >= 0).sum(axis=1).astype(np.int8),
+        set_count,
         starts,
         ends,
         first,

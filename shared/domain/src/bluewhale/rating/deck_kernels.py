@@ -249,7 +249,7 @@ def find_doubtful_pairs(
     Parameters
     ----------
     order
-        Rows sorted by prefix, then selectors, then `active_from`.
+        Rows sorted by prefix, `set_count`, selectors, then `active_from`.
     group
         The prefix as a number, per row.
     selectors
@@ -267,78 +267,136 @@ def find_doubtful_pairs(
     """
     count = 0
     size = len(order)
-    kinds = selectors.shape[1]
-    begin = 0
+    begin = 0  # of the rows of one prefix
     while begin < size:
         end = begin + 1
         while end < size and group[order[end]] == group[order[begin]]:
             end += 1
-        alike = True
-        for i in range(begin + 1, end):
-            for k in range(kinds):
-                if (selectors[order[i], k] < 0) != (selectors[order[begin], k] < 0):
-                    alike = False
-        if alike:
-            # one set of selectors: only equal values overlap, and these stand together
-            latest = order[begin]
-            for i in range(begin + 1, end):
-                other = order[i]
-                same = True
-                for k in range(kinds):
-                    if selectors[other, k] != selectors[latest, k]:
-                        same = False
-                        break
-                if same and active_from[other] < active_until[latest]:
-                    if count < len(first):
-                        first[count] = latest
-                        second[count] = other
-                    count += 1
-                if not same or active_until[other] > active_until[latest]:
-                    latest = other
-            begin = end
-            continue
-        for i in range(begin, end):
-            one = order[i]
-            for j in range(i + 1, end):
-                other = order[j]
-                if set_count[one] != set_count[other]:
-                    continue
-                low = max(active_from[one], active_from[other])
-                high = min(active_until[one], active_until[other])
-                if low >= high:
-                    continue
-                apart = False
-                same = True
-                for k in range(kinds):
-                    mine = selectors[one, k]
-                    theirs = selectors[other, k]
-                    if mine != theirs:
-                        same = False
-                        if mine >= 0 and theirs >= 0:
-                            apart = True
-                            break
-                if apart:
-                    continue
-                if not same:
-                    settled = False
-                    for m in range(begin, end):
-                        third = order[m]
-                        if active_from[third] > low or active_until[third] < high:
-                            continue
-                        fits = True
-                        for k in range(kinds):
-                            wanted = max(selectors[one, k], selectors[other, k])
-                            if selectors[third, k] != wanted:
-                                fits = False
-                                break
-                        if fits:
-                            settled = True
-                            break
-                    if settled:
-                        continue
-                if count < len(first):
-                    first[count] = one
-                    second[count] = other
-                count += 1
+        low = begin  # of those with equally many selectors
+        while low < end:
+            high = low + 1
+            while high < end and set_count[order[high]] == set_count[order[low]]:
+                high += 1
+            if _alike(order, selectors, low, high):
+                count = _overlaps(
+                    order, selectors, active_from, active_until, low, high, first, second, count
+                )
+            else:
+                count = _ties(
+                    order,
+                    selectors,
+                    active_from,
+                    active_until,
+                    begin,
+                    end,
+                    low,
+                    high,
+                    first,
+                    second,
+                    count,
+                )
+            low = high
         begin = end
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _alike(
+    order: npt.NDArray[np.int64], selectors: npt.NDArray[np.int32], low: int, high: int
+) -> bool:
+    """Tell whether the rows all set the same selectors."""
+    for i in range(low + 1, high):
+        for k in range(selectors.shape[1]):
+            if (selectors[order[i], k] < 0) != (selectors[order[low], k] < 0):
+                return False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _overlaps(
+    order: npt.NDArray[np.int64],
+    selectors: npt.NDArray[np.int32],
+    active_from: npt.NDArray[np.int64],
+    active_until: npt.NDArray[np.int64],
+    low: int,
+    high: int,
+    first: npt.NDArray[np.int64],
+    second: npt.NDArray[np.int64],
+    count: int,
+) -> int:
+    """Find rows with equal selectors that hold at once; equal ones stand together."""
+    latest = order[low]
+    for i in range(low + 1, high):
+        other = order[i]
+        same = True
+        for k in range(selectors.shape[1]):
+            if selectors[other, k] != selectors[latest, k]:
+                same = False
+                break
+        if same and active_from[other] < active_until[latest]:
+            if count < len(first):
+                first[count] = latest
+                second[count] = other
+            count += 1
+        if not same or active_until[other] > active_until[latest]:
+            latest = other
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _ties(
+    order: npt.NDArray[np.int64],
+    selectors: npt.NDArray[np.int32],
+    active_from: npt.NDArray[np.int64],
+    active_until: npt.NDArray[np.int64],
+    begin: int,
+    end: int,
+    low: int,
+    high: int,
+    first: npt.NDArray[np.int64],
+    second: npt.NDArray[np.int64],
+    count: int,
+) -> int:
+    """Find rows with equally many, but different selectors that one call may meet."""
+    kinds = selectors.shape[1]
+    for i in range(low, high):
+        one = order[i]
+        for j in range(i + 1, high):
+            other = order[j]
+            since = max(active_from[one], active_from[other])
+            until = min(active_until[one], active_until[other])
+            if since >= until:
+                continue
+            apart = False
+            same = True
+            for k in range(kinds):
+                mine = selectors[one, k]
+                theirs = selectors[other, k]
+                if mine != theirs:
+                    same = False
+                    if mine >= 0 and theirs >= 0:
+                        apart = True
+                        break
+            if apart:
+                continue
+            if not same:
+                settled = False
+                for m in range(begin, end):
+                    third = order[m]
+                    if active_from[third] > since or active_until[third] < until:
+                        continue
+                    fits = True
+                    for k in range(kinds):
+                        if selectors[third, k] != max(selectors[one, k], selectors[other, k]):
+                            fits = False
+                            break
+                    if fits:
+                        settled = True
+                        break
+                if settled:
+                    continue
+            if count < len(first):
+                first[count] = one
+                second[count] = other
+            count += 1
     return count

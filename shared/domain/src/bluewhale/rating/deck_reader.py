@@ -233,8 +233,8 @@ def _read_bytes(rules: DeckRules, mistakes: Mistakes) -> npt.NDArray[np.uint8] |
             )
             return None
         data = np.fromfile(rules.path, dtype=np.uint8)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
         remedy = f"Put it where {rules.document} names it."
         mistakes.add(rules.file, 0, "", None, f"cannot be read: {reason}", remedy)
         return None

@@ -49,6 +49,7 @@ _PLAIN = (
 SELECTABLE_CLASSES = (*(str(word) for word in CallClass), "inbound")
 """Words of the class selector: the classes of a destination, and inbound calls."""
 
+YEAR_MIN, YEAR_MAX = 1970, 2999
 INCREMENT_MS_MAX = 24 * 3_600_000
 
 DecimalText = str
@@ -487,6 +488,8 @@ def read_instant(text: str, zone: str, date_format: str = "") -> datetime | None
         else:
             moment = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if not YEAR_MIN <= moment.year <= YEAR_MAX:
         return None
     return moment.replace(tzinfo=ZoneInfo(zone)) if moment.tzinfo is None else moment
 

@@ -66,6 +66,9 @@ def read_document(path: Path, file: str, mistakes: Mistakes) -> Node | None:
             file, 0, "", None, f"is not UTF-8 at byte {error.start}", "Save it as UTF-8 text."
         )
         return None
+    except RecursionError:
+        mistakes.add(file, 0, "", None, "nests too deep", "Write it with fewer levels.")
+        return None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         what = getattr(error, "problem", None) or "not YAML"

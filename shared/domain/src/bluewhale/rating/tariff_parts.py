@@ -6,7 +6,6 @@ adds its mistakes and gives what could be read.
 
 from __future__ import annotations
 
-import codecs
 import difflib
 import re
 from collections.abc import Mapping
@@ -274,7 +273,8 @@ def _read_numbers(
             for end in text.split("-")
         ]
         known = [end for end in ends if end is not None and least <= end <= most]
-        if len(known) != len(ends) or len(ends) > 2:
+        turned = len(known) == 2 and known[0] > known[1] and not names
+        if len(known) != len(ends) or len(ends) > 2 or turned:
             part.wrong(name, text, "is not known", f"Write {form}.")
             continue
         if known[0] > known[-1]:  # fri-mon goes over the end of the week
@@ -425,8 +425,8 @@ def _read_deck_rules(part: Section, document: Path) -> DeckRules:
     decimal = part.choice("decimal", ".", (".", ","))
     encoding = part.text("encoding", "utf-8").lower().replace("utf8", "utf-8")
     try:
-        codecs.lookup(encoding)
-    except LookupError:
+        "a".encode(encoding)
+    except (LookupError, UnicodeError):
         part.wrong("encoding", encoding, "is not an encoding", "Write e.g. utf-8 or windows-1252.")
         encoding = "utf-8"
     if SEPARATORS[word] == decimal == ",":
