@@ -58,6 +58,10 @@ class FolderSettings(_Strict):
     pattern: str = "*"
     mode: Literal["whole", "tail"] = "whole"
     archive: Path | None = Field(default=None, description="move files here after the commit")
+    complete: Literal["stable", "renamed"] = Field(
+        default="stable", description="when a whole file is complete: it stood still, or was renamed"
+    )
+    poll_interval_ms: int = Field(default=1_000, ge=50)
 
 
 class ImportSettings(_Strict):
@@ -147,12 +151,9 @@ def load(path: Path) -> Configuration:
     ConfigurationError
         With every mistake found, each with file, line, field and remedy.
     """
-    file = path / CONFIG_NAME if path.is_dir() else path
-    settings, mistakes = _read(file)
-    if settings is None:
-        raise ConfigurationError(mistakes)
-    base = file.parent
-    settings = _anchored(settings, base)
+    file = _file(path)
+    settings = read_settings(path)
+    mistakes: list[str] = []
     directory = _load_directory(settings, mistakes)
     tariffs = _load_tariffs(settings, mistakes)
     profiles = _profiles(file, settings, directory, mistakes)
@@ -160,6 +161,25 @@ def load(path: Path) -> Configuration:
     if mistakes or directory is None:
         raise ConfigurationError(mistakes)
     return Configuration(file, settings, directory, tuple(tariffs), profiles)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the configuration file alone, with every path made absolute.
+
+    Raises
+    ------
+    ConfigurationError
+        With every mistake of the file itself.
+    """
+    file = _file(path)
+    settings, mistakes = _read(file)
+    if settings is None:
+        raise ConfigurationError(mistakes)
+    return _anchored(settings, file.parent)
+
+
+def _file(path: Path) -> Path:
+    return path / CONFIG_NAME if path.is_dir() else path
 
 
 def _read(file: Path) -> tuple[Settings | None, list[str]]:

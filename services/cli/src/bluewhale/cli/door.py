@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
@@ -15,7 +14,7 @@ from bluewhale.cli.exceptions import CheckFailedError, NotFoundError
 from bluewhale.cli.output import Format, note
 
 if TYPE_CHECKING:
-    from bluewhale.cli.config import Configuration
+    from bluewhale.cli.config import Configuration, Settings
     from bluewhale.database import Store
 
 P = ParamSpec("P")
@@ -72,15 +71,19 @@ def chosen(form: Format, json: bool) -> Format:
     return Format.JSON if json else form
 
 
-def open_store(path: Path) -> tuple[Configuration, Store]:
-    """Load the configuration and open its store for a reading command."""
+def open_store(path: Path) -> tuple[Settings, Store]:
+    """Open the store of a configuration for a reading command; directory and tariffs stay closed."""
+    from bluewhale.cli.config import read_settings
+    from bluewhale.database import Store
+
+    settings = read_settings(path)
+    return settings, Store.open(settings.data / "store")
+
+
+def open_whole(path: Path) -> tuple[Configuration, Store]:
+    """Load a configuration with all it names, and open its store."""
     from bluewhale.cli.config import load
     from bluewhale.database import Store
 
     configuration = load(path)
     return configuration, Store.open(configuration.settings.data / "store")
-
-
-def default_config() -> Path:
-    """Give the configuration to use when none is named: the environment's, or this folder."""
-    return Path(os.environ.get(CONFIG_VARIABLE, "."))

@@ -236,7 +236,8 @@ def _import_file(
     progress: Progress,
     result: ImportResult,
 ) -> None:
-    stored = store.stored_through(profile.stream_id, incarnation)
+    marks = {m.incarnation: m.stored_through for m in store.marks(profile.stream_id)}
+    stored = marks.get(incarnation, 0)
     pending: deque[Future[tuple[_Chunk, Outcome, Proposals]]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
         for chunk in _chunks(path, profile, incarnation, stored, chunk_bytes):

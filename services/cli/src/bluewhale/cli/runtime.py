@@ -12,24 +12,19 @@ import contextlib
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluewhale.capture.exceptions import TemporaryError
-from bluewhale.cli.config import (
-    Configuration,
-    FolderSettings,
-    TcpClientSettings,
-    TcpServerSettings,
-)
+from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.pipeline import Stages
 from bluewhale.cli.processor import Processor
+from bluewhale.cli.tariff_store import keep, versions_in_use
 from bluewhale.database import Store
 from bluewhale.journal import Journal
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from bluewhale.cli.config import Configuration
 
 HOUSEKEEPING_INTERVAL_S = 1.0
 RETRY_S = 0.5
@@ -48,10 +43,7 @@ class Runtime:
             data / "journal.db", quota_bytes=settings.limits.journal_quota_mib << 20
         )
         self.store = Store.open(data / "store")
-        remember(configuration, self.store)
-        self.stages = Stages.of(
-            configuration.directory, configuration.tariffs, settings.payer_policy
-        )
+        self.stages = prepare(configuration, self.store)
         self.processor = Processor(
             self.journal,
             self.store,
@@ -60,6 +52,7 @@ class Runtime:
             window_ms=settings.limits.window_ms,
             batch_records_max=settings.limits.batch_records_max,
         )
+        self.connectors = make_connectors(configuration, self.journal)
         self._stopping = threading.Event()
         self.failure: BaseException | None = None
 
@@ -91,7 +84,8 @@ class Runtime:
             with contextlib.suppress(ValueError):  # not the main thread: the caller stops us
                 loop.add_signal_handler(number, self._stopping.set)
         tasks = [
-            asyncio.create_task(run(), name=name) for name, run in self._connectors().items()
+            asyncio.create_task(connector.run(), name=link_uid)
+            for link_uid, connector in self.connectors.items()
         ]
         self._log.info("Runtime started", links=len(tasks))
         try:
@@ -107,12 +101,6 @@ class Runtime:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._log.info("Connectors stopped", links=len(tasks))
 
-    def _connectors(self) -> dict[str, Callable[[], asyncio.Future[None]]]:
-        return {
-            link_uid: make(self.configuration, link_uid, self.journal)
-            for link_uid, make in _makers(self.configuration).items()
-        }
-
     def _process(self) -> None:
         """Move records until asked to stop and nothing is left; errors that pass are retried."""
         limits = self.configuration.settings.limits
@@ -123,7 +111,7 @@ class Runtime:
                     moved = self.processor.step()
                     if time.monotonic() >= tidy_at:
                         moved += self.processor.join_left_over()
-                        self.store.seal_if_over(limits.hot_rows_max)
+                        self._seal(limits.hot_rows_max)
                         tidy_at = time.monotonic() + HOUSEKEEPING_INTERVAL_S
                 except TemporaryError as error:
                     self._log.warning("Store is busy, trying again", error=str(error))
@@ -138,20 +126,22 @@ class Runtime:
             self._stopping.set()
 
 
-def remember(configuration: Configuration, store: Store) -> None:
-    """Keep the tariff and directory versions in force with the calls that they priced."""
-    for version, path in zip(configuration.tariffs, configuration.settings.tariffs, strict=True):
-        store.keep_tariff(version, path)
+def prepare(configuration: Configuration, store: Store) -> Stages:
+    """Tell the store its links, tariffs and directory; give the stages to run with.
 
-
-def _makers(configuration: Configuration):
-    makers = {
-        TcpServerSettings: _tcp_server,
-        TcpClientSettings: _tcp_client,
-        FolderSettings: _folder,
-    }
-    return {
-        link.link_uid: makers[type(link.connector)]
-        for link in configuration.settings.links
-        if type(link.connector) in makers
-    }
+    Tariffs that the configuration names are stored and activated once; the book
+    holds every version in use, so that a version switched by command is used too.
+    """
+    settings = configuration.settings
+    now_ms = int(time.time() * 1000)
+    profiles = configuration.profiles.values()
+    store.declare_links(
+        [(p.link_uid, p.stream_id, p.pbx_uid, p.site.site_uid, p.dialect_id) for p in profiles]
+    )
+    for version, path in zip(configuration.tariffs, settings.tariffs, strict=True):
+        stored = keep(store, path, version, "configuration")
+        if stored.state == "validated":
+            store.activate_tariff(
+                stored.tariff_uid, stored.version, who="configuration", now_ms=now_ms
+            )
+    return Stages.of(configuration.directory, versions_in_use(store), settings.payer_policy)

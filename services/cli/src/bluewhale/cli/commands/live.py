@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bluewhale.cli.door import ConfigOption, JsonOption, guarded, open_store
+from bluewhale.cli.door import ConfigOption, JsonOption, guarded, open_whole
 from bluewhale.cli.output import Format, emit, note
 
 HERE = Path()
@@ -62,15 +62,13 @@ def import_command(
 
     from bluewhale.cli.exceptions import NotFoundError
     from bluewhale.cli.importer import import_files
-    from bluewhale.cli.pipeline import Stages
-    from bluewhale.cli.runtime import remember
+    from bluewhale.cli.runtime import prepare
 
-    configuration, store = open_store(config)
+    configuration, store = open_whole(config)
     if link not in configuration.profiles:
         raise NotFoundError(f"no link {link!r}; the configuration has {', '.join(configuration.profiles)}")
     settings = configuration.settings
-    remember(configuration, store)
-    stages = Stages.of(configuration.directory, configuration.tariffs, settings.payer_policy)
+    stages = prepare(configuration, store)
     total = sum(f.stat().st_size for f in files if f.exists())
     with _progress(total) as advance:
         result = import_files(

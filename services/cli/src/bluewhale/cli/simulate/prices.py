@@ -88,11 +88,12 @@ def write_tariff(tariff: SimTariff, folder: Path) -> Path:
 def price(tariff: SimTariff, span: Span, e164: str) -> int | None:
     """Price a span in nanos; None = this tariff has no price for it.
 
-    Only outbound spans to a normalised number are priced; zero duration is
-    free. Blocks start in a window and keep its price.
+    Inbound and internal spans and emergency numbers are free: these decks do
+    not name them. Zero duration is free. A block keeps the price of the window
+    that it starts in.
     """
     if span.direction != "outbound" or not e164:
-        return None
+        return 0
     prefix = max((p for p in tariff.rates if e164.startswith(p)), key=len, default=None)
     if prefix is None:
         return None

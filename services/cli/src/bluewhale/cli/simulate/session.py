@@ -7,21 +7,18 @@ import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bluewhale.cli.exceptions import InputError
+from bluewhale.cli.exceptions import CheckFailedError, InputError
 from bluewhale.cli.output import note
-from bluewhale.cli.simulate import asterisk, avaya, cucm
 from bluewhale.cli.simulate.play import Line, Sent, append_to_file, send_to_socket, write_files
-from bluewhale.cli.simulate.setup import OPTIONS, write_configuration
+from bluewhale.cli.simulate.printed import Printed
+from bluewhale.cli.simulate.setup import write_configuration
 from bluewhale.cli.simulate.truth import TrueCall, true_call, write_truth
-from bluewhale.cli.simulate.world import SimPbx, make_calls, make_pbxs
+from bluewhale.cli.simulate.verify import DIFFERENCES_SHOWN, compare
+from bluewhale.cli.simulate.world import SimCall, SimPbx, make_calls, make_pbxs
 
 TRUTH_NAME = "truth.parquet"
 SENT_NAME = "sent.json"
-PRINTERS = {
-    "avaya_cm": avaya.print_call,
-    "cisco_cucm": cucm.print_call,
-    "asterisk_csv": asterisk.print_call,
-}
+DIALECTS = ("avaya_cm", "cisco_cucm", "asterisk_csv")
 GARBAGE = (
     b"\xff\xfe\x00\x9c not a record \xf0\x28\x8c\x28\r\n",
     b"%%% memory error 0x7f3a at line printer, restarting %%%\r\n",
@@ -46,13 +43,13 @@ class World:
         cls, folder: Path, count: int, dialects: tuple[str, ...], calls: int, seed: int, garbage: int
     ) -> World:
         """Make a world; everything follows from the arguments."""
-        unknown = [d for d in dialects if d not in PRINTERS]
+        unknown = [d for d in dialects if d not in DIALECTS]
         if unknown:
-            raise InputError(f"cannot simulate {', '.join(unknown)}; the simulator knows {', '.join(PRINTERS)}")
+            raise InputError(f"cannot simulate {', '.join(unknown)}; the simulator knows {', '.join(DIALECTS)}")
         world = cls(folder, seed, make_pbxs(count, dialects))
         timed: dict[str, list[tuple[int, int, Line]]] = {p.pbx_uid: [] for p in world.pbxs}
         for call in make_calls(world.pbxs, calls, seed):
-            printed = PRINTERS[call.pbx.dialect_id](call)
+            printed = _print_call(call)
             world.truth.append(true_call(call, printed))
             timed[call.pbx.pbx_uid] += [(at, call.number, x) for at, x in printed.lines]
         for pbx in world.pbxs:
@@ -67,13 +64,35 @@ class World:
         return path
 
 
+def _print_call(call: SimCall) -> Printed:
+    if call.pbx.dialect_id == "avaya_cm":
+        from bluewhale.cli.simulate import avaya
+
+        return avaya.print_call(call)
+    if call.pbx.dialect_id == "cisco_cucm":
+        from bluewhale.cli.simulate import cucm
+
+        return cucm.print_call(call)
+    from bluewhale.cli.simulate import asterisk
+
+    return asterisk.print_call(call)
+
+
+def _head(pbx: SimPbx) -> list[Line]:
+    """Give what stands at the beginning of each file."""
+    if pbx.dialect_id != "cisco_cucm":
+        return []
+    from bluewhale.cli.simulate import cucm
+
+    return [Line(cucm.header(), "context")]
+
+
 def _with_garbage(lines: list[Line], garbage: int, seed: int, pbx: SimPbx) -> list[Line]:
     r = random.Random(f"{seed} {pbx.pbx_uid}")
     out = list(lines)
     for k in range(garbage):
         out.insert(r.randint(1, len(out)), Line(GARBAGE[k % len(GARBAGE)], "garbage"))
-    head = [Line(cucm.header(), "context")] if pbx.dialect_id == "cisco_cucm" else []
-    return [*head, *out]
+    return [*_head(pbx), *out]
 
 
 def write(world: World) -> None:
@@ -116,4 +135,22 @@ def play(world: World) -> None:
         note(f"{pbx_uid}: {sent.records} records, {sent.repeated} sent again, {sent.garbage} lines of garbage")
 
 
-__all__ = ["OPTIONS", "World", "play", "play_all", "write"]
+def verify(world: World) -> None:
+    """Compare the store of the world's folder with its truth.
+
+    Raises
+    ------
+    CheckFailedError
+        With the differences.
+    """
+    from bluewhale.database import Store
+
+    with Store.open(world.folder / "data" / "store") as store:
+        differences = compare(world.truth, store, {p.pbx_uid for p in world.pbxs})
+    if differences:
+        shown = "\n  ".join(differences[:DIFFERENCES_SHOWN])
+        raise CheckFailedError(f"{len(differences)} differences from the truth:\n  {shown}")
+    note(f"{len(world.truth)} calls: every call, leg, department and price equals the truth")
+
+
+__all__ = ["World", "play", "play_all", "verify", "write"]

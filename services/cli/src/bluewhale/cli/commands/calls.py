@@ -1,0 +1,326 @@
+"""`bluewhale calls | call | explain | report | completeness`: what was stored, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bluewhale.cli.door import (
+    ConfigOption,
+    FormatOption,
+    JsonOption,
+    OutputOption,
+    chosen,
+    guarded,
+    open_store,
+)
+from bluewhale.cli.exceptions import CheckFailedError, InputError, NotFoundError
+from bluewhale.cli.output import Format, bar, duration, emit, instant, money, note, show_table
+
+if TYPE_CHECKING:
+    from bluewhale.cli.config import Settings
+    from bluewhale.database import CallDetail, CallFilter, Store
+
+HERE = Path()
+PAGE_CALLS_MAX = 100_000
+Since = Annotated[datetime | None, typer.Option("--from", help="Started at or after (UTC).")]
+Until = Annotated[datetime | None, typer.Option("--until", help="Started before (UTC).")]
+Number = Annotated[str | None, typer.Option(help="Calling, called or reached; signs and zeros do not matter.")]
+Department = Annotated[str | None, typer.Option(help="With all departments below it.")]
+Cost = Annotated[str | None, typer.Option(help="Amount in the tariff's currency, e.g. 2.50.")]
+CallName = Annotated[str, typer.Argument(help="Call id from `bluewhale calls`; its first letters are enough if unique.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Hang these commands into the tree."""
+    app.command("calls")(calls)
+    app.command("call")(call)
+    app.command("explain")(explain)
+    app.command("report")(report)
+    app.command("completeness")(completeness)
+
+
+@guarded
+def calls(
+    config: ConfigOption = HERE,
+    since: Since = None,
+    until: Until = None,
+    number: Number = None,
+    person: str | None = None,
+    department: Department = None,
+    site: str | None = None,
+    trunk: str | None = None,
+    extension: str | None = None,
+    direction: str | None = None,
+    call_class: Annotated[str | None, typer.Option("--class")] = None,
+    disposition: str | None = None,
+    account_code: str | None = None,
+    min_cost: Cost = None,
+    max_cost: Cost = None,
+    price_list: str | None = None,
+    text: Annotated[str | None, typer.Option(help="Anywhere in numbers, names, codes, trunks.")] = None,
+    unrated: Annotated[bool, typer.Option("--unrated", help="Only calls with an unpriced charge.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=PAGE_CALLS_MAX)] = 50,
+    form: FormatOption = Format.TABLE,
+    json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """List calls, newest first."""
+    settings, store = open_store(config)
+    wanted = _filter(
+        settings, since=since, until=until, number=number, person=person, department=department,
+        site=site, trunk=trunk, extension=extension, direction=direction, call_class=call_class,
+        disposition=disposition, account_code=account_code, min_cost=min_cost, max_cost=max_cost,
+        price_list=price_list, text=text, unrated=unrated,
+    )  # fmt: skip
+    found = store.search_calls(wanted, limit=limit)
+    if chosen(form, json) is Format.TABLE and output is None:
+        show_table([_row(c) for c in found.to_pylist()])
+        if found.num_rows == limit:
+            note(f"the newest {limit}; --limit shows more")
+        return
+    emit(found, form=chosen(form, json), to=output)
+
+
+@guarded
+def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = False) -> None:
+    """Show one call: legs, why they are one call, charges, and the lines the PBX printed."""
+    _, store = open_store(config)
+    detail = store.get_call(_call_id(store, call_id))
+    if json:
+        emit([_detail(detail)], form=Format.JSON)
+        return
+    head = detail.call.to_pylist()[0]
+    show_table([_row(head)], title=f"call, version {head['version']} of {detail.versions.num_rows}, {head['state']}")
+    legs = detail.legs.to_pylist()
+    show_table([_leg_row(x, head["site_zone"]) for x in legs], title="legs")
+    if head["joins"]:
+        show_table(
+            [{"leg": j["leg"], "with": j["other"], "because": j["reason"], "confidence": round(j["confidence"], 2)} for j in head["joins"]],
+            title="why they are one call",
+        )
+    show_table([_charge_row(x) for x in detail.charges.to_pylist()], title="ledger")
+    print("what the PBX printed")
+    for leg in legs:
+        context = detail.contexts.get(leg["raw_context_id"] or -1)
+        if context:
+            print(f"  context {context[:200].decode('utf-8', 'backslashreplace')}")
+        print(f"  {leg['raw'].decode('utf-8', 'backslashreplace')}")
+
+
+@guarded
+def explain(call_id: CallName, config: ConfigOption = HERE) -> None:
+    """Say in plain words how each price of a call came about."""
+    from bluewhale.cli.tariff_store import stored_version
+    from bluewhale.rating.explain import explain_charge
+
+    _, store = open_store(config)
+    detail = store.get_call(_call_id(store, call_id))
+    head = detail.call.to_pylist()[0]
+    print(_sentence(head))
+    for charge in detail.charges.to_pylist():
+        uid = charge["tariff_uid"]
+        version = None if uid is None else stored_version(store, uid, charge["tariff_version"])
+        print(f"\n{charge['price_list']} (paid by {charge['payer'] or 'nobody in particular'})")
+        print(explain_charge(charge, version, number=head["called"]))
+
+
+@guarded
+def report(
+    by: Annotated[str, typer.Option("--by", help="department, site, person, extension, cost_center, account_code, destination, trunk, hour, day, month, class, direction, disposition.")] = "department",
+    config: ConfigOption = HERE,
+    since: Since = None,
+    until: Until = None,
+    department: Department = None,
+    site: str | None = None,
+    price_list: Annotated[str | None, typer.Option(help="Only this price list.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    form: FormatOption = Format.TABLE,
+    json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Sum calls, talk time and cost per group."""
+    from bluewhale.database import REPORT_KINDS
+
+    if by not in REPORT_KINDS:
+        raise InputError(f"--by {by}: one of {', '.join(REPORT_KINDS)}")
+    settings, store = open_store(config)
+    wanted = _filter(settings, since=since, until=until, department=department, site=site)
+    rows = [
+        r for r in store.report(by, wanted, limit=limit).to_pylist()
+        if price_list is None or r["price_list"] == price_list
+    ]  # fmt: skip
+    if chosen(form, json) is not Format.TABLE or output is not None:
+        emit(rows, form=chosen(form, json), to=output)
+        return
+    largest = max((r["amount_nanos"] or 0 for r in rows), default=0) or max((r["calls"] for r in rows), default=0)
+    by_money = any(r["amount_nanos"] for r in rows)
+    show_table(
+        [
+            {
+                by: r["name"] or "(unknown)",
+                "calls": r["calls"],
+                "answered": r["answered"],
+                "talk": duration(r["talk_ms"]),
+                "price_list": r["price_list"] or "-",
+                "amount": money(r["amount_nanos"], r["currency"]),
+                "unrated": r["unrated"] or "",
+                "": bar((r["amount_nanos"] or 0) if by_money else r["calls"], largest),
+            }
+            for r in rows
+        ]
+    )
+
+
+@guarded
+def completeness(
+    config: ConfigOption = HERE,
+    site: str | None = None,
+    form: FormatOption = Format.TABLE,
+    json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Prove per site and day that what was heard is stored and priced; gaps are named.
+
+    Exit code 1 where a sum does not balance or a gap is known.
+    """
+    _, store = open_store(config)
+    found = store.completeness(site=site)
+    emit(found.days, form=chosen(form, json), to=output)
+    if found.gaps.num_rows:
+        emit(found.gaps, form=chosen(form, json), to=None if output is None else output.with_suffix(".gaps" + output.suffix), title="gaps")
+    if not found.complete:
+        raise CheckFailedError("incomplete: a sum does not balance or a gap is known; see the table")
+
+
+def _filter(
+    settings: Settings,
+    *,
+    department: str | None = None,
+    min_cost: str | None = None,
+    max_cost: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    unrated: bool = False,
+    **same: Any,
+) -> CallFilter:
+    from bluewhale.database import CallFilter
+
+    return CallFilter(
+        from_at=since,
+        until_at=until,
+        departments=None if department is None else _with_below(settings, department),
+        cost_min_nanos=_nanos("--min-cost", min_cost),
+        cost_max_nanos=_nanos("--max-cost", max_cost),
+        unrated_only=unrated,
+        **same,
+    )
+
+
+def _with_below(settings: Settings, department: str) -> list[str]:
+    from bluewhale.records.directory_files import load_directory
+    from bluewhale.records.directory_index import department_subtree
+
+    directory = load_directory(settings.directory)
+    known = {d.department_uid for d in directory.departments}
+    if department not in known:
+        raise NotFoundError(f"no department {department!r}; the directory has {', '.join(sorted(known))}")
+    return sorted(department_subtree(directory, department))
+
+
+def _nanos(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return int(Decimal(text).scaleb(9))
+    except InvalidOperation:
+        raise InputError(f"{option} {text}: expected an amount such as 2.50") from None
+
+
+def _call_id(store: Store, text: str) -> bytes:
+    """Find a call by its id."""
+    from bluewhale.records.ids import parse_id_text
+
+    try:
+        return parse_id_text(text.strip().lower())
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a call id: {error}; copy it from `bluewhale calls`") from error
+
+
+def _row(c: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "call": c["call_id"],
+        "started": instant(c["started_at"], c["site_zone"]),
+        "direction": c["direction"],
+        "calling": c["calling"],
+        "called": c["called"],
+        "class": c["class"],
+        "how": c["disposition"],
+        "talk": duration(c["talk_ms"]),
+        "who": c["person_uid"] or c["extension"],
+        "department": c["department_uid"],
+        "cost": _costs(c["totals"] or ()),
+    }
+
+
+def _costs(totals: Iterable[Mapping[str, Any]]) -> str:
+    parts = []
+    for t in totals:
+        amount = "unrated" if t["unrated"] else money(t["amount_nanos"], t["currency"])
+        parts.append(f"{t['price_list']} {amount}")
+    return ", ".join(parts)
+
+
+def _leg_row(leg: Mapping[str, Any], zone: str | None) -> dict[str, Any]:
+    return {
+        "leg": leg["cdr_id"],
+        "pbx": leg["pbx_uid"],
+        "setup": instant(leg["setup_at"], zone),
+        "answer": instant(leg["answer_at"], zone),
+        "release": instant(leg["release_at"], zone),
+        "calling": leg["calling_number"],
+        "called": leg["called_number"],
+        "duration": duration(leg["duration_ms"]),
+        "role": leg["leg_role"],
+        "trunk": leg["trunk_out"] or leg["trunk_in"],
+        "how": leg["disposition"],
+    }
+
+
+def _charge_row(c: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "price_list": c["price_list"],
+        "entry": c["entry"],
+        "version": c["call_version"],
+        "payer": c["payer"],
+        "status": c["status"] + (f" ({c['reason']})" if c["reason"] else ""),
+        "amount": money(c["amount_nanos"], c["currency"]),
+        "tariff": f"{c['tariff_uid']}@{c['tariff_version']}" if c["tariff_uid"] else "-",
+        "prefix": c["prefix"],
+        "charged": duration(c["rated_quantity_ms"]),
+    }
+
+
+def _detail(detail: CallDetail) -> dict[str, Any]:
+    return {
+        "call": detail.call.to_pylist()[0],
+        "versions": detail.versions.to_pylist(),
+        "legs": detail.legs.to_pylist(),
+        "charges": detail.charges.to_pylist(),
+        "contexts": {str(k): v for k, v in detail.contexts.items()},
+    }
+
+
+def _sentence(c: Mapping[str, Any]) -> str:
+    who = c["person_uid"] or c["extension"] or c["calling"] or "somebody"
+    talk = f"talked {duration(c['talk_ms'])}" if c["disposition"] == "answered" else str(c["disposition"]).replace("_", " ")
+    return (
+        f"{instant(c['started_at'], c['site_zone'])}: {c['calling'] or 'an unknown number'} called "
+        f"{c['called'] or 'an unknown number'} ({c['direction']}, {c['class']}), {talk}; {who}"
+        + (f" of {c['department_uid']}" if c["department_uid"] else "")
+    )
