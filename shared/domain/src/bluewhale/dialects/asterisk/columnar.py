@@ -114,7 +114,7 @@ def parse(batch: RawBatch, profile: LinkProfile, dialect: Dialect) -> Outcome:
     else:
         read = _Read(batch, profile, data, found, rows, trunks)
         anchored = (anchor[rows], by_start[rows], (clock_flags | ahead)[rows])
-        legs = _legs(read, dialect, [p[rows] for p in printed], anchored, in_utc=in_utc)
+        legs = _legs(read, dialect, [p[rows] for p in printed], anchored, zone)
     order = sorted(rejects)
     if not order:
         return Outcome(legs, SUSPENSE_SCHEMA.empty_table())
@@ -230,8 +230,7 @@ def _legs(
     dialect: Dialect,
     printed: list[Rows],
     anchored: tuple[Rows, npt.NDArray[np.bool_], Rows],
-    *,
-    in_utc: bool,
+    zone: str,
 ) -> pa.Table:
     """Assemble legs."""
     anchor, by_start, flags = anchored
@@ -240,9 +239,12 @@ def _legs(
     place = np.array([_DISPOSITION_WORDS.index(str(w)) if w else -1 for w in outcomes] or [0])
     disposition = place[_codes(outcome)].astype(np.int8)
     answered = disposition == _DISPOSITION_WORDS.index(str(Disposition.ANSWERED))
+    before, after = anchor - DAY_MS, anchor + DAY_MS
+    shift = times.utc_to_local_ms(after, zone) - times.utc_to_local_ms(before, zone)
     moments, more = kernels.moments(
-        anchor, by_start, *printed, read.integers(Int.DURATION), read.integers(Int.BILLED), answered, in_utc
-    )
+        anchor, by_start, *printed, read.integers(Int.DURATION), read.integers(Int.BILLED),
+        answered, shift != 2 * DAY_MS,
+    )  # fmt: skip
     flags |= more
     setup = moments[4]
     calling, called = read.text(Text.SOURCE), read.text(Text.DESTINATION)

@@ -138,7 +138,7 @@ def looks_unique(data: Bytes, starts: Positions, ends: Positions) -> npt.NDArray
 
 
 @numba.njit(nogil=True, cache=True)
-def _settle(printed_ms: int, counted_s: int, in_utc: bool) -> tuple[int, int]:
+def _settle(printed_ms: int, counted_s: int, changes: bool) -> tuple[int, int]:
     """Settle a span of time; see `scalar.settle`. `MISSING` = not known."""
     if counted_s == MISSING or counted_s < 0:
         stepped = 0 if counted_s == MISSING else _STEPPED
@@ -146,7 +146,7 @@ def _settle(printed_ms: int, counted_s: int, in_utc: bool) -> tuple[int, int]:
             return MISSING, stepped
         if printed_ms >= 0:
             return printed_ms, stepped
-        if not in_utc and printed_ms + _HOUR_MS >= 0:
+        if changes and printed_ms + _HOUR_MS >= 0:
             return printed_ms + _HOUR_MS, _REPAIRED
         return MISSING, _STEPPED
     counted_ms = counted_s * 1000
@@ -155,7 +155,7 @@ def _settle(printed_ms: int, counted_s: int, in_utc: bool) -> tuple[int, int]:
     apart = printed_ms - counted_ms
     if abs(apart) <= _TOLERANCE_MS:
         return max(printed_ms, 0), 0
-    if not in_utc and abs(abs(apart) - _HOUR_MS) <= _TOLERANCE_MS:
+    if changes and abs(abs(apart) - _HOUR_MS) <= _TOLERANCE_MS:
         return max(printed_ms - _HOUR_MS if apart > 0 else printed_ms + _HOUR_MS, 0), _REPAIRED
     return counted_ms, _STEPPED
 
@@ -170,7 +170,7 @@ def moments(
     duration: Rows,
     billed: Rows,
     answered: npt.NDArray[np.bool_],
-    in_utc: bool,
+    changes: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int64], Rows]:
     """Give (answer, release, connected, talk, setup), `MISSING` = null, and flags; see `scalar._moments`."""
     n = len(anchor)
@@ -178,7 +178,7 @@ def moments(
     flags = np.zeros(n, np.int64)
     for i in range(n):
         printed = end[i] - start[i] if end[i] != MISSING else np.int64(MISSING)
-        total, flag = _settle(printed, duration[i], in_utc)
+        total, flag = _settle(printed, duration[i], changes[i])
         flags[i] = flag
         if not by_start[i]:
             out[1, i] = anchor[i]
@@ -191,7 +191,7 @@ def moments(
         if answered[i]:
             both = end[i] != MISSING and answer[i] != MISSING
             printed = end[i] - answer[i] if both else np.int64(MISSING)
-            talk, flag = _settle(printed, billed[i], in_utc)
+            talk, flag = _settle(printed, billed[i], changes[i])
             flags[i] |= flag
             if out[1, i] != MISSING and talk != MISSING:
                 out[0, i] = out[1, i] - talk

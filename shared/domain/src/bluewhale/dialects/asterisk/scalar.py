@@ -33,6 +33,7 @@ from bluewhale.records.enums import Direction, Disposition, Flag, LegRole, Rejec
 
 JOIN_KIND: Final = "asterisk"
 HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
 TOLERANCE_MS: Final = 2_000  # printed times and counted seconds are both cut to seconds
 AHEAD_LIMIT_MS: Final = 26 * 3_600_000
 SECONDS_MAX: Final = 2**32 - 1
@@ -121,7 +122,7 @@ def parse_one(
     lengths = profile.site.extension_lengths
     origin = channel_of(stable_part(values["channel"] or ""), trunks, lengths)
     target = channel_of(stable_part(values["dstchannel"] or ""), trunks, lengths)
-    leg = _moments(values, printed, anchor, by_start=by_start, in_utc=in_utc)
+    leg = _moments(values, printed, anchor, by_start=by_start, changes=clock_changes(anchor, zone))
     if any("\ufffd" in (values[name] or "") for name in ("src", "dst")):
         flags |= Flag.TEXT_REPLACED
     leg["dialect_flags"] |= flags
@@ -148,7 +149,7 @@ def _anchor(printed: Values, zone: str, received_at_ms: int) -> tuple[int, bool,
 
 
 def _moments(
-    values: Values, printed: Values, anchor: int, *, by_start: bool, in_utc: bool
+    values: Values, printed: Values, anchor: int, *, by_start: bool, changes: bool
 ) -> dict[str, Any]:
     """Give the moments and durations of a leg.
 
@@ -157,7 +158,7 @@ def _moments(
     counted seconds do not.
     """
     answered = values["disposition"] == "ANSWERED"
-    total, flags = settle(_gap(printed, "start", "end"), values["duration"], in_utc=in_utc)
+    total, flags = settle(_gap(printed, "start", "end"), values["duration"], changes=changes)
     if by_start:
         setup, release = anchor, None if total is None else anchor + total
     else:
@@ -165,7 +166,7 @@ def _moments(
     billed = values["billsec"]
     answer = talk = None
     if answered:
-        talk, more = settle(_gap(printed, "answer", "end"), billed, in_utc=in_utc)
+        talk, more = settle(_gap(printed, "answer", "end"), billed, changes=changes)
         flags |= more
         if release is not None and talk is not None:
             answer = release - talk
@@ -188,6 +189,13 @@ def _moments(
     }
 
 
+def clock_changes(at_ms: int, zone: str) -> bool:
+    """Tell whether the zone's clock changes within a day of an instant."""
+    before, after = at_ms - DAY_MS, at_ms + DAY_MS
+    shift = times.utc_to_local_one(after, zone) - times.utc_to_local_one(before, zone)
+    return shift != after - before
+
+
 def _gap(printed: Values, first: str, last: str) -> int | None:
     """Give the difference of two printed times, where both are printed."""
     if printed[first] is None or printed[last] is None:
@@ -195,11 +203,11 @@ def _gap(printed: Values, first: str, last: str) -> int | None:
     return int(printed[last] - printed[first])
 
 
-def settle(printed_ms: int | None, counted_s: int | None, *, in_utc: bool) -> tuple[int | None, Flag]:
+def settle(printed_ms: int | None, counted_s: int | None, *, changes: bool) -> tuple[int | None, Flag]:
     """Settle a span of time from the printed difference and the counted seconds.
 
-    They agree within 2 s: the printed one. They differ by an hour on a clock
-    that changes: the printed one, mended. Otherwise the clock was set during
+    They agree within 2 s: the printed one. They differ by an hour on a day on
+    which the clock changes: the printed one, mended. Otherwise the clock was set during
     the call: the counted one. A negative count is no count.
     """
     none = Flag(0)
@@ -209,7 +217,7 @@ def settle(printed_ms: int | None, counted_s: int | None, *, in_utc: bool) -> tu
             return None, stepped
         if printed_ms >= 0:
             return printed_ms, stepped
-        if not in_utc and printed_ms + HOUR_MS >= 0:
+        if changes and printed_ms + HOUR_MS >= 0:
             return printed_ms + HOUR_MS, Flag.DST_REPAIRED
         return None, Flag.CLOCK_STEPPED
     counted_ms = counted_s * 1000
@@ -218,7 +226,7 @@ def settle(printed_ms: int | None, counted_s: int | None, *, in_utc: bool) -> tu
     apart = printed_ms - counted_ms
     if abs(apart) <= TOLERANCE_MS:
         return max(printed_ms, 0), none
-    if not in_utc and abs(abs(apart) - HOUR_MS) <= TOLERANCE_MS:
+    if changes and abs(abs(apart) - HOUR_MS) <= TOLERANCE_MS:
         return max(printed_ms - (HOUR_MS if apart > 0 else -HOUR_MS), 0), Flag.DST_REPAIRED
     return counted_ms, Flag.CLOCK_STEPPED
 
