@@ -10,12 +10,15 @@ from bluewhale.merge.calls import (
     build_calls,
 )
 from bluewhale.merge.joining import components, components_of_rows, near
+from bluewhale.merge.window import LowWater, MergeWindow
 
 __all__ = [
     "MEMBER_SCHEMA",
     "MERGE_VERSION",
     "PAYER_POLICIES",
     "Calls",
+    "LowWater",
+    "MergeWindow",
     "build_calls",
     "components",
     "components_of_rows",
