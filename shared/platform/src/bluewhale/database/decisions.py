@@ -90,7 +90,12 @@ class Applier:
                 and offered[m.cdr_id] == 1
                 for m in legs
             )
-            (simple if easy and legs else rest).append(row)
+            if easy and legs:
+                simple.append(row)
+            elif proposals.rerates is None and _held(legs, captures, owners):
+                self.result.ignored += 1  # a live call owns every leg, so it contains them all
+            else:
+                rest.append(row)
         self._create(proposals, simple, members)
         for row in rest:
             self._decide(proposals, row, members.get(row, []), captures, stored)
@@ -276,6 +281,18 @@ class Applier:
             self.tx.run("INSERT INTO superseded VALUES (?, ?, ?)", (call.call_id, call.version, by))
         rated = entries.num_rows > 0 and "unrated" not in entries.column("status").to_pylist()
         return [(i, rated) for i in call.leg_ids]
+
+
+def _held(
+    legs: list[Member], captures: dict[CaptureKey, bytes], owners: dict[bytes, bytes]
+) -> bool:
+    """Say whether all legs are stored as offered and in one live call: nothing to decide."""
+    calls = {owners.get(m.cdr_id) for m in legs}
+    return (
+        len(calls) == 1
+        and None not in calls
+        and all(captures.get(m.capture) == m.cdr_id for m in legs)
+    )
 
 
 def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:

@@ -211,31 +211,48 @@ class Lookup:
     def ids_of_captures(self, captures: Collection[CaptureKey]) -> dict[CaptureKey, bytes]:
         """Give the leg that each capture key is stored as; a duplicate's is its twin."""
         found: dict[CaptureKey, bytes] = {}
-        for capture in captures:
+        streams: dict[tuple[int, int], list[int]] = {}
+        for stream, incarnation, seq in captures:
+            streams.setdefault((stream, incarnation), []).append(seq)
+        for key, seqs in streams.items():
             for table in ("leg_seen", "duplicate"):
-                row = self.tx.one(
-                    f"SELECT cdr_id FROM {table}"
-                    " WHERE stream_id = ? AND incarnation = ? AND seq = ?",
-                    capture,
+                rows = self.tx.rows_in(
+                    f"SELECT seq, cdr_id FROM {table} WHERE stream_id = ? AND incarnation = ?"
+                    " AND seq IN ({marks})",
+                    seqs,
+                    key,
                 )
-                if row is not None:
-                    found[capture] = row[0]
+                found.update(((*key, r[0]), r[1]) for r in rows)
+            self._sealed_captures(key, seqs, found)
+        return found
+
+    def _sealed_captures(
+        self, key: tuple[int, int], seqs: Sequence[int], found: dict[CaptureKey, bytes]
+    ) -> None:
+        want = np.array(sorted(s for s in set(seqs) if (*key, s) not in found), np.int64)
         for segment in self.segments:
-            rest = [c for c in captures if c not in found]
-            if not rest:
-                break
+            if not len(want):
+                return
             index = self.folder.index(segment)
             for stream, incarnation, first, after in index.facts["captures"]:
-                seqs = index.array("capture_seq")[first:after]
-                for capture in rest:
-                    if capture[:2] != (stream, incarnation):
-                        continue
-                    at = int(np.searchsorted(seqs, capture[2]))
-                    if at < len(seqs) and seqs[at] == capture[2]:
-                        row_at = index.array("capture_row")[first + at]
-                        table_ids = self.folder.take(segment, "leg", [int(row_at)], ["cdr_id"])
-                        found[capture] = table_ids.column("cdr_id")[0].as_py()
-        return found
+                if (stream, incarnation) != key or not len(want):
+                    continue
+                stored = index.array("capture_seq")[first:after]
+                at = np.minimum(np.searchsorted(stored, want), len(stored) - 1)
+                hit = stored[at] == want
+                rows = index.array("capture_row")[first:after][at[hit]]
+                ids = self._leg_ids_of_rows(segment, rows)
+                found.update(
+                    ((*key, s), i) for s, i in zip(want[hit].tolist(), ids, strict=True)
+                )
+                want = want[~hit]
+
+    def _leg_ids_of_rows(self, segment: Segment, rows: keys.Rows) -> list[bytes]:
+        index = self.folder.index(segment)
+        place = np.empty(segment.leg_rows, np.int64)
+        place[index.array("leg_row")] = np.arange(segment.leg_rows)
+        where = place[rows]
+        return keys.words_bytes(index.array("leg_high")[where], index.array("leg_low")[where])
 
     def leg_facts(self, ids: Collection[bytes]) -> dict[bytes, LegFacts]:
         """Give site, day and join keys of stored legs."""
@@ -429,10 +446,7 @@ class Lookup:
         rows = index.array("join_row")[at]
         gaps = index.array("join_gap")
         gap = gaps[at] if len(gaps) == len(key) and len(key) > 1 else np.repeat(gaps[:1], len(at))
-        place = np.empty(segment.leg_rows, np.int64)
-        place[index.array("leg_row")] = np.arange(segment.leg_rows)
-        where = place[rows]
-        ids = keys.words_bytes(index.array("leg_high")[where], index.array("leg_low")[where])
+        ids = self._leg_ids_of_rows(segment, rows)
         columns = (key[at].tolist(), index.array("join_at")[at].tolist(), gap.tolist(), ids)
         return [KeyEntry(*values) for values in zip(*columns, strict=True)]
 

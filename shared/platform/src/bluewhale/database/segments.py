@@ -41,6 +41,8 @@ KINDS: Mapping[str, pa.Schema] = {
 }
 # Rows of a row group: calls are fetched a few at a time by search, the rest in bulk.
 _GROUP_ROWS = {"leg": 65_536, "call": 4_096, "charge": 65_536}
+# Calls are fetched in small pieces by search: setting up zstd costs more there than it saves.
+_COMPRESSION = {"leg": "zstd", "call": "lz4", "charge": "zstd"}
 _STATISTICS = {
     "leg": ["cdr_id", "received_at", "ingested_at", "setup_at"],
     "call": ["started_at", "site_uid"],
@@ -104,8 +106,7 @@ def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
     pq.write_table(
         table,
         sink,
-        compression="zstd",
-        compression_level=1,
+        compression=_COMPRESSION[kind],
         row_group_size=_GROUP_ROWS[kind],
         use_dictionary=words,
         write_statistics=[c for c in _STATISTICS[kind] if c in kept],
@@ -172,7 +173,7 @@ def _capture_postings(
             a[order] for a in (stream, incarnation, seq, crc, row)
         )
     starts = keys.run_starts(stream, incarnation)
-    ends = np.append(starts[1:], len(seq))
+    ends = np.append(starts[1:], len(seq))[: len(starts)]
     groups = [
         [int(stream[a]), int(incarnation[a]), int(a), int(b)]
         for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
