@@ -30,8 +30,8 @@ class Framed:
     Record i is `data[starts[i]:ends[i]]`. `data` is the buffer that was given,
     or a rebuilt one where a record has several physical lines: always take it
     from here. `context_row` indexes `contexts`, -1 = none known. `date_lines`
-    counts the date lines before each record (the occurrence count `n` starts
-    over where it steps). `context` is the state to pass with the next bytes;
+    counts the date lines of this buffer before each record (the occurrence count
+    `n` starts over where it steps), `date_lines_total` all of them. `context` is the state to pass with the next bytes;
     `consumed_bytes` is where those begin in the buffer that was given;
     `mid_line` says that they continue a line that was too long and was cut.
     """
@@ -45,6 +45,7 @@ class Framed:
     context: dict[str, bytes]
     date_lines: npt.NDArray[np.int32]
     mid_line: bool = False
+    date_lines_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ def frame_buffer(
         state,
         date_lines.astype(np.int32),
         unfinished or (mid_line and not consumed),
+        len(walk.resets),
     )
 
 
@@ -148,6 +150,7 @@ def _frame_many_lines(
         {**framer.context, **framer.stream_context},
         np.array([record.date_lines for record in records], dtype=np.int32),
         framer.mid_line,
+        framer.date_lines,
     )
 
 

@@ -31,7 +31,6 @@ class OccurrenceCounts:
         self._hashes = np.zeros((2, size), dtype=np.uint64)
         self._counts = np.zeros((2, size), dtype=np.int32)
         self._state = np.zeros(2, dtype=np.int64)  # records in the young generation, which is young
-        self._date_lines = 0
 
     def __call__(self, framed: Framed) -> npt.NDArray[np.int32]:
         """Give n >= 1 per record of the next buffer of the file."""
@@ -44,6 +43,8 @@ class OccurrenceCounts:
             if edge < len(out):
                 self._reset()
             first = edge
+        if framed.date_lines_total > (framed.date_lines[-1] if len(out) else 0):
+            self._reset()
         return out
 
     def _count(self, framed: Framed, out: npt.NDArray[np.int32], first: int, last: int) -> None:
