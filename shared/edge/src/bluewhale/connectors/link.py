@@ -14,7 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bluewhale.capture import CapturedRecord, ConnectionCapture, FramingTable, TemporaryError
+from bluewhale.capture import (
+    CapturedRecord,
+    ConnectionCapture,
+    FramingTable,
+    OccurrenceCounter,
+    TemporaryError,
+)
 from bluewhale.journal import Journal
 
 _LOG = logging.getLogger("bluewhale.connectors")
@@ -89,6 +95,7 @@ class Link:
         *,
         context: dict[str, bytes] | None = None,
         mid_line: bool = False,
+        counter: OccurrenceCounter | None = None,
     ) -> ConnectionCapture:
         """Begin a connection or file; its number is random unless given."""
         return ConnectionCapture(
@@ -97,6 +104,7 @@ class Link:
             stream_context=self.stream_context,
             context=context,
             mid_line=mid_line,
+            counter=counter,
         )
 
     def opened(self) -> None:

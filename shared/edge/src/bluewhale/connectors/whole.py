@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bluewhale.capture import OccurrenceCounter
 from bluewhale.connectors.files import (
     CHUNK_BYTES,
     ContentHash,
@@ -29,6 +30,10 @@ from bluewhale.connectors.files import (
     read_at,
 )
 from bluewhale.connectors.link import Link
+
+# All records of a file carry one time, so `n` counts over the whole file: about
+# 130 MB at most while a file of a million lines without date lines is read.
+FILE_OCCURRENCES_MAX = 1_000_000
 
 
 @dataclass(slots=True)
@@ -138,7 +143,8 @@ class WholeFiles:
             kept = Remembered(file.name, file.size, file.mtime_ns, at_ms)
             self._notes[key] = kept
         skip = kept.records
-        capture = self._link.capture(number)
+        counter = OccurrenceCounter(occurrences_max=FILE_OCCURRENCES_MAX)
+        capture = self._link.capture(number, counter=counter)
         content, offset = ContentHash(), 0
         while True:
             data = await asyncio.to_thread(read_at, path, offset, CHUNK_BYTES)
