@@ -6,7 +6,8 @@ BluewhaleError (bluewhale.capture.exceptions)
         ├── DirectoryError       a directory file with mistakes, all listed
         ├── NumberPlanError      a site whose numbering cannot be compiled
         ├── ZoneError            a time zone that does not exist
-        └── IdTextError          text that is not the text of an id
+        ├── IdTextError          text that is not the text of an id
+        └── MoneyError           text that is not an amount
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ class IdTextError(RecordsError):
     """Text that is not 26 characters of the id alphabet."""
 
     code: ClassVar[str] = "id_text_invalid"
+
+
+class MoneyError(RecordsError):
+    """Text that is not an amount this system can hold."""
+
+    code: ClassVar[str] = "amount_invalid"
 
 
 @dataclass(frozen=True, slots=True, order=True)
