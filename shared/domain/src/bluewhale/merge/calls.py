@@ -21,6 +21,7 @@ from bluewhale.merge.columns import (
     int_values,
     ints_column,
     lists_column,
+    valid_rows,
     whole,
     words_column,
 )
@@ -211,8 +212,11 @@ def _word_or_null(legs: pa.Table, rows: Ints, name: str) -> pa.Array:
     column = whole(legs.column(name))
     if column.null_count == len(column) and len(column) == len(rows):
         return column
-    if len(rows) == len(column) and bool(((rows < 0) | (rows == np.arange(len(rows)))).all()):
-        return column  # each call is its leg, and a row that was not picked is null there
+    unpicked = rows < 0
+    if len(rows) == len(column) and bool((unpicked | (rows == np.arange(len(rows)))).all()):
+        # Each call is its leg: the column itself, if it says nothing where nothing was picked.
+        if not (unpicked & valid_rows(column)).any():
+            return column
     return _Picker(legs, rows)(name)
 
 

@@ -33,7 +33,7 @@ DISPOSITIONS = tuple(str(d) for d in Disposition)
 ROLES = tuple(str(r) for r in LegRole)
 
 # Bits of `parties`: which texts a leg has.
-CALLING_EXTENSION, CALLED_EXTENSION, REDIRECTING, CONNECTED, CALLED = 1, 2, 4, 8, 16
+CALLING_EXTENSION, CALLED_EXTENSION, REDIRECTING, CONNECTED, PIECE = 1, 2, 4, 8, 16
 
 BOTH_SIDES = " + "  # piece_of of a leg that continues two outside paths: in side + out side
 
@@ -138,7 +138,7 @@ def _parties(legs: pa.Table) -> Small:
         ("called_extension", CALLED_EXTENSION),
         ("redirecting_number", REDIRECTING),
         ("connected_number", CONNECTED),
-        ("called_number", CALLED),
+        ("piece_of", PIECE),
     ):
         column = whole(legs.column(name))
         if column.null_count == 0:

@@ -155,6 +155,36 @@ def _add(total: int, value: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
+def _final_leg(
+    rows: Ints,
+    role: npt.NDArray[np.int8],
+    outcome: npt.NDArray[np.int8],
+    duration: Ints,
+    answer: Ints,
+    release: Ints,
+    real: bool,
+) -> int:
+    """Find the leg that names the final party.
+
+    Of the legs outside bridges the answered ones, of these the one released
+    last; without such the next best.
+    """
+    final = -1
+    end = np.int64(NULL)
+    best = -1
+    for i in rows:
+        if real and role[i] == MONITOR:
+            continue
+        weight = 2 if role[i] != CONFERENCE else 0
+        weight += 1 if is_answered(outcome[i], duration[i], answer[i]) else 0
+        if weight > best or (weight == best and release[i] >= end):
+            best = weight
+            end = release[i]
+            final = i
+    return final
+
+
+@numba.njit(nogil=True, cache=True)
 def call_facts(
     facts: Facts, order: Ints, offsets: Ints
 ) -> tuple[Ints, Ints, npt.NDArray[np.int8], npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
@@ -191,8 +221,6 @@ def call_facts(
         talks = 0
         befores = 0
         afters = 0
-        end_final = np.int64(NULL)
-        weight_final = -1
         for k in range(first, last):
             i = order[k]
             if real and facts.role[i] == MONITOR:
@@ -228,16 +256,19 @@ def call_facts(
                     talks += 1
             elif disposition[c] != ANSWERED and facts.disposition[i] >= 0:
                 disposition[c] = facts.disposition[i]
-            # The final party: of answered legs outside bridges, the one released last.
-            weight = (2 if facts.role[i] != CONFERENCE else 0) + (1 if answered else 0)
-            if weight > weight_final or (weight == weight_final and facts.release[i] >= end_final):
-                weight_final = weight
-                end_final = facts.release[i]
-                picks[FINAL, c] = i
         if talks:
             numbers[TALK, c] = union_ms(starts, lengths, talks)
         elif disposition[c] != ANSWERED:
             numbers[TALK, c] = 0
+        picks[FINAL, c] = _final_leg(
+            order[first:last],
+            facts.role,
+            facts.disposition,
+            facts.duration,
+            facts.answer,
+            facts.release,
+            real > 0,
+        )
         numbers[TRANSFERS, c] = afters or min(befores, 1)
     return numbers, picks, direction, disposition, monitored
 

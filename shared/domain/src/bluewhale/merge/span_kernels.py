@@ -17,6 +17,7 @@ from bluewhale.merge.facts import (
     CALLED_EXTENSION,
     CALLING_EXTENSION,
     CONNECTED,
+    PIECE,
     REDIRECTING,
     Facts,
 )
@@ -55,7 +56,7 @@ _INFERRED = int(Flag.ANSWER_INFERRED | Flag.NO_ANSWER_SUPERVISION)
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
-def sides_of(role: int, trunk_in: int, trunk_out: int, path: int, direction: int) -> int:
+def sides_of(role: int, trunk_in: int, trunk_out: int, parties: int, direction: int) -> int:
     """Say on which sides a leg holds an outside line: bits OUT, IN.
 
     Lines decide; without a named line the direction does, except on a bridge.
@@ -66,7 +67,7 @@ def sides_of(role: int, trunk_in: int, trunk_out: int, path: int, direction: int
             sides |= OUT
         if trunk_in >= 0:
             sides |= IN
-        if sides == 0 and (role != CONFERENCE or path >= 0):
+        if sides == 0 and (role != CONFERENCE or parties & PIECE):
             if direction in (OUTBOUND, TANDEM):
                 sides |= OUT
             if direction in (INBOUND, TANDEM):
@@ -224,9 +225,9 @@ def _room(facts: Facts, offsets: Ints) -> tuple[int, int]:
     """Count how many spans there can be, and the legs of the widest call."""
     room = 0
     role, trunk_in, trunk_out = facts.role, facts.trunk_in, facts.trunk_out
-    path, direction = facts.out_path, facts.direction
+    parties, direction = facts.parties, facts.direction
     for i in range(len(role)):
-        held = sides_of(role[i], trunk_in[i], trunk_out[i], path[i], direction[i])
+        held = sides_of(role[i], trunk_in[i], trunk_out[i], parties[i], direction[i])
         room += 2 if held == OUT | IN else 1
     widest = 1
     for c in range(len(offsets) - 1):
@@ -257,7 +258,7 @@ def _ends_of(facts: Facts, order: Ints, first: int, last: int, legs: Ints, sides
             facts.role[i],
             facts.trunk_in[i],
             facts.trunk_out[i],
-            facts.out_path[i],
+            facts.parties[i],
             facts.direction[i],
         )
         for side in (IN, OUT):
@@ -387,7 +388,7 @@ def call_spans(facts: Facts, order: Ints, offsets: Ints, policy: int) -> Ints:
     answered, connected = _leg_states(facts)
     moments, answer, flags = facts.at, facts.answer, facts.flags
     role, parties, direction = facts.role, facts.parties, facts.direction
-    trunk_in, trunk_out, path = facts.trunk_in, facts.trunk_out, facts.out_path
+    trunk_in, trunk_out = facts.trunk_in, facts.trunk_out
     at = 0
     for c in range(calls):
         if offsets[c + 1] - offsets[c] > 1:
@@ -411,7 +412,7 @@ def call_spans(facts: Facts, order: Ints, offsets: Ints, policy: int) -> Ints:
             continue
         # A leg that is a call of its own; the common case, the same rules.
         i = order[offsets[c]]
-        held = sides_of(role[i], trunk_in[i], trunk_out[i], path[i], direction[i])
+        held = sides_of(role[i], trunk_in[i], trunk_out[i], parties[i], direction[i])
         if held == 0 and role[i] != MONITOR and role[i] != CONFERENCE:
             held = INSIDE_BIT
         number = 0
