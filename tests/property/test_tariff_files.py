@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 from bluewhale.rating import deck_kernels as kernels
-from bluewhale.rating.decks import text_buffers
+from bluewhale.rating.deck_cells import text_buffers
 from bluewhale.rating.tariff_files import check_tariff
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -51,7 +51,7 @@ CASES = {
         [
             "t.yaml:1: tariff \"a b\" is not a name. Use letters, digits, '.', '-' and '_'.",
             't.yaml:2: version "one" is not a whole number. Write a whole number from 1 to 2147483647.',
-            't.yaml:4: currency "EURO" is not a currency. Use an ISO 4217 code such as EUR.',
+            't.yaml:4: currency "EURO" is not a currency. Use an ISO 4217 code such as EUR. Did you mean EUR?',
             't.yaml:5: zone "Berlin" is not a time zone. Use an IANA name such as Europe/Berlin or Etc/UTC.',
             't.yaml:6: effective_from "soon" is not a date. Write it as 2026-01-31 or 2026-01-31T08:00.',
             't.yaml:7: rounding.mode "nearest" is not known. Write one of: half_up, half_even, up, down.',

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from bluewhale.rating.schedule_table import ScheduleTable
 from bluewhale.rating.tariff import Schedule, TariffVersion
 
@@ -84,8 +85,18 @@ def diff_versions(old: TariffVersion, new: TariffVersion) -> TariffDiff:
     A line is one prefix with its selectors, its `active_from` and one rate
     label. Lines that are equal are counted, not listed.
     """
-    before, after = _lines(old), _lines(new)
-    joined = before.join(after, on=_KEY, how="full", coalesce=True, nulls_equal=True, suffix="_new")
+    terms = _Terms()
+    before, after = _lines(old, terms), _lines(new, terms)
+    # a key that neither side uses would only cost
+    keys = [
+        name
+        for name in _KEY
+        if name in {"prefix", "rate"}
+        or before[name].null_count() < len(before)
+        or after[name].null_count() < len(after)
+    ]
+    after = after.drop([name for name in _KEY if name not in keys])
+    joined = before.join(after, on=keys, how="full", coalesce=True, nulls_equal=True, suffix="_new")
     gone, come = pl.col("terms_new").is_null(), pl.col("terms").is_null()
     moved = (pl.col("top") != pl.col("top_new")) | (pl.col("bottom") != pl.col("bottom_new"))
     joined = joined.with_columns(
@@ -111,19 +122,38 @@ def diff_versions(old: TariffVersion, new: TariffVersion) -> TariffDiff:
         terms=counts.get("terms", 0),
         same=counts.get("same", 0),
     )
-    return TariffDiff(_table(changed), summary, _heading(old, new))
+    return TariffDiff(_table(changed, terms), summary, _heading(old, new))
 
 
-def _lines(version: TariffVersion) -> pl.DataFrame:
+class _Terms:
+    """Words for terms, numbered; both sides of a comparison share them."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+
+    def codes(self, texts: pl.Series) -> npt.NDArray[np.int32]:
+        """Number texts; equal texts have equal numbers."""
+        distinct = texts.unique(maintain_order=True).to_list()
+        table = {text: self._codes.setdefault(text, len(self._codes)) for text in distinct}
+        return texts.replace_strict(table, return_dtype=pl.Int32).to_numpy()
+
+    def texts(self, codes: pl.Series) -> pa.Array:
+        """Give the words of numbers; null stays null."""
+        words = pa.array(list(self._codes), pa.string())
+        return words.take(pa.array(codes.to_arrow(), pa.int32()))
+
+
+def _lines(version: TariffVersion, terms: _Terms) -> pl.DataFrame:
     """Give one row per prefix and rate label with its price and terms."""
     deck = version.deck
     schedules = _ScheduleText(version)
+    schedule_terms = terms.codes(pl.Series(schedules.terms))
     frames = []
     timing_of = np.asarray(deck["timing"].cast(pa.string()).to_numpy(zero_copy_only=False))
     lists = deck["schedules"].combine_chunks()
     offsets = np.asarray(lists.offsets, dtype=np.int64)
     values = np.asarray(lists.values, dtype=np.int64)
-    row_terms = _row_terms(deck)
+    row_terms = terms.codes(_row_terms(deck))
     for timing in version.timings.values():
         rows = np.flatnonzero(timing_of == timing.name)
         if not len(rows):
@@ -142,8 +172,7 @@ def _lines(version: TariffVersion) -> pl.DataFrame:
                         "rate": pl.repeat(label, len(rows), eager=True),
                         "top": schedules.top[which],
                         "bottom": schedules.bottom[which],
-                        "terms": pl.Series("terms", schedules.terms.take(pa.array(which)))
-                        + row_terms[rows],
+                        "terms": schedule_terms[which].astype(np.int64) << 32 | row_terms[rows],
                     }
                 )
             )
@@ -282,7 +311,7 @@ def _directions(changed: pl.DataFrame) -> tuple[int, int]:
     return int(up.sum()), int(len(up) - up.sum())
 
 
-def _table(changed: pl.DataFrame) -> pa.Table:
+def _table(changed: pl.DataFrame, terms: _Terms) -> pa.Table:
     columns = {
         name: changed[name].to_arrow().cast(DIFF_SCHEMA.field(name).type)
         for name in ("change", *_KEY)
@@ -292,10 +321,17 @@ def _table(changed: pl.DataFrame) -> pa.Table:
         "destination": named.to_arrow().cast(pa.string()),
         "old_per_minute": _decimals(changed["top"], changed["bottom"]),
         "new_per_minute": _decimals(changed["top_new"], changed["bottom_new"]),
-        "old_terms": changed["terms"].to_arrow().cast(pa.string()),
-        "new_terms": changed["terms_new"].to_arrow().cast(pa.string()),
+        "old_terms": _words(changed["terms"], terms),
+        "new_terms": _words(changed["terms_new"], terms),
     }
     return pa.table(columns, schema=DIFF_SCHEMA)
+
+
+def _words(codes: pl.Series, terms: _Terms) -> pa.Array:
+    """Join the words of the schedule with those of the row."""
+    of_schedule = terms.texts((codes // 2**32).cast(pl.Int32))
+    of_row = terms.texts((codes % 2**32).cast(pl.Int32))
+    return pc.binary_join_element_wise(of_schedule, of_row, "")
 
 
 def _decimals(tops: pl.Series, bottoms: pl.Series) -> pa.Array:

@@ -21,9 +21,11 @@ import pyarrow as pa
 from bluewhale.rating import tariff_parts
 from bluewhale.rating.ambiguity import find_doubtful_rows, find_shadowed_rows
 from bluewhale.rating.coverage import check_timing
+from bluewhale.rating.deck_cells import instant_ms, read_instant
+from bluewhale.rating.deck_prices import DeckContext
 from bluewhale.rating.deck_reader import DeckRules
 from bluewhale.rating.deck_schedules import ScheduleColumns
-from bluewhale.rating.decks import DeckContext, DeckPart, instant_ms, read_deck, read_instant
+from bluewhale.rating.decks import DeckPart, read_deck
 from bluewhale.rating.documents import Section, read_document
 from bluewhale.rating.tariff import Rounding, TariffVersion, Timing
 from bluewhale.rating.validation import Mistakes, TariffMistake

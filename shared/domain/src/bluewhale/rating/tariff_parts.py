@@ -16,15 +16,11 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 from bluewhale.rating.coverage import DAY_SECONDS
+from bluewhale.rating.currencies import CURRENCIES
+from bluewhale.rating.deck_cells import INCREMENT_MS_MAX, read_increments
 from bluewhale.rating.deck_kernels import DECIMALS_MAX
 from bluewhale.rating.deck_reader import SEPARATORS, DeckRules
-from bluewhale.rating.decks import (
-    INCREMENT_MS_MAX,
-    PLACES_MAX,
-    ROUNDING_MODES,
-    deck_fields,
-    read_increments,
-)
+from bluewhale.rating.decks import PLACES_MAX, ROUNDING_MODES, deck_fields
 from bluewhale.rating.documents import Node, Section, read_decimal
 from bluewhale.rating.tariff import (
     IncrementDialect,
@@ -44,7 +40,6 @@ YEARS_AHEAD = 50
 """A day that returns every year is kept for so many years."""
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z", re.ASCII)
-_CURRENCY = re.compile(r"[A-Z]{3}\Z", re.ASCII)
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\Z", re.ASCII)
 _EVERY_YEAR = re.compile(r"every\s+([0-9]{1,2})-([0-9]{1,2})\Z", re.ASCII)
 _DAY_NAMES = {
@@ -101,14 +96,13 @@ def read_currency(section: Section) -> str:
     """Read the ISO 4217 code of all prices."""
     remedy = "Name the currency of all prices by its ISO 4217 code, e.g. `currency: EUR`."
     text = section.text("currency", remedy=remedy)
-    if text and not is_currency(text):
-        section.wrong("currency", text, "is not a currency", "Use an ISO 4217 code such as EUR.")
+    if text and text not in CURRENCIES:
+        near = difflib.get_close_matches(text.upper(), sorted(CURRENCIES), n=1)
+        guess = f" Did you mean {near[0]}?" if near else ""
+        section.wrong(
+            "currency", text, "is not a currency", f"Use an ISO 4217 code such as EUR.{guess}"
+        )
     return text
-
-
-def is_currency(text: str) -> bool:
-    """Tell whether ISO 4217 knows the code."""
-    return _CURRENCY.match(text) is not None
 
 
 def read_rounding(section: Section) -> Rounding:
