@@ -283,7 +283,7 @@ def _prefixes(
 ) -> pa.Array:
     """Give the matched prefixes: the first digits of each span's own number."""
     groups = tariff.index.groups
-    lengths = np.repeat(groups[:, 0].astype(np.int8), groups[:, 2] - groups[:, 1])
+    lengths = np.repeat((groups[:, 0] & 15).astype(np.int8), groups[:, 2] - groups[:, 1])
     offsets = np.empty(len(row) + 1, np.int32)
     text = np.empty(int(lengths.max(initial=0)) * len(row), np.uint8)
     used = prefix_text(row, spans.key, lengths, offsets, text)

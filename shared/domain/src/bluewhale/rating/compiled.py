@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.rating.exact import INBOUND, PRICED_ONLY_BY_SELECTION, ExactRater
-from bluewhale.rating.prefixes import PrefixIndex, build_index, left_align_text
+from bluewhale.rating.prefixes import GROUP_PLAIN, PrefixIndex, build_index, left_align_text
 from bluewhale.rating.rounding import INT64_MAX, MODES, NANOS
 from bluewhale.rating.schedule_kernels import (
     FLAG_ATTEMPTS,
@@ -72,13 +72,11 @@ class CompiledTariff:
 
     `row_number[i]` is the row of the deck; `row_words[i]` = timing, rounding
     mode, places, cap index (-1 = none), then for each label of its timing the
-    line of `schedules.words`. `group_plain[g]`: one row without selectors and
-    without a validity of its own.
+    line of `schedules.words`.
     """
 
     version: TariffVersion
     index: PrefixIndex
-    group_plain: npt.NDArray[np.bool_]
     row_number: Int32
     row_words: Int32
     row_selectors: Int32  # columns: carrier, trunk group, class, subscriber
@@ -113,14 +111,14 @@ def compile_tariff(version: TariffVersion) -> CompiledTariff:
     selectors, since, until = selectors[order], since[order], until[order]
     plain = (selectors == ANY).all(axis=1) & (since == -FOREVER) & (until == FOREVER)
     firsts = index.groups[:, 1]
-    group_plain = (index.groups[:, 2] - firsts == 1) & plain[firsts]
+    single = (index.groups[:, 2] - firsts == 1) & plain[firsts]
+    index.groups[:, 0] += GROUP_PLAIN * single
     schedules = _compile_schedules(version.schedules)
     row_words, caps = _rows(version, deck, order, schedules)
     assert bool(np.all((row_words[:, 2] >= 0) & (row_words[:, 2] <= PLACES_MAX)))
     return CompiledTariff(
         version=version,
         index=index,
-        group_plain=group_plain,
         row_number=order.astype(np.int32),
         row_words=row_words,
         row_selectors=np.ascontiguousarray(selectors),

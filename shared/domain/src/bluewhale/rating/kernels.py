@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from bluewhale.rating.prefixes import find_group
+from bluewhale.rating.prefixes import GROUP_PLAIN, find_group
 from bluewhale.rating.timelines import FIRST_MS, LAST_MS, find_window
 from numba import njit
 
@@ -33,6 +33,8 @@ _LIMIT: Final = 4.0e18
 _SCALE_MAX: Final = 1_000_000_000
 _FLOAT_EXACT: Final = 2**52
 _BLOCK: Final = 128
+_TEN_TO = 10 ** np.arange(16, dtype=np.int64)
+_PAIRS = np.frombuffer("".join(f"{n:02}" for n in range(100)).encode(), np.uint8)
 _SPAN_MAX_MS: Final = 400 * 86_400_000  # longer ones are for the exact engine
 
 
@@ -48,7 +50,6 @@ def match_rows(
     ranges: Any,
     table: Any,
     groups: Any,
-    group_plain: Any,
     row_selectors: Any,
     row_from: Any,
     row_until: Any,
@@ -69,9 +70,9 @@ def match_rows(
         have = digits[span]
         found = np.int32(-1)
         while group >= 0:
-            length = groups[group, 0]
+            length = groups[group, 0] & 15
             if length == 0 or length <= have:
-                if group_plain[group]:
+                if groups[group, 0] & GROUP_PLAIN:
                     if not selected_only:
                         found = groups[group, 1]
                         break
@@ -440,9 +441,7 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
                     total = top
                     scale = bottom
                     cap_applied[span] = 1
-            unit = np.int64(1)
-            for _ in range(9 - places):
-                unit *= 10
+            unit = _TEN_TO[9 - places]
             if np.float64(scale) * np.float64(unit) > _LIMIT:
                 filled = first_segment
                 outcome[span] = OUTCOME_EXACT
@@ -452,7 +451,8 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
             outcome[span] = OUTCOME_RATED
             amount[span] = round_scaled(total, scale, unit, mode)
             rated_ms[span] = t
-            fee[span] = round_scaled(fee_total, fee_scale, np.int64(1), 0)
+            if fee_total:
+                fee[span] = round_scaled(fee_total, fee_scale, np.int64(1), 0)
             if scale == 1:
                 exact_top[span] = total
             else:
@@ -481,13 +481,17 @@ def prefix_text(row: Any, key: Any, row_length: Any, offsets: Any, text: Any) ->
         offsets[span] = at
         if row[span] >= 0:
             length = row_length[row[span]]
-            value = key[span]
-            for _ in range(15 - length):
-                value //= 10
-            for back in range(length):
-                next_value = value // 10
-                text[at + length - 1 - back] = 48 + value - next_value * 10
-                value = next_value
+            value = key[span] // _TEN_TO[15 - length]
+            place = at + length
+            while place - at > 1:  # two digits at a time
+                rest = value // 100
+                pair = 2 * (value - rest * 100)
+                place -= 2
+                text[place] = _PAIRS[pair]
+                text[place + 1] = _PAIRS[pair + 1]
+                value = rest
+            if place > at:
+                text[at] = 48 + value
             at += length
     offsets[len(row)] = at
     return at

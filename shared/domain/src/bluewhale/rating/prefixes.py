@@ -24,6 +24,7 @@ DIGITS: Final = 15
 TABLE_DIGITS: Final = 6
 _TABLE_STEP: Final = 10 ** (DIGITS - TABLE_DIGITS)
 GROUP_FACTS: Final = 4
+GROUP_PLAIN: Final = 16
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
@@ -35,7 +36,8 @@ class PrefixIndex:
 
     `ranges[i]` = start, group that holds from there to the next start (-1 = no
     prefix). `table[d]` is the range that holds at the first number beginning
-    with the six digits d. `groups[g]` = length of its prefix, first row and end
+    with the six digits d. `groups[g]` = length of its prefix
+    (+ GROUP_PLAIN: one row without selectors or validity), first row and end
     of its rows (positions in the sorted deck), and the next shorter prefix
     (-1 = none). What one look-up reads together stands in one cache line.
     """

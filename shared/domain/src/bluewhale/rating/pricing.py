@@ -76,7 +76,6 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
         index.ranges,
         index.table,
         index.groups,
-        tariff.group_plain,
         tariff.row_selectors,
         tariff.row_from,
         tariff.row_until,

@@ -12,11 +12,11 @@ from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
-from bluewhale.rating.compiled import SELECTION_WORDS, compile_tariff
+from bluewhale.rating.compiled import SELECTION_WORDS, CompiledTariff, compile_tariff
 from bluewhale.rating.exact import ExactRater, RatingInput
 from bluewhale.rating.kernels import round_scaled
 from bluewhale.rating.prefixes import left_align_digits
-from bluewhale.rating.pricing import REASONS, STATUSES, rate_spans
+from bluewhale.rating.pricing import REASONS, STATUSES, Priced, rate_spans
 from bluewhale.rating.rounding import INT64_MAX, MODES, NANOS, round_exact
 from bluewhale.rating.spans import Spans, Words
 from bluewhale.rating.tariff import TariffVersion, deck_row
@@ -127,7 +127,7 @@ class ColumnarEngine:
                     int(priced.numbers[0, at]),
                     int(priced.numbers[1, at]),
                     int(priced.numbers[2, at]),
-                    Fraction(int(priced.numbers[3, at]), int(priced.numbers[4, at])),
+                    _price(tariff, priced, span, at),
                 )
                 for at in range(priced.segment_end[1])
             ),
@@ -158,6 +158,14 @@ class ColumnarEngine:
         )
         rounded = Fraction(whole, 10 ** max(places, 0))
         return -rounded if value < 0 else rounded
+
+
+def _price(tariff: CompiledTariff, priced: Priced, span: RatingInput, at: int) -> Fraction:
+    """Give the price of one segment; one that left int64 is not kept in columns."""
+    bottom = int(priced.numbers[4, at])
+    if bottom:
+        return Fraction(int(priced.numbers[3, at]), bottom)
+    return tariff.exact.rate(span).segments[at].price
 
 
 def one_span(span: RatingInput) -> Spans:
