@@ -290,7 +290,11 @@ class SegmentFolder:
                 "Nothing of this batch was stored"
             ) from error
         facts = next(f for kind, _, _, f in done if kind == "index")
-        sites = rows.legs.column("site_uid").unique().to_pylist()
+        sites = {
+            site
+            for table in (rows.legs, rows.calls)
+            for site in table.column("site_uid").unique().to_pylist()
+        }
         return {
             "segment_id": name,
             "generation": generation,

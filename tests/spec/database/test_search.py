@@ -1,0 +1,198 @@
+"""Finding calls: every filter gives the same answer over hot and sealed rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from bluewhale.database import Batch, CallFilter, NotFoundError, Store, page_key
+from bluewhale.records.batches import Proposals
+
+from tests.spec.database.build import (
+    START_MS,
+
+
+    leg_id,
+    leg_row,
+    legs,
+    proposals,
+)
+import pyarrow as pa
+
+# number, facts of its call; started_at is 10:00 UTC plus a minute per number
+CALLS = {
+    1: {"person_uid": "ada", "department_uid": "sales"},
+    2: {"person_uid": "bob", "department_uid": "sales", "site_uid": "sydney", "site_zone": "Australia/Sydney"},
+    3: {"person_uid": "eve", "department_uid": "legal", "direction": "inbound", "calling": "+49 30 23125 042"},
+    4: {"trunk_in": "T1", "disposition": "busy", "talk_ms": 0},
+    5: {"trunk_out": "T1", "account_code": "4711", "extension": "305"},
+    6: {"class": "mobile", "called_e164": 49_175_000_0001, "called": "0175 0000001",
+        "first_destination": "0175 0000001", "final_destination": "0175 0000001"},
+}  # fmt: skip
+
+
+WHERE = ("hot", "sealed", "half", "moved")
+
+
+@pytest.fixture(params=WHERE, scope="module")
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Store six calls: hot, in a segment, half of them each, or hot and sealed later."""
+    yield from _stored(request.param, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(params=WHERE)
+def changing_store(request: pytest.FixtureRequest, tmp_path: Path):
+    """Store the same, for one test alone."""
+    yield from _stored(request.param, tmp_path)
+
+
+def _stored(where: str, folder: Path):
+    with Store.open(folder) as opened:
+        for part in ((1, 2, 3), (4, 5, 6)):
+            rows = [leg_row(n, at=60 * n) for n in part]
+            made = proposals(*((row,) for row in rows))
+            calls = [
+                call | CALLS[n] for n, call in zip(part, made.calls.to_pylist(), strict=True)
+            ]
+            charges = [
+                charge | {"amount_nanos": charge["amount_nanos"] * n}
+                for n, pair in zip(part, _pairs(made.charges.to_pylist()), strict=True)
+                for charge in pair
+            ]
+            offered = Proposals(
+                pa.Table.from_pylist(calls, schema=made.calls.schema),
+                pa.Table.from_pylist(charges, schema=made.charges.schema),
+                made.members,
+            )
+            seal = where == "sealed" or (where == "half" and part[0] == 1)
+            opened.commit(Batch(now_ms=part[0], legs=legs(*rows), proposals=offered), seal=seal)
+        if where == "moved":
+            done = opened.seal(before_ms=2**50, now_ms=9, limit=4)
+            assert (done.legs, done.calls, done.charges) == (4, 4, 8)
+        yield opened
+
+
+def _pairs(rows: list) -> list:
+    return [rows[i : i + 2] for i in range(0, len(rows), 2)]
+
+
+def at(minute: int) -> datetime:
+    """Give 10:00 UTC plus minutes."""
+    return datetime.fromtimestamp(START_MS / 1000 + 60 * minute, UTC)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, [6, 5, 4, 3, 2, 1]),
+        ({"from_at": at(3)}, [6, 5, 4, 3]),
+        ({"until_at": at(3)}, [2, 1]),
+        ({"from_at": at(2), "until_at": at(4)}, [3, 2]),
+        ({"number": "030 1234"}, [5, 4, 3, 2, 1]),
+        ({"number": "+49 30 1234"}, [5, 4, 3, 2, 1]),
+        ({"number": "+493023125042"}, [3]),
+        ({"number": "0175/0000001"}, [6]),
+        ({"number": "00491750000001"}, [6]),
+        ({"number": "999"}, []),
+        ({"number": "nobody"}, []),
+        ({"number": "0301234", "person": "bob"}, [2]),
+        ({"number": "0301234", "from_at": at(4)}, [5, 4]),
+        ({"person": "eve"}, [3]),
+        ({"departments": ["sales", "none"]}, [6, 5, 4, 2, 1]),
+        ({"departments": ["legal"]}, [3]),
+        ({"departments": []}, []),
+        ({"site": "sydney"}, [2]),
+        ({"trunk": "T1"}, [5, 4]),
+        ({"extension": "305"}, [5]),
+        ({"direction": "inbound"}, [3]),
+        ({"call_class": "mobile"}, [6]),
+        ({"disposition": "busy"}, [4]),
+        ({"account_code": "4711"}, [5]),
+        ({"cost_min_nanos": 500, "price_list": "carrier"}, [6, 5]),
+        ({"cost_max_nanos": 400, "price_list": "internal"}, [2, 1]),
+        ({"cost_min_nanos": 900, "cost_max_nanos": 1200}, [4, 3]),  # 3 x 300, 4 x 300
+        ({"text": "EVE"}, [3]),
+        ({"text": "4711"}, [5]),
+        ({"text": "100%"}, []),
+        ({"unrated_only": True}, []),
+    ],
+)
+def test_a_filter_finds_exactly_its_calls_newest_first(
+    store: Store, asked: dict, found: list[int]
+) -> None:
+    """The expected calls are read off the table above."""
+    calls = store.search_calls(CallFilter(**asked), limit=10)
+    assert calls.column("call_id").to_pylist() == [leg_id(n) for n in found]
+
+
+def test_pages_follow_each_other_without_overlap(store: Store) -> None:
+    """Two by two, with and without postings."""
+    for asked in (CallFilter(), CallFilter(number="0301234")):
+        pages, after = [], None
+        while True:
+            page = store.search_calls(asked, limit=2, after=after)
+            if page.num_rows == 0:
+                break
+            pages += page.column("call_id").to_pylist()
+            after = page_key(page)
+        wanted = store.search_calls(asked, limit=10).column("call_id").to_pylist()
+        assert pages == wanted
+
+
+def test_a_call_carries_its_totals_per_price_list(store: Store) -> None:
+    """Call 3: 3 x 100 and 3 x 200 nanos."""
+    call = store.search_calls(CallFilter(person="eve")).to_pylist()[0]
+    assert [(t["price_list"], t["currency"], t["amount_nanos"]) for t in call["totals"]] == [
+        ("carrier", "EUR", 300),
+        ("internal", "EUR", 600),
+    ]
+
+
+def test_a_grown_call_replaces_its_sealed_version(changing_store: Store) -> None:
+    """Call 1 grows by leg 7: found once, with two legs."""
+    store = changing_store
+    a, b = leg_row(1, at=60), leg_row(7, at=65)
+    store.commit(Batch(now_ms=20, legs=legs(b), proposals=proposals((a, b))))
+    calls = store.search_calls(CallFilter(number="0301234"), limit=10)
+    assert calls.column("leg_count").to_pylist().count(2) == 1
+    assert calls.num_rows == 5
+    assert store.search_calls(CallFilter(), limit=10).num_rows == 6
+    total = sum(r["calls"] for r in store.report("site").to_pylist() if r["price_list"] == "carrier")
+    assert total == 6
+    assert store.charges(from_ms=0, until_ms=2**45).num_rows == 12
+
+
+def test_reports_add_up(store: Store) -> None:
+    """Carrier: 1..6 x 100 nanos = 2100; internal twice that; by hour of the site's clock."""
+    rows = store.report("department").to_pylist()
+    found = {(r["name"], r["price_list"]): (r["calls"], r["amount_nanos"]) for r in rows}
+    assert found == {
+        ("sales", "carrier"): (5, 1800),  # 1 + 2 + 4 + 5 + 6
+        ("sales", "internal"): (5, 3600),
+        ("legal", "carrier"): (1, 300),
+        ("legal", "internal"): (1, 600),
+    }
+    hours = store.report("hour", CallFilter(price_list="carrier")).to_pylist()
+    assert {(r["name"], r["calls"]) for r in hours} == {("12", 5), ("20", 1)}  # Berlin, Sydney
+    people = store.report("person", CallFilter(number="0301234"), limit=1).to_pylist()
+    assert (people[0]["name"], people[0]["price_list"]) == ("ada", "internal")
+    trunks = store.report("trunk", CallFilter(trunk="T1")).to_pylist()
+    assert {(r["name"], r["calls"], r["answered"]) for r in trunks} == {("T1", 2, 1)}
+
+
+def test_a_call_that_was_never_stored_is_not_found(store: Store) -> None:
+    """A clear message, no empty answer."""
+    with pytest.raises(NotFoundError, match="there is no call"):
+        store.get_call(leg_id(99))
+
+
+def test_detail_of_a_sealed_call_is_that_of_a_hot_one(store: Store) -> None:
+    """Legs with raw bytes, ledger, one version."""
+    detail = store.get_call(leg_id(2))
+    assert detail.legs.column("raw").to_pylist() == [b"line 2"]
+    assert detail.charges.column("amount_nanos").to_pylist() == [200, 400]
+    assert detail.call.column("site_uid").to_pylist() == ["sydney"]
+    assert (detail.versions.num_rows, detail.contexts) == (1, {})
+
+
