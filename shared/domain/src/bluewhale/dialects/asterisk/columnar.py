@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bluewhale.dialects.asterisk import kernels
 from bluewhale.dialects.asterisk.layout import (
     AUTO,
@@ -27,9 +26,9 @@ from bluewhale.dialects.asterisk.layout import (
     layout_for,
 )
 from bluewhale.dialects.asterisk.scalar import (
+    AHEAD_LIMIT_MS,
     DISPOSITIONS,
     JOIN_KIND,
-    AHEAD_LIMIT_MS,
     ROLES,
     SECONDS_MAX,
     direction_of,
@@ -127,7 +126,16 @@ def parse(batch: RawBatch, profile: LinkProfile, dialect: Dialect) -> Outcome:
     )  # fmt: skip
 
 
-_WRONG: Final = ("columns", "start", "answer", "end", "disposition", "duration", "billsec", "future")
+_WRONG: Final = (
+    "columns",
+    "start",
+    "answer",
+    "end",
+    "disposition",
+    "duration",
+    "billsec",
+    "future",
+)
 
 
 def _wrong(found: Scan, printed: list[Rows], outcome_known: Any, *, auto: bool) -> Any:
@@ -176,7 +184,13 @@ class _Read:
     """The good rows of a batch with their spans."""
 
     def __init__(
-        self, batch: RawBatch, profile: LinkProfile, data: Bytes, found: Scan, rows: Rows, trunks: Any
+        self,
+        batch: RawBatch,
+        profile: LinkProfile,
+        data: Bytes,
+        found: Scan,
+        rows: Rows,
+        trunks: Any,
     ) -> None:
         self.batch = batch
         self.profile = profile

@@ -24,7 +24,9 @@ OPTIONS: Final = (
         "by count, a 17th column that looks like a uniqueid is one",
         (*SHAPES, AUTO),
     ),
-    Option("usegmtime", "flag", False, "times are UTC, as cdr.conf says; otherwise the site's zone"),
+    Option(
+        "usegmtime", "flag", False, "times are UTC, as cdr.conf says; otherwise the site's zone"
+    ),
     Option(
         "trunks",
         "list",

@@ -10,7 +10,6 @@ from typing import Final
 import numba
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.dialects.engine.delimited import MISSING
 from bluewhale.dialects.engine.numbers import fixed_digits
 from bluewhale.dialects.engine.spans import Bytes, Positions

@@ -113,9 +113,26 @@ def layout_for(shape: str) -> Layout:
 
 OTHER, EXTENSION, TRUNK, LOCAL = range(4)
 _TRUNK_TECHNOLOGIES: Final = frozenset(
-    "SIP PJSIP IAX2 DAHDI ZAP MISDN CAPI H323 OOH323 KHOMP SRX DONGLE QUECTEL WOOMERA".split()
+    [
+        "SIP",
+        "PJSIP",
+        "IAX2",
+        "DAHDI",
+        "ZAP",
+        "MISDN",
+        "CAPI",
+        "H323",
+        "OOH323",
+        "KHOMP",
+        "SRX",
+        "DONGLE",
+        "QUECTEL",
+        "WOOMERA",
+    ]
 )
-_PHONE_TECHNOLOGIES: Final = frozenset("SIP PJSIP IAX2 SCCP SKINNY UNISTIM MGCP DAHDI ZAP".split())
+_PHONE_TECHNOLOGIES: Final = frozenset(
+    ["SIP", "PJSIP", "IAX2", "SCCP", "SKINNY", "UNISTIM", "MGCP", "DAHDI", "ZAP"]
+)
 # Names that Asterisk puts before the real one while a channel is taken over.
 _TAKEN_OVER: Final = ("AsyncGoto/", "Parked/", "Transfered/", "Bridge/", "Surrogate/")
 

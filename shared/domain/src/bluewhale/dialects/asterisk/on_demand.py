@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from typing import Any
 
 from bluewhale.dialects.asterisk.layout import AUTO, SHAPES, layout_for

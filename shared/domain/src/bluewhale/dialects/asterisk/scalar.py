@@ -94,7 +94,8 @@ def parse_one(
     if found.count == 17 and shape == AUTO and not _UNIQUE.fullmatch(raw["uniqueid"] or b""):
         raw["uniqueid"] = None  # it is the user field
     values: dict[str, Any] = {
-        name: None if text is None else text.decode("utf-8", "replace") for name, text in raw.items()
+        name: None if text is None else text.decode("utf-8", "replace")
+        for name, text in raw.items()
     }
     values.update(dict.fromkeys(INTEGERS) | dict(zip(INTEGERS, found.ints, strict=False)))
     printed: dict[str, int | None] = {}
@@ -203,7 +204,9 @@ def _gap(printed: Values, first: str, last: str) -> int | None:
     return int(printed[last] - printed[first])
 
 
-def settle(printed_ms: int | None, counted_s: int | None, *, changes: bool) -> tuple[int | None, Flag]:
+def settle(
+    printed_ms: int | None, counted_s: int | None, *, changes: bool
+) -> tuple[int | None, Flag]:
     """Settle a span of time from the printed difference and the counted seconds.
 
     They agree within 2 s: the printed one. They differ by an hour on a day on

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bluewhale.capture import ContextRule, FramingTable
 from bluewhale.dialects.cisco_cucm import codes, meaning
 from bluewhale.dialects.cisco_cucm.devices import is_gateway
@@ -129,7 +128,8 @@ def parse(batch: RawBatch, profile: LinkProfile) -> Outcome:
     chosen = [part[..., good] for part in read[1:]]
     legs = _legs(batch, profile, data, found, rows, chosen) if len(rows) else None
     rejects: dict[int, Reject] = {
-        int(row): _fault(int(fault)) for row, fault in zip(split[~good], read[0][~good], strict=True)
+        int(row): _fault(int(fault))
+        for row, fault in zip(split[~good], read[0][~good], strict=True)
     }
     for row in np.flatnonzero(found.fault != GOOD).tolist():
         index = int(layout_row[row])
@@ -285,7 +285,9 @@ def _codec(values: npt.NDArray[np.int64], quality: npt.NDArray[np.bool_]) -> Wor
     for index, number in enumerate(codes.CODECS):
         table[number] = index
     inside = (values >= 0) & (values < len(table)) & ~quality
-    return Words(np.where(inside, table[np.where(inside, values, 0)], -1), tuple(codes.CODECS.values()))
+    return Words(
+        np.where(inside, table[np.where(inside, values, 0)], -1), tuple(codes.CODECS.values())
+    )
 
 
 def _quality(
@@ -300,7 +302,9 @@ def _quality(
     counted = quality & (heard >= 0) & (lost >= 0) & (heard + lost > 0)
     ratio = np.divide(lost, heard + lost, out=np.zeros(len(lost)), where=counted)
     score = pc.struct_field(
-        pc.extract_regex(texts(data, found, Text.VOICE_QUALITY, rows), r"MLQKav=(?P<v>[0-9]+\.[0-9]+)"),
+        pc.extract_regex(
+            texts(data, found, Text.VOICE_QUALITY, rows), r"MLQKav=(?P<v>[0-9]+\.[0-9]+)"
+        ),
         "v",
     )
     return {

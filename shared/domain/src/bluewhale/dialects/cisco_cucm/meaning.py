@@ -12,11 +12,10 @@ from typing import Any, Final
 import numba
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.dialects.cisco_cucm import codes
 from bluewhale.dialects.cisco_cucm.layout import Int, Text
 from bluewhale.dialects.engine.delimited import MISSING
-from bluewhale.dialects.engine.spans import Bytes, Positions
+from bluewhale.dialects.engine.spans import Bytes
 from bluewhale.records import times as clock
 from bluewhale.records.enums import Disposition, Flag, LegRole, RejectReason
 
@@ -126,7 +125,7 @@ _CLUSTER = int(Text.CLUSTER)
 @numba.njit(nogil=True, cache=True)
 def _code(value: int) -> int:
     """Give a code as unsigned 32 bits; missing counts as 0."""
-    return np.int64(0) if value == MISSING else value & np.int64(0xFFFFFFFF)
+    return int(np.int64(0) if value == MISSING else value & np.int64(0xFFFFFFFF))
 
 
 @numba.njit(nogil=True, cache=True)
@@ -135,14 +134,12 @@ def _is_bridge(data: Bytes, start: int, end: int) -> bool:
     if end - start < 8:
         return False
     first = data[start]
-    if first != 98 and first != 99:  # "b", "c"
+    if first not in (98, 99) or data[start + 1] != 48 or data[start + 2] != 48:  # b00, c00
         return False
-    if data[start + 1] != 48 or data[start + 2] != 48:
-        return False
+    digits = 0
     for at in range(start + 3, end):
-        if data[at] < 48 or data[at] > 57:
-            return False
-    return True
+        digits += 48 <= data[at] <= 57
+    return digits == end - start - 3
 
 
 @numba.njit(nogil=True, cache=True)
@@ -162,7 +159,7 @@ def _disposition(connect: int, orig: int, dest: int) -> int:
         return ANSWERED
     if orig == 17 or dest == 17:
         return BUSY
-    if orig == _SPLIT or dest == _SPLIT:
+    if _SPLIT in (orig, dest):
         return FORWARDED
     cause = _cause(orig, dest)
     if cause == 16:
@@ -170,6 +167,43 @@ def _disposition(connect: int, orig: int, dest: int) -> int:
     if cause in (0, 18, 19, 20, 102):
         return NO_ANSWER
     return FAILED
+
+
+@numba.njit(nogil=True, cache=True)
+def _time_fault(
+    origination: int, connect: int, disconnect: int, duration: int, received: int
+) -> int:
+    """Say what makes the times of a CDR unusable; `LEG` = nothing."""
+    if origination < 1 or origination > SECONDS_MAX:
+        return BAD_ORIGINATION
+    if connect != MISSING and (connect < 0 or connect > SECONDS_MAX):
+        return BAD_CONNECT
+    if disconnect != MISSING and (disconnect < 0 or disconnect > SECONDS_MAX):
+        return BAD_DISCONNECT
+    if duration != MISSING and (duration < 0 or duration > SECONDS_MAX):
+        return BAD_DURATION
+    if origination * 1000 > received + AHEAD_LIMIT_MS:
+        return IN_FUTURE
+    return LEG
+
+
+@numba.njit(nogil=True, cache=True)
+def _rank(
+    ints: npt.NDArray[np.int64],
+    row: int,
+    rank: int,
+    ended_role: npt.NDArray[np.int8],
+    begun_role: npt.NDArray[np.int8],
+    reason_role: npt.NDArray[np.int8],
+) -> int:
+    """Give the first role that the codes of a record speak for; see `scalar.role_of`."""
+    for slot in (_ORIG_TERMINATION, _DEST_TERMINATION):
+        rank = min(rank, ended_role[min(_code(ints[slot, row]), _FEATURES - 1)])
+    for slot in (_FIRST_REDIRECT, _LAST_REDIRECT, _JOIN):
+        rank = min(rank, begun_role[min(_code(ints[slot, row]), _FEATURES - 1)])
+    for slot in (_FIRST_REASON, _LAST_REASON):
+        rank = min(rank, reason_role[min(_code(ints[slot, row]), _REASONS - 1)])
+    return rank
 
 
 @numba.njit(nogil=True, cache=True)
@@ -227,20 +261,8 @@ def interpret(
         connect = ints[_CONNECT, row]
         disconnect = ints[_DISCONNECT, row]
         duration = ints[_DURATION, row]
-        if origination < 1 or origination > SECONDS_MAX:
-            fault[out] = BAD_ORIGINATION
-            continue
-        if connect != MISSING and (connect < 0 or connect > SECONDS_MAX):
-            fault[out] = BAD_CONNECT
-            continue
-        if disconnect != MISSING and (disconnect < 0 or disconnect > SECONDS_MAX):
-            fault[out] = BAD_DISCONNECT
-            continue
-        if duration != MISSING and (duration < 0 or duration > SECONDS_MAX):
-            fault[out] = BAD_DURATION
-            continue
-        if origination * 1000 > received + AHEAD_LIMIT_MS:
-            fault[out] = IN_FUTURE
+        fault[out] = _time_fault(origination, connect, disconnect, duration, received)
+        if fault[out] != LEG:
             continue
         if origination * 1000 > received + AHEAD_TOLERATED_MS:
             flags[out] = CLOCK_AHEAD
@@ -265,16 +287,10 @@ def interpret(
             is_bridge |= _is_bridge(data, text_starts[slot, row], text_ends[slot, row])
         bridge[out] = is_bridge
         rank = CONFERENCE if is_bridge else (QUEUE if queued else PLAIN)
-        for slot in (_ORIG_TERMINATION, _DEST_TERMINATION):
-            rank = min(rank, ended_role[min(_code(ints[slot, row]), _FEATURES - 1)])
-        for slot in (_FIRST_REDIRECT, _LAST_REDIRECT, _JOIN):
-            rank = min(rank, begun_role[min(_code(ints[slot, row]), _FEATURES - 1)])
-        for slot in (_FIRST_REASON, _LAST_REASON):
-            rank = min(rank, reason_role[min(_code(ints[slot, row]), _REASONS - 1)])
+        rank = _rank(ints, row, rank, ended_role, begun_role, reason_role)
         role[out] = rank
-        split = orig == _SPLIT or dest == _SPLIT
         silent = orig == 0 and dest == 0 and not duration > 0
-        keyed[out] = (rank != PLAIN and rank != QUEUE) or split or silent
+        keyed[out] = rank not in (PLAIN, QUEUE) or _SPLIT in (orig, dest) or silent
     return fault, role, disposition, times, cause, flags, bridge, keyed
 
 
@@ -295,10 +311,12 @@ def interpret_rows(
 
 @numba.njit(nogil=True, cache=True)
 def _put_bytes(out: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
-    for source in range(start, end):
-        out[at] = data[source]
-        at += 1
-    return at
+    # Unsigned positions let the loop become a vector copy.
+    source = np.uint64(start)
+    target = np.uint64(at)
+    for step in range(np.uint64(end) - source):
+        out[target + step] = data[source + step]
+    return at + end - start
 
 
 @numba.njit(nogil=True, cache=True)
@@ -329,6 +347,23 @@ def _open_key(
     at = _put_bytes(out, at + 2, data, cluster_start, cluster_end)
     out[at] = 124
     return at + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _put_pair(
+    out: Bytes,
+    at: int,
+    kind: int,
+    data: Bytes,
+    cluster: tuple[int, int],
+    party: tuple[int, int],
+    number: int,
+) -> int:
+    """Write `K|cluster|party|number`."""
+    at = _open_key(out, at, kind, data, cluster[0], cluster[1])
+    at = _put_bytes(out, at, data, party[0], party[1])
+    out[at] = 124
+    return _put_int(out, at + 1, number)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -398,20 +433,17 @@ def key_texts(
                 if conversation > 0 and _is_bridge(data, start, end):
                     offsets[count] = at
                     count += 1
-                    at = _open_key(text, at, 86, data, first, last)  # V
-                    at = _put_bytes(text, at, data, start, end)
-                    text[at] = 124
-                    at = _put_int(text, at + 1, conversation)
+                    at = _put_pair(
+                        text, at, 86, data, (first, last), (start, end), conversation
+                    )  # V
             start = text_starts[_CALLING, row]
             end = text_ends[_CALLING, row]
             released = ints[_DISCONNECT, row]
             if released > 0 and end > start and not _is_bridge(data, start, end):
                 offsets[count] = at
                 count += 1
-                at = _open_key(text, at, 80, data, first, last)  # P
-                at = _put_bytes(text, at, data, start, end)
-                text[at] = 124
-                at = _put_int(text, at + 1, released // PARTY_SLOT_SECONDS)
+                slot_number = released // PARTY_SLOT_SECONDS
+                at = _put_pair(text, at, 80, data, (first, last), (start, end), slot_number)  # P
         elif ints[_LAST_REASON, row] == 98 or ints[_FIRST_REASON, row] == 98:
             begun = max(ints[_CONNECT, row], 0)
             if begun == 0:
@@ -424,10 +456,8 @@ def key_texts(
                 for step in range(-1, 2):
                     offsets[count] = at
                     count += 1
-                    at = _open_key(text, at, 80, data, first, last)
-                    at = _put_bytes(text, at, data, start, end)
-                    text[at] = 124
-                    at = _put_int(text, at + 1, begun // PARTY_SLOT_SECONDS + step)
+                    slot_number = begun // PARTY_SLOT_SECONDS + step
+                    at = _put_pair(text, at, 80, data, (first, last), (start, end), slot_number)
     row_offsets[n] = count
     offsets[count] = at
     return row_offsets, offsets[: count + 1].copy(), text[:at].copy()

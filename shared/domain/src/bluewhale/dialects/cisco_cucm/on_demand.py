@@ -32,6 +32,13 @@ def fields(record: bytes, context: bytes | None, options: Options) -> list[Field
         layout = layout_of(names or ("",), texts=(), integers=())
         reject = fault_reject(fault, layout)
         found.append(
-            Field(reject.field or "record", reject.position, "", None, "", f"{reject.reason}: {reject.detail}")
+            Field(
+                reject.field or "record",
+                reject.position,
+                "",
+                None,
+                "",
+                f"{reject.reason}: {reject.detail}",
+            )
         )
     return found

@@ -62,7 +62,9 @@ def _quality(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[
             RejectReason.TIME_IN_FUTURE, "dateTimeStamp", "", "a time at most 26 h after receipt"
         )
     heard, lost = values["numberpacketsreceived"], values["numberpacketslost"]
-    counted = heard is not None and lost is not None and heard >= 0 and lost >= 0 and heard + lost > 0
+    counted = (
+        heard is not None and lost is not None and heard >= 0 and lost >= 0 and heard + lost > 0
+    )
     score = _QUALITY.search(values["varvqmetrics"] or "")
     return {
         "native_key": values["pkid"],
@@ -99,7 +101,9 @@ def _call(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[str
         "release_at": disconnect * 1000 if disconnect else None,
         "duration_ms": None if duration is None else duration * 1000,
         "talk_ms": duration * 1000 if connect and duration is not None else None,
-        "queue_ms": wait * 1000 if queued and wait is not None and 0 <= wait <= SECONDS_MAX else None,
+        "queue_ms": wait * 1000
+        if queued and wait is not None and 0 <= wait <= SECONDS_MAX
+        else None,
         "calling_number": values["callingpartynumber"],
         "called_number": values["originalcalledpartynumber"],
         "connected_number": values["finalcalledpartynumber"],
@@ -115,9 +119,7 @@ def _call(values: Values, profile: LinkProfile, received_at_ms: int) -> dict[str
         "codec": codes.CODECS.get(values["origmediacap_payloadcapability"]),
         "join_keys": _keys(values, profile),
         "join_at": (disconnect or origination) * 1000,
-        "dialect_flags": _flags(
-            origination, received_at_ms, *(values[name] for name in TEXTS[:4])
-        ),
+        "dialect_flags": _flags(origination, received_at_ms, *(values[name] for name in TEXTS[:4])),
     }
     hint = direction_of(values, trunk_in, trunk_out)
     if hint is not None:
@@ -130,9 +132,15 @@ def _wrong_time(values: Values, received_at_ms: int) -> Reject | None:
     origination = values["datetimeorigination"]
     if origination is None or not 1 <= origination <= SECONDS_MAX:
         return Reject(
-            RejectReason.TIME_INVALID, "dateTimeOrigination", "", "epoch seconds from 1 to 4294967295"
+            RejectReason.TIME_INVALID,
+            "dateTimeOrigination",
+            "",
+            "epoch seconds from 1 to 4294967295",
         )
-    for name, shown in (("datetimeconnect", "dateTimeConnect"), ("datetimedisconnect", "dateTimeDisconnect")):
+    for name, shown in (
+        ("datetimeconnect", "dateTimeConnect"),
+        ("datetimedisconnect", "dateTimeDisconnect"),
+    ):
         if values[name] is not None and not 0 <= values[name] <= SECONDS_MAX:
             return Reject(RejectReason.TIME_INVALID, shown, "", "epoch seconds or 0")
     if values["duration"] is not None and not 0 <= values["duration"] <= SECONDS_MAX:
@@ -328,9 +336,8 @@ def join_texts(values: Values) -> list[str]:
         found.append(f"C|{cluster}|{manager}|{values['globalcallid_callid']}")
     if values["cdrrecordtype"] == 2 or not is_keyed(values):
         return found
-    for name in ("origlegcallidentifier", "destlegidentifier"):
-        if (values[name] or 0) > 0:
-            found.append(f"L|{cluster}|{values[name]}")
+    legs = (values["origlegcallidentifier"] or 0, values["destlegidentifier"] or 0)
+    found.extend(f"L|{cluster}|{leg}" for leg in legs if leg > 0)
     calling, final = values["callingpartynumber"], values["finalcalledpartynumber"]
     if takes_bridge(values):
         for party, conversation in (

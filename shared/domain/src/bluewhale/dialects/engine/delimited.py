@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -172,50 +173,48 @@ def _scan(
     """Fill the arrays of `Scan`; the first fault of a record ends its pass."""
     comma = np.uint8(separator)
     quote = np.uint8(QUOTE)
+    one = np.uint64(1)  # unsigned positions: no check for negative ones in the inner loops
     for row in range(len(starts)):
         layout = layout_row[row]
         if layout < 0:
             fault[row] = NO_LAYOUT
             continue
-        end = ends[row]
-        at = starts[row]
-        base = at
+        base = starts[row]
+        at = np.uint64(base)
+        end = np.uint64(ends[row])
         column = 0
+        wrong = GOOD
         count_max = limits[layout, 1]
         while True:
+            begun = at
             if column == count_max:
-                fault[row] = TOO_MANY
-                fault_column[row] = column
-                fault_position[row] = at - base + 1
+                wrong = TOO_MANY
                 break
             first = at
             twice = False
             if at < end and data[at] == quote:
-                first = at + 1
-                at = first
+                at += one
+                first = at
                 while True:
                     while at < end and data[at] != quote:
-                        at += 1
-                    if at + 1 < end and data[at + 1] == quote:
+                        at += one
+                    if at + one < end and data[at + one] == quote:
                         twice = True
-                        at += 2
+                        at += one + one
                         continue
                     break
                 last = at
                 if at >= end:
-                    fault[row] = UNTERMINATED
-                    fault_column[row] = column
-                    fault_position[row] = first - base
+                    wrong = UNTERMINATED
                     break
-                at += 1
+                at += one
                 if at < end and data[at] != comma:
-                    fault[row] = AFTER_QUOTE
-                    fault_column[row] = column
-                    fault_position[row] = at - base + 1
+                    wrong = AFTER_QUOTE
+                    begun = at
                     break
             else:
                 while at < end and data[at] != comma:
-                    at += 1
+                    at += one
                 last = at
             target = targets[layout, column]
             if target > 0:
@@ -223,32 +222,41 @@ def _scan(
                 text_ends[target - 1, row] = last
                 doubled[row] |= twice
             elif target < 0 and last > first:
-                digit = first
-                negative = data[digit] == _MINUS
-                if negative:
-                    digit += 1
-                good = digit < last and last - digit <= _DIGITS_MAX
-                value = 0
-                while good and digit < last:
-                    byte = data[digit]
-                    good = byte >= _ZERO and byte <= _NINE
-                    value = value * 10 + (np.int64(byte) - _ZERO)
-                    digit += 1
+                value, good = _digits(data, first, last)
                 if not good:
-                    fault[row] = NOT_INTEGER
-                    fault_column[row] = column
-                    fault_position[row] = first - base + 1
+                    wrong = NOT_INTEGER
+                    begun = first
                     break
-                ints[-target - 1, row] = -value if negative else value
+                ints[-target - 1, row] = value
             column += 1
             if at >= end:
                 if column < limits[layout, 0]:
-                    fault[row] = TOO_FEW
-                    fault_column[row] = column
-                    fault_position[row] = end - base + 1
+                    wrong = TOO_FEW
+                    begun = end
                 break
-            at += 1
+            at += one
         counts[row] = column
+        if wrong != GOOD:
+            fault[row] = wrong
+            fault_column[row] = column
+            fault_position[row] = np.int64(begun) - base + 1
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _digits(data: Bytes, first: Any, last: Any) -> tuple[Any, Any]:
+    """Read a signed integer of at most 18 digits from a span that is not empty."""
+    at = first
+    negative = data[at] == _MINUS
+    if negative:
+        at += np.uint64(1)
+    good = at < last and last - at <= np.uint64(_DIGITS_MAX)
+    value = np.int64(0)
+    while good and at < last:
+        digit = np.int64(data[at]) - _ZERO
+        good = 0 <= digit <= 9
+        value = value * 10 + digit
+        at += np.uint64(1)
+    return (-value if negative else value), good
 
 
 def scan_one(
@@ -374,7 +382,9 @@ def _undouble(
     return extra[:put].copy()
 
 
-def texts(data: Bytes, found: Scan, slot: int, rows: npt.NDArray[np.int64] | None) -> pa.StringArray:
+def texts(
+    data: Bytes, found: Scan, slot: int, rows: npt.NDArray[np.int64] | None
+) -> pa.StringArray:
     """Copy one text slot to a column; empty is null. `data` comes from `undouble`."""
     starts, ends = found.starts[slot], found.ends[slot]
     if rows is not None:

@@ -234,6 +234,11 @@ def _complete_parties(known: dict[str, Column], site: Site, count: int) -> None:
         if not isinstance(text, pa.Array):
             continue
         role: numbers.Role = "calling" if party == "calling" else "called"
+        if party in {"connected", "redirecting"} and "called" in parties:
+            e164, assumed = _like_called(text, known["called_number"], parties["called"], plan)
+            known.setdefault(f"{party}_e164", e164)
+            flags[assumed] |= int(Flag.NUMBER_ASSUMED)
+            continue
         parties[party] = found = numbers.normalise(text, plan, role=role)
         known.setdefault(f"{party}_e164", Ints(found.e164, found.valid))
         flags[found.assumed] |= int(Flag.NUMBER_ASSUMED)
@@ -241,6 +246,28 @@ def _complete_parties(known: dict[str, Column], site: Site, count: int) -> None:
             known[f"{party}_extension"] = found.extensions()
     _complete_direction(known, parties, flags, count)
     known["flags"] = flags
+
+
+def _like_called(
+    text: pa.Array, called: pa.Array, found: Any, plan: Any
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Normalise a party that mostly is the called one: only rows that differ are looked at.
+
+    Returns (E.164 column, mask of rows that rest on an assumption).
+    """
+    import pyarrow.compute as pc
+
+    there = np.asarray(text.is_valid().to_numpy(zero_copy_only=False))
+    same = there & np.asarray(
+        pc.fill_null(pc.equal(text, called), False).to_numpy(zero_copy_only=False)
+    )
+    e164, valid, assumed = found.e164, found.valid & same, found.assumed & same
+    rows = np.flatnonzero(there & ~same)
+    if len(rows):
+        other = numbers.normalise(text.take(pa.array(rows)), plan, role="called")
+        e164 = e164.copy()
+        e164[rows], valid[rows], assumed[rows] = other.e164, other.valid, other.assumed
+    return Ints(e164, valid), assumed
 
 
 def _complete_direction(
