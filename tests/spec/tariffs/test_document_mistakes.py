@@ -238,3 +238,16 @@ def test_odd_documents_are_mistakes_not_crashes(tmp_path):
     assert mistakes(tmp_path, "a: " + "[" * 5_000) == [
         "t.yaml: nests too deep. Write it with fewer levels."
     ]
+
+
+def test_deck_outside_the_folder_of_the_document_is_refused(tmp_path):
+    """A tariff never reads files elsewhere, wherever its document came from."""
+    document = HEAD + "decks:\n  - {file: ../t.csv}\n  - {file: /etc/hostname}\n"
+    problem = (
+        "leaves the folder of the document. "
+        "Put the deck beside or below the document; a tariff travels with its files."
+    )
+    assert mistakes(tmp_path, document) == [
+        f't.yaml:7: decks[0].file "../t.csv" {problem}',
+        f't.yaml:8: decks[1].file "/etc/hostname" {problem}',
+    ]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -415,6 +415,14 @@ def read_deck_rules(section: Section, document: Path) -> list[DeckRules]:
 
 def _read_deck_rules(part: Section, document: Path) -> DeckRules:
     file = part.text("file", remedy="Name the CSV file, relative to this document.")
+    if file and (PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts):
+        part.wrong(
+            "file",
+            file,
+            "leaves the folder of the document",
+            "Put the deck beside or below the document; a tariff travels with its files.",
+        )
+        file = ""
     word = part.choice("separator", ",", tuple(SEPARATORS))
     decimal = part.choice("decimal", ".", (".", ","))
     encoding = part.text("encoding", "utf-8").lower().replace("utf8", "utf-8")
