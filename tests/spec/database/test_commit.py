@@ -85,9 +85,7 @@ def test_one_capture_key_with_other_bytes_waits_in_suspense(store: Store, seal: 
 def test_two_records_of_one_batch_under_one_capture_key_conflict(store: Store, seal: bool) -> None:
     """The first one wins; an equal copy is a replay, another one is a conflict."""
     a = leg_row(1)
-    result = store.commit(
-        Batch(now_ms=1, legs=legs(a, a, leg_row(2, seq=1, crc=4711))), seal=seal
-    )
+    result = store.commit(Batch(now_ms=1, legs=legs(a, a, leg_row(2, seq=1, crc=4711))), seal=seal)
     assert (result.accepted, result.replayed, result.conflicts) == (1, 1, 1)
 
 

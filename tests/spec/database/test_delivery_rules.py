@@ -259,5 +259,3 @@ def test_random_courses_of_events_end_as_the_rules_say(seed: int, tmp_path: Path
             delivery.settle()
             ends.append((delivery.calls(), delivery.amounts()))
     assert ends[0] == ends[1]
-
-

@@ -5,20 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from bluewhale.database import Batch, CallFilter, NotFoundError, Store, page_key
 from bluewhale.records.batches import Proposals
 
 from tests.spec.database.build import (
     START_MS,
-
-
     leg_id,
     leg_row,
     legs,
     proposals,
 )
-import pyarrow as pa
 
 # number, facts of its call; started_at is 10:00 UTC plus a minute per number
 CALLS = {
@@ -52,9 +50,7 @@ def _stored(where: str, folder: Path):
         for part in ((1, 2, 3), (4, 5, 6)):
             rows = [leg_row(n, at=60 * n) for n in part]
             made = proposals(*((row,) for row in rows))
-            calls = [
-                call | CALLS[n] for n, call in zip(part, made.calls.to_pylist(), strict=True)
-            ]
+            calls = [call | CALLS[n] for n, call in zip(part, made.calls.to_pylist(), strict=True)]
             charges = [
                 charge | {"amount_nanos": charge["amount_nanos"] * n}
                 for n, pair in zip(part, _pairs(made.charges.to_pylist()), strict=True)
@@ -158,7 +154,9 @@ def test_a_grown_call_replaces_its_sealed_version(changing_store: Store) -> None
     assert calls.column("leg_count").to_pylist().count(2) == 1
     assert calls.num_rows == 5
     assert store.search_calls(CallFilter(), limit=10).num_rows == 6
-    total = sum(r["calls"] for r in store.report("site").to_pylist() if r["price_list"] == "carrier")
+    total = sum(
+        r["calls"] for r in store.report("site").to_pylist() if r["price_list"] == "carrier"
+    )
     assert total == 6
     assert store.charges(from_ms=0, until_ms=2**45).num_rows == 12
 
@@ -194,5 +192,3 @@ def test_detail_of_a_sealed_call_is_that_of_a_hot_one(store: Store) -> None:
     assert detail.charges.column("amount_nanos").to_pylist() == [200, 400]
     assert detail.call.column("site_uid").to_pylist() == ["sydney"]
     assert (detail.versions.num_rows, detail.contexts) == (1, {})
-
-

@@ -37,7 +37,7 @@ def states(store: Store) -> list[str]:
 
 
 def test_a_repaired_record_becomes_a_leg_and_by_rejoin_a_call(store: Store) -> None:
-    """waiting -> repaired -> applied; totals move from suspended to parsed."""
+    """Waiting -> repaired -> applied; totals move from suspended to parsed."""
     shown = store.suspense_show(1)
     assert (shown["raw"], shown["context"], shown["site_uid"]) == (b"line 1", b"header", "berlin")
     store.suspense_repair(1, who="ada", why="a digit was missing", raw=b"line one", now_ms=5)

@@ -118,7 +118,9 @@ def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
             else "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0"
         )
     if f.text:
-        needle = "%" + f.text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        needle = (
+            "%" + f.text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        )
         add(
             "(" + " OR ".join(f"LOWER(c.{n}) LIKE ? ESCAPE '\\'" for n in _TEXT_COLUMNS) + ")",
             *[needle] * len(_TEXT_COLUMNS),

@@ -12,7 +12,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-
 from bluewhale.database.engine import Transaction
 from bluewhale.database.segments import Segment, SegmentFolder
 
@@ -83,6 +82,4 @@ def dead_versions(tx: Transaction) -> pa.Table:
     )
 
 
-NOT_DEAD = (
-    " AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.call_id = c.call_id AND dead.version = c.version)"
-)
+NOT_DEAD = " AND NOT EXISTS (SELECT 1 FROM dead WHERE dead.call_id = c.call_id AND dead.version = c.version)"

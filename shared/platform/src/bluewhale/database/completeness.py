@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
-
 from bluewhale.database.columnar import Columnar, sealed_sql
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import Lookup
@@ -92,9 +91,7 @@ def completeness(
         and (first_day is None or day >= first_day)
         and (last_day is None or day <= last_day)
     ]
-    return Completeness(
-        pa.Table.from_pylist(rows, schema=COMPLETENESS_SCHEMA), gaps(tx, site=site)
-    )
+    return Completeness(pa.Table.from_pylist(rows, schema=COMPLETENESS_SCHEMA), gaps(tx, site=site))
 
 
 def _row(site_uid: str, day: int, found: dict[str, int]) -> dict[str, object]:
@@ -147,9 +144,7 @@ def _stored(tx: Transaction, lookup: Lookup, columnar: Columnar) -> dict[tuple[s
 
 def gaps(tx: Transaction, *, site: str | None = None) -> pa.Table:
     """Name every range of capture keys that is lost, or that nobody accounted for."""
-    links = {
-        r[0]: (r[1], r[2]) for r in tx.rows("SELECT stream_id, link_uid, site_uid FROM link")
-    }
+    links = {r[0]: (r[1], r[2]) for r in tx.rows("SELECT stream_id, link_uid, site_uid FROM link")}
     streams: dict[tuple[int, int], list[tuple[int, int, str, str]]] = {}
     for stream, incarnation, first, last, state, reason in tx.rows(
         "SELECT stream_id, incarnation, first_seq, last_seq, state, reason FROM stream_interval"

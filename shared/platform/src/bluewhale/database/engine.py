@@ -23,6 +23,7 @@ from bluewhale.database.exceptions import (
 )
 from sqlalchemy import event, exc
 
+PAGES_MAX = 2**31 - 2  # 8 TiB: no limit but the disk
 PARAMETERS_MAX = 900  # of one statement; old SQLite builds allow 999
 
 
@@ -52,6 +53,7 @@ class Database:
     def __init__(self, path: Path, *, busy_timeout_ms: int) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._pages_max = PAGES_MAX
         self._engine = sa.create_engine(
             f"sqlite+pysqlite:///{path}",
             connect_args={"check_same_thread": False, "timeout": busy_timeout_ms / 1000},
@@ -75,6 +77,7 @@ class Database:
 
         @event.listens_for(self._engine, "begin")
         def _begun(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={self._pages_max}")
             writes = connection.get_execution_options().get("writes", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -99,6 +102,10 @@ class Database:
                 yield Transaction(connection)
         except (exc.DBAPIError, sqlite3.Error) as error:
             raise translate(error) from error
+
+    def limit_pages(self, pages: int) -> None:
+        """Set how large the database may grow, in pages of 4 KiB; beyond it is "disk full"."""
+        self._pages_max = pages
 
     def close(self) -> None:
         """Close all connections."""

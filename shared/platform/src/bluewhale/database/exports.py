@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-
 from bluewhale.database.exceptions import StoreFullError
 from bluewhale.records import ids
 
@@ -30,7 +29,9 @@ def readable(table: pa.Table) -> pa.Table:
             text = [None if v is None else v.decode("latin-1") for v in column.to_pylist()]
             columns.append(pa.array(text, pa.string()))
         elif pa.types.is_list(kind):
-            lists = [None if v is None else json.dumps(v, default=_text) for v in column.to_pylist()]
+            lists = [
+                None if v is None else json.dumps(v, default=_text) for v in column.to_pylist()
+            ]
             columns.append(pa.array(lists, pa.string()))
         elif pa.types.is_dictionary(kind):
             columns.append(column.cast(pa.string()))

@@ -242,9 +242,7 @@ class Lookup:
                 hit = stored[at] == want
                 rows = index.array("capture_row")[first:after][at[hit]]
                 ids = self._leg_ids_of_rows(segment, rows)
-                found.update(
-                    ((*key, s), i) for s, i in zip(want[hit].tolist(), ids, strict=True)
-                )
+                found.update(((*key, s), i) for s, i in zip(want[hit].tolist(), ids, strict=True))
                 want = want[~hit]
 
     def _leg_ids_of_rows(self, segment: Segment, rows: keys.Rows) -> list[bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
-
 from bluewhale.database.call_filter import CallFilter, number_key, number_where, where
 from bluewhale.database.columnar import NOT_DEAD, Columnar, dead_versions, sealed_sql
 from bluewhale.database.columns import conform, rows_table

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-
 from bluewhale.database import keys, ledger
 from bluewhale.database.columns import rows_table
 from bluewhale.database.commit import write_segment

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-
 from bluewhale.database import keys
 from bluewhale.database.call_filter import (
     CallFilter,
@@ -73,9 +72,7 @@ def newest(calls: pa.Table, limit: int) -> pa.Table:
     return calls.take(pa.array(order.copy()))
 
 
-def _in_time(
-    segments: Sequence[Segment], f: CallFilter, after: PageKey | None
-) -> list[Segment]:
+def _in_time(segments: Sequence[Segment], f: CallFilter, after: PageKey | None) -> list[Segment]:
     first = milliseconds(f.from_at) if f.from_at else None
     last = milliseconds(f.until_at) if f.until_at else None
     last = min((x for x in (last, after[0] + 1 if after else None) if x is not None), default=None)
@@ -127,7 +124,9 @@ def _scan(
     condition, values = where(f, "duckdb")
     if after is not None:
         moment = instant_sql("duckdb")
-        condition += f" AND (c.started_at < {moment} OR (c.started_at = {moment} AND c.call_id < ?))"
+        condition += (
+            f" AND (c.started_at < {moment} OR (c.started_at = {moment} AND c.call_id < ?))"
+        )
         values += [after[0], after[0], after[1]]
     if dead.num_rows:
         condition += NOT_DEAD
@@ -203,7 +202,9 @@ def _by_postings(
         table = _still_live(table, dead)
         if condition != "1 = 1" and table.num_rows:
             table = conform(
-                columnar.query(f"SELECT c.* FROM page c WHERE {condition}", values, {"page": table}),
+                columnar.query(
+                    f"SELECT c.* FROM page c WHERE {condition}", values, {"page": table}
+                ),
                 STORED_CALL_SCHEMA,
             )
         if after is not None and table.num_rows:

@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
-
 from bluewhale.database import (
     completeness,
     rejoin,
@@ -202,9 +201,7 @@ class Store:
         name = ""
         try:
             with self.db.write() as tx:
-                done = sealing.seal(
-                    tx, self.files, before_ms=before_ms, limit=limit, now_ms=now_ms
-                )
+                done = sealing.seal(tx, self.files, before_ms=before_ms, limit=limit, now_ms=now_ms)
                 name = done.segment
             return done
         except BaseException:
@@ -285,9 +282,7 @@ class Store:
         with self.db.write() as tx:
             suspense.repair(tx, suspense_id, raw=raw, who=who, why=why, now_ms=now_ms)
 
-    def suspense_apply(
-        self, ids: Sequence[int], legs: pa.Table, *, who: str, now_ms: int
-    ) -> int:
+    def suspense_apply(self, ids: Sequence[int], legs: pa.Table, *, who: str, now_ms: int) -> int:
         """Store the legs that replayed records became; rows in the order of `ids`."""
         with self.db.write() as tx:
             return suspense.apply(tx, self._lookup(tx), ids, legs, who=who, now_ms=now_ms)
@@ -302,9 +297,7 @@ class Store:
         with self.db.read() as tx:
             return suspense.duplicates(tx, limit=limit, state=state)
 
-    def two_calls(
-        self, capture: tuple[int, int, int], *, who: str, why: str, now_ms: int
-    ) -> bytes:
+    def two_calls(self, capture: tuple[int, int, int], *, who: str, why: str, now_ms: int) -> bytes:
         """Say that a duplicate (stream, incarnation, seq) is a call of its own; give its new id."""
         with self.db.write() as tx:
             return suspense.two_calls(

@@ -14,9 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 import pyarrow as pa
-
 from bluewhale.database import keys, tables
 from bluewhale.database.columns import conform, rows_table
 from bluewhale.database.commit import insert_hot_legs, save_totals, site_days
@@ -263,7 +261,16 @@ def two_calls(
         raise StateError("this duplicate was made a call of its own already")
     made = two_calls_id(duplicate["cdr_id"], capture)
     row = lookup.leg_table([duplicate["cdr_id"]]).to_pylist()[0]
-    copied = ("stream_id", "incarnation", "seq", "record_crc", "connection", "n", "raw", "received_at")
+    copied = (
+        "stream_id",
+        "incarnation",
+        "seq",
+        "record_crc",
+        "connection",
+        "n",
+        "raw",
+        "received_at",
+    )
     row.update({name: duplicate[name] for name in copied})
     row.update(
         cdr_id=made,
@@ -283,6 +290,3 @@ def two_calls(
     totals.add(duplicate["site_uid"] or "", day, "received", -1)
     _store_new(tx, lookup, [row], totals)
     return made
-
-
-

@@ -94,7 +94,9 @@ def put_tariff(
     )
     if same is not None:
         return StoredTariff(*same)
-    last = tx.one("SELECT COALESCE(MAX(version), 0) FROM tariff WHERE tariff_uid = ?", (tariff_uid,))
+    last = tx.one(
+        "SELECT COALESCE(MAX(version), 0) FROM tariff WHERE tariff_uid = ?", (tariff_uid,)
+    )
     assert last is not None
     version = int(last[0]) + 1
     tx.run(
@@ -122,7 +124,9 @@ def change_tariff(
     if stored.state == state:
         return stored
     if stored.state not in _STATES.get(state, ()):
-        raise StateError(f"tariff {tariff_uid} version {version} is {stored.state}, not ready to be {state}")
+        raise StateError(
+            f"tariff {tariff_uid} version {version} is {stored.state}, not ready to be {state}"
+        )
     if state == "active":
         tx.run(
             "UPDATE tariff SET state = 'retired' WHERE tariff_uid = ? AND state = 'active'"
@@ -181,9 +185,7 @@ def put_directory(tx: Transaction, files: Mapping[str, bytes], *, who: str, now_
     if last is not None and last[1] == checksum:
         return int(last[0])
     version = 1 if last is None else int(last[0]) + 1
-    tx.run(
-        tables.insert_sql(tables.directory_version), (version, checksum, packed, now_ms, who)
-    )
+    tx.run(tables.insert_sql(tables.directory_version), (version, checksum, packed, now_ms, who))
     _audit(tx, now_ms, who, "directory_import", str(version), checksum)
     return version
 
@@ -196,7 +198,11 @@ def directory_files(tx: Transaction, version: int | None = None) -> tuple[int, d
         else tx.one("SELECT version, files FROM directory_version WHERE version = ?", (version,))
     )
     if row is None:
-        raise NotFoundError("no directory is stored" if version is None else f"there is no directory version {version}")
+        raise NotFoundError(
+            "no directory is stored"
+            if version is None
+            else f"there is no directory version {version}"
+        )
     return int(row[0]), unpack_files(row[1])
 
 

@@ -52,7 +52,6 @@ class Endpoint:
                 self.end_headers()
                 self.wfile.write(body)
 
-
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing: requests of a scraper are no news."""
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
-
 from bluewhale.telemetry.attributes import NAMES
 from bluewhale.telemetry.masking import mask_number
 
@@ -27,13 +26,13 @@ def _only_known(
     for name in stray:
         del line[name]
     if stray:
-        line["error"] = f"attributes outside the closed list were dropped: {', '.join(sorted(stray))}"
+        line["error"] = (
+            f"attributes outside the closed list were dropped: {', '.join(sorted(stray))}"
+        )
     return line
 
 
-def _masked(
-    _logger: Any, _method: str, line: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def _masked(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if "number" in line:
         line["number"] = mask_number(str(line["number"]))
     return line
