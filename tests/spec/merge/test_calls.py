@@ -348,3 +348,11 @@ def test_first_account_code_and_all_flags_are_kept() -> None:
         leg(3, join=1, at=9, seconds=5, account_code="4711"),
     )
     assert (calls[0]["account_code"], calls[0]["flags"]) == ("0815", 5)
+
+
+def test_a_record_that_came_twice_counts_once() -> None:
+    """Two units heard leg 1: one call of 60 s, not 120."""
+    one = leg(1, join=1, seconds=60, calling_extension="2001", called_number="2309")
+    calls, billables = build(one, {**one, "stream_id": 2})
+    assert [c["leg_count"] for c in calls] == [1]
+    assert seen(billables) == [("internal", "2001", "2309", 60)]

@@ -26,6 +26,7 @@ from bluewhale.merge.columns import (
     words_column,
 )
 from bluewhale.merge.facts import DIRECTIONS, DISPOSITIONS, ROLES, Facts, read_facts
+from bluewhale.merge.identity import first_rows
 from bluewhale.records.schemas import BILLABLE_SCHEMA, CALL_SCHEMA, ID, INSTANT
 
 Ints = npt.NDArray[np.int64]
@@ -86,7 +87,8 @@ def build_calls(
 
     Parameters
     ----------
-    legs: LEG_SCHEMA, any order, each cdr_id once; not modified.
+    legs: LEG_SCHEMA, any order; not modified. Of legs with one cdr_id the first
+        counts: they are one record that came twice.
     labels: one per leg, the smallest row of its component (`components`).
     payer_policy: who pays for an outside path that changed hands:
         `dialled_out` the party that dialled (received, for incoming paths),
@@ -98,6 +100,11 @@ def build_calls(
     what else is in the table changes a call.
     """
     policy = PAYER_POLICIES.index(payer_policy)
+    once = first_rows(legs.column("cdr_id"))
+    if len(once) < legs.num_rows:
+        legs = legs.take(pa.array(once))
+        _, smallest, group = np.unique(labels[once], return_index=True, return_inverse=True)
+        labels = smallest[group]
     order, offsets = kernels.group(np.ascontiguousarray(labels, dtype=np.int64))
     sizes = np.diff(offsets)
     several = _rows_of_several(order, offsets, sizes)
@@ -213,10 +220,10 @@ def _word_or_null(legs: pa.Table, rows: Ints, name: str) -> pa.Array:
     if column.null_count == len(column) and len(column) == len(rows):
         return column
     unpicked = rows < 0
-    if len(rows) == len(column) and bool((unpicked | (rows == np.arange(len(rows)))).all()):
-        # Each call is its leg: the column itself, if it says nothing where nothing was picked.
-        if not (unpicked & valid_rows(column)).any():
-            return column
+    # Each call is its leg: the column itself, if it says nothing where nothing was picked.
+    own = len(rows) == len(column) and bool((unpicked | (rows == np.arange(len(rows)))).all())
+    if own and not (unpicked & valid_rows(column)).any():
+        return column
     return _Picker(legs, rows)(name)
 
 

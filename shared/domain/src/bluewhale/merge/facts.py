@@ -179,10 +179,10 @@ def _paths(legs: pa.Table, several: Ints) -> tuple[Codes, Codes]:
         out_of.append(number.setdefault(tail, len(number)) if plus else number[text])
     out_side = np.array([*out_of, -1], np.int32)[codes]
     in_side = np.array([*in_of, -1], np.int32)[codes]
-    # A leg with both trunks and one name continues the out side only.
-    both = (
-        valid_rows(legs.column("trunk_in"))[several] & valid_rows(legs.column("trunk_out"))[several]
-    )
+    # A leg on both sides with one name continues the out side only.
+    into, out = (valid_rows(legs.column(f"trunk_{side}"))[several] for side in ("in", "out"))
+    tandem = enum_codes(legs.column("direction"), DIRECTIONS)[several] == DIRECTIONS.index("tandem")
+    both = (into & out) | (~into & ~out & tandem)
     in_side = np.where(both & (in_side == out_side), np.int32(-1), in_side)
     count = legs.num_rows
     return _spread(out_side, several, count), _spread(in_side, several, count)

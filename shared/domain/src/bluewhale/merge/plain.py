@@ -140,7 +140,7 @@ def _paths(ordered: Sequence[Leg]) -> list[list[End]]:
 def _path_key(leg: Leg, side: str) -> Any:
     """Name the outside line that a leg holds on one side, for one party."""
     name = leg["piece_of"]
-    both = leg["trunk_in"] is not None and leg["trunk_out"] is not None
+    both = len(sides(leg)) > 1
     if name is not None and BOTH_SIDES in name:
         into, _, out = name.partition(BOTH_SIDES)
         if not (both and into == out and side == "in"):

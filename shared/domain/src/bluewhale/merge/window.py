@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from bluewhale.merge.columns import NULL, int_values, whole
-from bluewhale.merge.facts import id_bytes
+from bluewhale.merge.identity import first_rows
 from bluewhale.merge.joining import components
 from bluewhale.records.schemas import LEG_SCHEMA
 
@@ -96,6 +96,9 @@ class MergeWindow:
         self._next_position = at + 1
         offered: list[pa.Table] = []
         if legs is not None and legs.num_rows:
+            once = first_rows(legs.column("cdr_id"))
+            if len(once) < legs.num_rows:  # two units heard it, in one batch
+                legs = legs.take(pa.array(once))
             alone = _joins_nothing(legs)
             if alone.any():
                 offered.append(legs.filter(pa.array(alone)))
@@ -133,7 +136,7 @@ class MergeWindow:
         arrived = int_values(legs.column("ingested_at"))
         arrived = np.where(arrived == NULL, self._data_time_ms, arrived)
         everything = pa.concat_tables([self._legs, legs])
-        first = _first_of_each_id(everything)
+        first = first_rows(everything.column("cdr_id"))
         position = np.concatenate([self._position, np.full(count, before.position)])
         arrived = np.concatenate([self._arrived, arrived])
         offered = np.concatenate([self._offered_size, np.zeros(count, np.int64)])
@@ -182,13 +185,3 @@ def _joins_nothing(legs: pa.Table) -> npt.NDArray[np.bool_]:
     none = np.diff(offsets) == 0
     none |= ~np.asarray(keys.is_valid().to_numpy(zero_copy_only=False))
     return np.asarray(none | (int_values(legs.column("join_at")) == NULL))
-
-
-def _first_of_each_id(legs: pa.Table) -> Ints:
-    """Give the first row of each id, ascending."""
-    words = np.ascontiguousarray(id_bytes(legs.column("cdr_id"))).view(">u8").astype(np.uint64)
-    order = np.lexsort((np.arange(len(words)), words[:, 1], words[:, 0]))
-    ranked = words[order]
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
-    return np.sort(order[new])
