@@ -275,7 +275,8 @@ def _load_directory(settings: Settings, mistakes: list[str]) -> Directory | None
 
 
 def _load_tariffs(settings: Settings, mistakes: list[str]) -> list[TariffVersion]:
-    from bluewhale.rating.tariff_files import TariffError, load_tariff
+    from bluewhale.rating.tariff_files import load_tariff
+    from bluewhale.rating.validation import TariffError
 
     tariffs = []
     for path in settings.tariffs:

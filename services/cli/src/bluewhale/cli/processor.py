@@ -9,6 +9,7 @@ from the marks of the main database, reads again, and the repeat is a no-op.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from bluewhale.records.batches import RawBatch, StreamLoss
 
 if TYPE_CHECKING:
     from bluewhale.capture import Frame
+    from bluewhale.cli.monitoring import Monitor
     from bluewhale.database import RejoinWork, Store
     from bluewhale.journal import Journal
     from bluewhale.records.batches import LinkProfile
@@ -59,6 +61,7 @@ class _Round:
     rejects: list[pa.Table] = field(default_factory=list)
     losses: list[StreamLoss] = field(default_factory=list)
     contexts: dict[int, bytes] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
     records: int = 0
     reached: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -73,6 +76,7 @@ class Processor:
         stages: Stages,
         profiles: Iterable[LinkProfile],
         *,
+        monitor: Monitor,
         window_ms: int,
         batch_records_max: int,
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
@@ -81,6 +85,7 @@ class Processor:
         self._store = store
         self._stages = stages
         self._profiles = {p.stream_id: p for p in profiles}
+        self._monitor = monitor
         self._window = MergeWindow(window_ms=window_ms)
         self._window_ms = window_ms
         self._batch_records_max = batch_records_max
@@ -89,10 +94,11 @@ class Processor:
         self._offset = self._claim.next_offset
         self._after = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
         self._tallied: dict[tuple[int, int], tuple[int, int]] = {}
+        self.legs_since_seal = 0
 
     def step(self) -> int:
         """Process one round; gives the count of records taken from the journal."""
-        now_ms = self._clock_ms()
+        now_ms, started_s = self._clock_ms(), time.monotonic()
         work = self._collect(now_ms)
         legs = pa.concat_tables(work.legs) if work.legs else None
         closed = self._window.feed(legs, now_ms)
@@ -102,7 +108,7 @@ class Processor:
         heard = self._heard()
         if not (work.records or work.losses or proposals or heard):
             return 0
-        self._store.commit(
+        result = self._store.commit(
             Batch(
                 now_ms=now_ms,
                 claim=ClaimStep(self._claim, self._offset, self._offset + 1),
@@ -116,8 +122,11 @@ class Processor:
             )
         )
         self._offset += 1
+        self.legs_since_seal += result.accepted
         self._after.update(work.reached)
         self._acknowledge(work.reached)
+        if work.records or proposals is not None:
+            self._monitor.committed(work.records, result, work.reasons, started_s)
         return work.records
 
     def join_left_over(self) -> int:
@@ -157,6 +166,9 @@ class Processor:
         work.legs.append(outcome.accepted)
         work.rejects.append(outcome.rejected)
         work.records += len(frame.records)
+        reasons = Counter(outcome.rejected.column("reason").to_pylist())
+        work.reasons += reasons
+        self._monitor.stored(profile.link_uid, outcome.accepted.num_rows, reasons)
         if frame.context is not None:
             work.contexts[context_id(frame.context)] = frame.context
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
+from bluewhale.cli.monitoring import Monitor
 from bluewhale.cli.pipeline import Stages
 from bluewhale.cli.processor import Processor
 from bluewhale.cli.tariff_store import keep, versions_in_use
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from bluewhale.cli.config import Configuration
 
 HOUSEKEEPING_INTERVAL_S = 1.0
-RETRY_S = 0.5
+SEAL_AGE_MS = 60_000  # younger calls may still grow
 
 
 class Runtime:
@@ -44,20 +45,24 @@ class Runtime:
         )
         self.store = Store.open(data / "store")
         self.stages = prepare(configuration, self.store)
+        self.connectors = make_connectors(configuration, self.journal)
+        self.monitor = Monitor(self.journal, self.connectors)
         self.processor = Processor(
             self.journal,
             self.store,
             self.stages,
             configuration.profiles.values(),
+            monitor=self.monitor,
             window_ms=settings.limits.window_ms,
             batch_records_max=settings.limits.batch_records_max,
         )
-        self.connectors = make_connectors(configuration, self.journal)
         self._stopping = threading.Event()
         self.failure: BaseException | None = None
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT (or `stop`); then stop cleanly."""
+        monitor = self.configuration.settings.monitor
+        self.monitor.serve(monitor.host, monitor.port)
         worker = threading.Thread(target=self._process, name="processor")
         worker.start()
         try:
@@ -74,7 +79,8 @@ class Runtime:
         self._stopping.set()
 
     def close(self) -> None:
-        """Release files and locks."""
+        """Release port, files and locks."""
+        self.monitor.stop()
         self.journal.close()
         self.store.close()
 
@@ -102,7 +108,7 @@ class Runtime:
             self._log.info("Connectors stopped", links=len(tasks))
 
     def _process(self) -> None:
-        """Move records until asked to stop and nothing is left; errors that pass are retried."""
+        """Move records until asked to stop and nothing is left; what passes by itself is retried."""
         limits = self.configuration.settings.limits
         tidy_at = time.monotonic()
         try:
@@ -110,12 +116,12 @@ class Runtime:
                 try:
                     moved = self.processor.step()
                     if time.monotonic() >= tidy_at:
-                        moved += self.processor.join_left_over()
-                        self._seal(limits.hot_rows_max)
+                        moved += self._tidy()
                         tidy_at = time.monotonic() + HOUSEKEEPING_INTERVAL_S
+                    self.monitor.processor_error = ""
                 except TemporaryError as error:
                     self._log.warning("Store is busy, trying again", error=str(error))
-                    time.sleep(RETRY_S)
+                    self.monitor.processor_error = str(error)
                     moved = 0
                 if not moved:
                     if self._stopping.is_set():
@@ -124,6 +130,16 @@ class Runtime:
         except BaseException as error:  # noqa: BLE001 - handed to the thread that started us
             self.failure = error
             self._stopping.set()
+
+    def _tidy(self) -> int:
+        """Join what was left over, seal what is old, take the gauges."""
+        self.monitor.refresh()
+        joined = self.processor.join_left_over()
+        now_ms = int(time.time() * 1000)
+        if self.processor.legs_since_seal > self.configuration.settings.limits.hot_rows_max:
+            self.store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms)
+            self.processor.legs_since_seal = 0
+        return joined
 
 
 def prepare(configuration: Configuration, store: Store) -> Stages:

@@ -116,11 +116,16 @@ def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = Fals
 @guarded
 def explain(call_id: CallName, config: ConfigOption = HERE) -> None:
     """Say in plain words how each price of a call came about."""
+    _, store = open_store(config)
+    print_explanation(store, _call_id(store, call_id))
+
+
+def print_explanation(store: Store, call_id: bytes) -> None:
+    """Print a call in one sentence and each of its live prices in plain words."""
     from bluewhale.cli.tariff_store import stored_version
     from bluewhale.rating.explain import explain_charge
 
-    _, store = open_store(config)
-    detail = store.get_call(_call_id(store, call_id))
+    detail = store.get_call(call_id)
     head = detail.call.to_pylist()[0]
     print(_sentence(head))
     for charge in detail.charges.to_pylist():

@@ -28,9 +28,9 @@ def up(config: ConfigOption = HERE) -> None:
     """Run everything in this process: collect, price, store; stop with Ctrl-C or SIGTERM."""
     from bluewhale.cli.config import load
     from bluewhale.cli.runtime import Runtime
-    from bluewhale.telemetry import configure_logging
+    from bluewhale.telemetry import configure_logs
 
-    configure_logging()
+    configure_logs()
     Runtime(load(config)).run()
 
 

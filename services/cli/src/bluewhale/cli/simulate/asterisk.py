@@ -18,7 +18,7 @@ from bluewhale.dialects.asterisk import writer
 def print_call(call: SimCall) -> Printed:
     """Print one call; whole seconds of local time."""
     rows, span = _transfer(call) if call.kind is Kind.TRANSFER else _single(call)
-    lines = [line(call.end_s, writer.record_line({**_common(call, i), **row}) + b"\n") for i, row in enumerate(rows)]
+    lines = [line(call.end_s, writer.record_line({**_common(call, i), **row}) + b"\n", call.number) for i, row in enumerate(rows)]
     return Printed(lines, legs=len(rows), spans=[span])
 
 

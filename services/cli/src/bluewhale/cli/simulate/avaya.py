@@ -40,7 +40,7 @@ def print_call(call: SimCall) -> Printed:
     else:
         fields = {"cond-code": "7", "calling-num": call.extension, **_outside(call)}
         direction = "outbound"
-    printed = [line(end_s, _record(call, end_s, talk, fields))]
+    printed = [line(end_s, _record(call, end_s, talk, fields), call.number)]
     return Printed(printed, 1, [Span(direction, call.extension, _start_ms(end_s, talk), talk * 1000, True)])
 
 
@@ -69,8 +69,8 @@ def _transfer(call: SimCall) -> Printed:
     end_s = handed_s + second
     outside = _outside(call)
     lines = [
-        line(handed_s, _record(call, handed_s, first, {"cond-code": "7", "calling-num": call.extension, **outside})),
-        line(end_s, _record(call, end_s, second, {"cond-code": "7", "calling-num": call.colleague, **outside})),
+        line(handed_s, _record(call, handed_s, first, {"cond-code": "7", "calling-num": call.extension, **outside}), call.number),
+        line(end_s, _record(call, end_s, second, {"cond-code": "7", "calling-num": call.colleague, **outside}), call.number),
     ]
     total_ms = (first + second) * 1000
     return Printed(lines, 2, [Span("outbound", call.extension, _start_ms(handed_s, first), total_ms, True)])
@@ -86,8 +86,8 @@ def _long(call: SimCall) -> Printed:
     while talk - done > PIECE_S:
         done += PIECE_S
         end_s = begin_s + done
-        lines.append(line(end_s, _record(call, end_s, PIECE_S, {"cond-code": "4", **fields})))
+        lines.append(line(end_s, _record(call, end_s, PIECE_S, {"cond-code": "4", **fields}), call.number))
     end_s = begin_s + talk
-    lines.append(line(end_s, _record(call, end_s, talk - done, {"cond-code": "7", **fields})))
+    lines.append(line(end_s, _record(call, end_s, talk - done, {"cond-code": "7", **fields}), call.number))
     start_ms = _start_ms(begin_s + PIECE_S, PIECE_S)
     return Printed(lines, len(lines), [Span("outbound", call.extension, start_ms, talk * 1000, True)])

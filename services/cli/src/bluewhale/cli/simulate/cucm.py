@@ -28,7 +28,7 @@ def print_call(call: SimCall) -> Printed:
         Kind.CONFERENCE: _conference,
     }
     rows, span = shapes.get(call.kind, _single)(call)
-    lines = [line(call.end_s, writer.cdr_line({**_common(call, i), **row}) + b"\n") for i, row in enumerate(rows)]
+    lines = [line(call.end_s, writer.cdr_line({**_common(call, i), **row}) + b"\n", call.number) for i, row in enumerate(rows)]
     return Printed(lines, legs=len(rows), spans=[span])
 
 

@@ -29,6 +29,7 @@ class Line:
 
     data: bytes
     kind: str = "record"
+    call: int = 0  # number of the call that printed it; 0 = none
 
 
 @dataclass(slots=True)

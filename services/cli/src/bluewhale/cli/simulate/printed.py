@@ -31,6 +31,6 @@ class Printed:
     spans: list[Span] = field(default_factory=list)
 
 
-def line(at_s: int, data: bytes) -> tuple[int, Line]:
-    """Make one record line."""
-    return at_s, Line(data)
+def line(at_s: int, data: bytes, call: int) -> tuple[int, Line]:
+    """Make one record line of a call."""
+    return at_s, Line(data, call=call)

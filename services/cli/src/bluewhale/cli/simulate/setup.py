@@ -77,7 +77,7 @@ def _directory(pbxs: list[SimPbx]) -> dict[str, object]:
             # Avaya prints the number without the access code
             "access_codes": [] if pbx.dialect_id == "avaya_cm" else [pbx.place.access_code],
             "extension_lengths": [4],
-            "extension_ranges": [[pbx.place.first_extension, pbx.place.first_extension + 999]],
+            "extension_ranges": f"{pbx.place.first_extension}-{pbx.place.first_extension + 999}",
         }
         for pbx in pbxs
     ]
