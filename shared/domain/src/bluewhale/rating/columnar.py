@@ -297,7 +297,7 @@ def _prefixes(
 def _segments(priced: Priced) -> pa.Array:
     """Give the segments as one list column over flat columns."""
     low, high, blocks, top, bottom = (pa.array(values) for values in priced.numbers)
-    if len(priced.exact):
+    if priced.exact_rows:
         known = priced.numbers[4] != 0
         top = _masked(priced.numbers[3], known, pa.int64())
         bottom = _masked(priced.numbers[4], known, pa.int64())
