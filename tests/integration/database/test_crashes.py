@@ -104,7 +104,7 @@ def test_a_full_disk_is_a_clear_error_and_applies_nothing(tmp_path: Path) -> Non
         with store.db.read() as tx:
             pages = tx.one("PRAGMA page_count")[0]
         store.db.limit_pages(pages + 8)
-        with pytest.raises(StoreFullError, match="no space left.*Nothing of this batch"):
+        with pytest.raises(StoreFullError, match=r"no space left.*Nothing of this batch"):
             store.commit(big)
         assert store.search_calls(CallFilter()).num_rows == 1
         assert store.marks(STREAM)[0].stored_through == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_ranges_merge_and_subtract_like_sets(one: list, other: list) -> None:
     second = streams.merge_ranges((a, a + n) for a, n in other)
     merged = streams.merge_ranges(first)
     assert numbers(merged) == numbers(first)
-    assert all(b[0] > a[1] + 1 for a, b in zip(merged, merged[1:], strict=False))
+    assert all(b[0] > a[1] + 1 for a, b in pairwise(merged))
     assert numbers(streams.without(merged, second)) == numbers(merged) - numbers(second)
     assert streams.ranges_of(np.array(sorted(numbers(first)), np.int64)) == merged
 

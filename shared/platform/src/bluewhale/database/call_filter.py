@@ -68,11 +68,11 @@ def _cost_sql(price_list: str | None, dialect: Dialect) -> tuple[str, list[Any]]
     values: list[Any] = [] if price_list is None else [price_list]
     if dialect == "sqlite":
         only = "" if price_list is None else " WHERE json_extract(value, '$.price_list') = ?"
-        return (
+        cost = (
             "(SELECT COALESCE(SUM(json_extract(value, '$.amount_nanos')), 0)"
-            f" FROM json_each(COALESCE(c.totals, '[]')){only})",
-            values,
+            f" FROM json_each(COALESCE(c.totals, '[]')){only})"
         )
+        return cost, values
     only = "" if price_list is None else " if t.price_list = ?"
     return f"COALESCE(list_sum([t.amount_nanos for t in c.totals{only}]), 0)", values
 
@@ -137,11 +137,11 @@ def number_where(key: int, dialect: Dialect) -> tuple[str, list[Any]]:
     """Give the condition that a call shows this number, for scans without postings."""
     text = str(key)
     if dialect == "sqlite":
-        return (
+        shown = (
             "EXISTS (SELECT 1 FROM call_number n WHERE n.number = ?"
-            " AND n.call_id = c.call_id AND n.version = c.version)",
-            [key],
+            " AND n.call_id = c.call_id AND n.version = c.version)"
         )
+        return shown, [key]
     plain = " OR ".join(
         f"LTRIM(REGEXP_REPLACE(c.{n}, '[^0-9]', '', 'g'), '0') = ?" for n in _NUMBER_COLUMNS
     )

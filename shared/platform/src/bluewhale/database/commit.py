@@ -50,9 +50,9 @@ class Commit:
         self.result = CommitResult()
         self.totals = Totals()
         self.applier = Applier(tx, self.lookup, self.result, self.totals, batch.now_ms)
-        self.site_of_link: dict[str, str] = dict(
-            (r[0], r[1]) for r in tx.rows("SELECT link_uid, site_uid FROM link")
-        )
+        self.site_of_link: dict[str, str] = {
+            r[0]: r[1] for r in tx.rows("SELECT link_uid, site_uid FROM link")
+        }
 
     def run(self, *, seal: bool) -> CommitResult:
         """Apply the whole batch."""

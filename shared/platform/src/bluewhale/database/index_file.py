@@ -42,7 +42,7 @@ def index_pieces(
     for array in arrays.values():
         block = np.ascontiguousarray(array)
         pieces += [
-            memoryview(block).cast("B") if block.nbytes else b"",
+            block.data.cast("B") if block.nbytes else b"",
             b"\0" * (_aligned(block.nbytes) - block.nbytes),
         ]
     return pieces

@@ -130,13 +130,12 @@ def number_postings(calls: pa.Table) -> tuple[keys.Ints, keys.Rows]:
         wanted = column >= 0
         for other in columns[:at]:
             wanted &= column != other
-        row = np.flatnonzero(wanted)
-        found.append(column[row])
-        rows.append(row.astype(np.uint32))
+        at_rows = np.flatnonzero(wanted)
+        found.append(column[at_rows])
+        rows.append(at_rows.astype(np.uint32))
     key = np.concatenate(found)
-    row = np.concatenate(rows)
     order = np.argsort(key, kind="stable")
-    return key[order], row[order]
+    return key[order], np.concatenate(rows)[order]
 
 
 def join_entries(legs: pa.Table) -> tuple[keys.Ints, keys.Ints, keys.Ints, npt.NDArray[np.int64]]:
@@ -169,9 +168,8 @@ def _capture_postings(
     )
     if not (one_stream and bool(np.all(seq[1:] > seq[:-1]))):
         order = np.lexsort((seq, incarnation, stream))
-        stream, incarnation, seq, crc, row = (
-            a[order] for a in (stream, incarnation, seq, crc, row)
-        )
+        stream, incarnation, seq = stream[order], incarnation[order], seq[order]
+        crc, row = crc[order], row[order]
     starts = keys.run_starts(stream, incarnation)
     ends = np.append(starts[1:], len(seq))[: len(starts)]
     groups = [

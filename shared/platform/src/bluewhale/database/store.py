@@ -198,16 +198,15 @@ class Store:
 
     def seal(self, *, before_ms: int, now_ms: int, limit: int = 100_000) -> Sealed:
         """Move live calls whose legs were ingested before `before_ms` into a segment."""
-        name = ""
+        done: Sealed | None = None
         try:
             with self.db.write() as tx:
                 done = sealing.seal(tx, self.files, before_ms=before_ms, limit=limit, now_ms=now_ms)
-                name = done.segment
-            return done
         except BaseException:
-            if name:
-                self.files.remove(name)
+            if done is not None and done.segment:
+                self.files.remove(done.segment)
             raise
+        return done
 
     # ---- questions ---------------------------------------------------------------------
 

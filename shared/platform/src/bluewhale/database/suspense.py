@@ -255,7 +255,7 @@ def two_calls(
         capture,
     )
     if found is None:
-        raise NotFoundError("no duplicate was captured as {} / {} / {}".format(*capture))
+        raise NotFoundError(f"no duplicate was captured as {capture}")
     duplicate = rows_table([found], DUPLICATE_SCHEMA).to_pylist()[0]
     if duplicate["state"] != "counted":
         raise StateError("this duplicate was made a call of its own already")

@@ -7,6 +7,8 @@ grow without its table. Does not own engine settings (`engine`) or rules.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from bluewhale.database.columns import sql_columns
 from bluewhale.database.schemas import (
@@ -25,7 +27,7 @@ _INT = sa.BigInteger
 _ROWID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _key(name: str, kind: type[sa.types.TypeEngine[object]] = _INT) -> sa.Column[object]:
+def _key(name: str, kind: Any = _INT) -> sa.Column[Any]:
     return sa.Column(name, kind, primary_key=True, autoincrement=False)
 
 

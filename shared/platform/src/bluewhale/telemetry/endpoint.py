@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.telemetry.metrics import Metrics
+from typing_extensions import override
 
 
 class PortInUseError(PermanentError):
@@ -52,6 +53,7 @@ class Endpoint:
                 self.end_headers()
                 self.wfile.write(body)
 
+            @override
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing: requests of a scraper are no news."""
 
