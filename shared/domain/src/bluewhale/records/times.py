@@ -47,6 +47,7 @@ CLOCK_TOLERANCE_MS = 2 * SECOND_MS
 _LAST_YEAR = 2100
 _WEEK_S = 7 * 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 _REPEATED = int(Flag.DST_REPEATED_HOUR)
 _SKIPPED = int(Flag.DST_SKIPPED_HOUR)
 
@@ -247,7 +248,7 @@ def utc_to_local_one(utc_ms: int, zone: str) -> int:
     """Give the wall clock reading of one instant; the twin of `utc_to_local_ms`."""
     moment = _EPOCH + timedelta(milliseconds=utc_ms)
     wall = moment.astimezone(zone_info(zone)).replace(tzinfo=UTC)
-    return (wall - _EPOCH) // timedelta(milliseconds=1)
+    return (wall - _EPOCH) // _MS
 
 
 def local_to_utc_one(
@@ -257,8 +258,7 @@ def local_to_utc_one(
     info = zone_info(zone)
     wall = (_EPOCH + timedelta(milliseconds=local_ms)).replace(tzinfo=None)
     readings = [
-        (wall.replace(tzinfo=info, fold=fold).astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
-        for fold in (0, 1)
+        (wall.replace(tzinfo=info, fold=fold).astimezone(UTC) - _EPOCH) // _MS for fold in (0, 1)
     ]
     if readings[0] == readings[1]:
         return readings[0], Flag(0)
@@ -287,8 +287,7 @@ def wall_ms(
     year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0
 ) -> int:
     """Give one wall clock reading as if UTC, in milliseconds; for tests and displays."""
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (datetime(year, month, day, hour, minute, second, tzinfo=UTC) - _EPOCH) // _MS
 
 
 def day_number(year: int, month: int, day: int) -> int:
@@ -407,7 +406,6 @@ def day_from_context_one(
 
     if context_day is None:
         today = received // DAY_MS
-        # Equally near is later: a clock half a day wrong is as likely ahead as behind.
         return min((today + 1, today, today - 1), key=away), Flag.DAY_INFERRED
     for neighbour in (context_day - 1, context_day + 1):
         if away(context_day) > OTHER_DAY_MS and away(neighbour) <= MIDNIGHT_RACE_MS:
@@ -509,11 +507,7 @@ def span_from_local_one(
 
     def readings(local_ms: int) -> list[int]:
         wall = (_EPOCH + timedelta(milliseconds=local_ms)).replace(tzinfo=None)
-        both = [
-            (wall.replace(tzinfo=info, fold=f).astimezone(UTC) - _EPOCH)
-            // timedelta(milliseconds=1)
-            for f in (0, 1)
-        ]
+        both = [(wall.replace(tzinfo=info, fold=f).astimezone(UTC) - _EPOCH) // _MS for f in (0, 1)]
         return both if utc_to_local_one(both[0], zone) == local_ms else both[:1]
 
     end, end_flags = local_to_utc_one(end_local_ms, zone, received_at_ms, previous_end_ms)
@@ -594,10 +588,7 @@ def skew_text(skew_ms: int) -> str:
     days, seconds = divmod(seconds, 86_400)
     hours, seconds = divmod(seconds, 3_600)
     minutes, seconds = divmod(seconds, 60)
-    parts = [
-        f"{count} {unit}"
-        for count, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
-        if count
-    ]
+    counts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
+    parts = [f"{count} {unit}" for count, unit in counts if count]
     side = "after" if skew_ms >= 0 else "before"
     return f"printed time is {' '.join(parts) or '0 s'} {side} the record was received"

@@ -335,23 +335,26 @@ def _calling(t: Any, b: Any, s: Any, e: Any, wide: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _direct_dial(t: Any, e164: Any, b: Any) -> Any:
+def _direct_dial(t: Any, e164: Any, main: Any, b: Any) -> Any:
     """Digits of the own extension behind the main number; 0 = it is none."""
     count = 0
-    rest = e164
-    while rest > 0:
+    power = np.int64(1)
+    while power <= e164:
+        power *= 10
         count += 1
-        rest //= 10
-    rest = e164
-    for i in range(count):
-        b[count - 1 - i] = rest % 10
-        rest //= 10
-    if count <= t[MAIN_DIGITS]:
+    digits = count - t[MAIN_DIGITS]
+    if digits <= 0:
         return 0
-    for i in range(t[MAIN_DIGITS]):
-        if b[i] != t[t[MAIN] + i]:
-            return 0
-    return count - t[MAIN_DIGITS] if _is_own_extension(t, b, t[MAIN_DIGITS], count) else 0
+    unit = np.int64(1)
+    for _ in range(digits):
+        unit *= 10
+    if e164 // unit != main:
+        return 0
+    rest = e164 % unit
+    for i in range(digits):
+        b[digits - 1 - i] = rest % 10
+        rest //= 10
+    return digits if _is_own_extension(t, b, 0, digits) else 0
 
 
 @njit(nogil=True, cache=True)
@@ -401,6 +404,9 @@ def normalise_kernel(
     """Normalise row i = data[offsets[i]:offsets[i + 1]]; e164 0 = none."""
     b = np.zeros(64, np.uint8)
     wide = np.zeros(128, np.uint8)
+    main = np.int64(0)
+    for i in range(t[MAIN_DIGITS]):
+        main = main * 10 + np.int64(t[t[MAIN] + i])
     for row in range(len(out_e164)):
         out_e164[row] = 0
         out_class[row] = _UNKNOWN
@@ -441,12 +447,11 @@ def normalise_kernel(
             out_extension[row] = True
             out_digits[row] = end
             if t[MAIN_DIGITS] > 0 and t[MAIN_DIGITS] + end <= 15:
-                for i in range(t[MAIN_DIGITS]):
-                    e164 = e164 * 10 + np.int64(t[t[MAIN] + i])
+                e164 = main
                 for i in range(end):
                     e164 = e164 * 10 + np.int64(b[i])
         elif e164 != 0 and t[MAIN_DIGITS] > 0:
-            digits = _direct_dial(t, e164, b)
+            digits = _direct_dial(t, e164, main, b)
             out_digits[row] = digits
             out_extension[row] = digits > 0
         out_e164[row] = e164

@@ -271,6 +271,11 @@ def _check(site: Site) -> None:
         for text in texts
         if not (text.isascii() and text.isdigit())
     ]
+    if len(site.main_number) > DIGITS_MAX or site.main_number.startswith("0"):
+        wrong.append(
+            f"main number {site.main_number!r} must begin with the country code "
+            f"and have at most {DIGITS_MAX} digits"
+        )
     wrong += [
         f"short code {code!r} must be 1 to {SYMBOLS_MAX} of 0-9, * and #"
         for code in site.short_codes
