@@ -15,7 +15,6 @@ from bluewhale.dialects.asterisk import kernels
 from bluewhale.dialects.asterisk.layout import (
     AUTO,
     COUNTS,
-    EXTENSION,
     INTEGERS,
     TEXTS,
     TRUNK,
@@ -358,14 +357,12 @@ def _extensions(codes: Any, channels: list[Channel]) -> pa.StringArray:
 def _directions(origin_code: Any, origins: Any, target_code: Any, targets: Any) -> Any:
     """Decide directions by the kinds of both channels; -1 = the number plan decides."""
     table = np.full((4, 4), -1, np.int8)
-    kinds = (TRUNK, EXTENSION)
-    samples = {kind: Channel(kind, "", None) for kind in range(4)}
-    for origin in range(4):
-        for target in range(4):
-            if origin in kinds or target in kinds:
-                hint = direction_of(samples[origin], samples[target])
-                if hint is not None:
-                    table[origin, target] = DIRECTIONS.index(str(hint))
+    samples = [Channel(kind, "", None) for kind in range(4)]
+    for origin in samples:
+        for target in samples:
+            hint = direction_of(origin, target)
+            if hint is not None:
+                table[origin.kind, target.kind] = DIRECTIONS.index(str(hint))
     side = [np.array([c.kind for c in channels]) for channels in (origins, targets)]
     return table[side[0][origin_code], side[1][target_code]]
 

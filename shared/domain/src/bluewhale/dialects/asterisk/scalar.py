@@ -18,6 +18,7 @@ from bluewhale.dialects.asterisk.layout import (
     COUNTS,
     EXTENSION,
     INTEGERS,
+    LOCAL,
     TEXTS,
     TRUNK,
     Channel,
@@ -267,11 +268,18 @@ def _parties(values: Values, origin: Channel, target: Channel) -> dict[str, Any]
 
 
 def direction_of(origin: Channel, target: Channel) -> Direction | None:
-    """Decide the direction by the channels; None = they do not say, the number plan decides."""
+    """Decide the direction by the channels; None = they do not say, the number plan decides.
+
+    A record with a Local channel and no line is a piece of the dialplan: the
+    line that it leads to has a record of its own, so it is internal whatever
+    was dialled.
+    """
     if origin.kind == TRUNK:
         return Direction.TANDEM if target.kind == TRUNK else Direction.INBOUND
     if target.kind == TRUNK:
         return Direction.OUTBOUND
+    if LOCAL in {origin.kind, target.kind}:
+        return Direction.INTERNAL
     if origin.kind == EXTENSION and target.kind == EXTENSION:
         return Direction.INTERNAL
     return None
