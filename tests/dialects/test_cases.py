@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from bluewhale.records.enums import Flag
+
 from tests.support.dialect_twins import assert_twins_agree, link, raw_batch, rows_by_seq, run
 
 CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/*/profile.yaml"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-
 from bluewhale.records.batches import RawBatch
 
 CHUNK_RECORDS = 100_000

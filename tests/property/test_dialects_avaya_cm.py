@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from bluewhale.dialects.avaya_cm import writer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bluewhale.dialects.avaya_cm import writer
 from tests.property.mutate import mutated_batches
 from tests.support.dialect_twins import (
     assert_twins_agree,

@@ -1,11 +1,10 @@
 """Framing in bulk equals framing byte by byte."""
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from bluewhale.capture import ContextRule, Framer, FramingTable
 from bluewhale.dialects import frame_buffer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 DATE = ContextRule("date", rb"[0-9]{2} ?[0-9]{2}", 4, 5, "stream", resets_count=True)
 HEADER = ContextRule("header", rb'"a",.*', 4, 40)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
 from bluewhale.records.enums import Flag
 
 AHEAD_TOLERATED_MS = 120_000  # minutes are printed without seconds; clocks drift
