@@ -185,7 +185,7 @@ def _final_leg(
 
 
 @numba.njit(nogil=True, cache=True)
-def call_facts(
+def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
     facts: Facts, order: Ints, offsets: Ints
 ) -> tuple[Ints, Ints, npt.NDArray[np.int8], npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """Decide what people see of each call.
@@ -193,6 +193,19 @@ def call_facts(
     Returns numbers (CALL_NUMBERS, calls), picked rows (CALL_PICKS, calls),
     direction, disposition, and which calls are only monitored (still open).
     """
+    f_account = facts.account
+    f_answer = facts.answer
+    f_at = facts.at
+    f_direction = facts.direction
+    f_disposition = facts.disposition
+    f_duration = facts.duration
+    f_flags = facts.flags
+    f_hold = facts.hold
+    f_queue = facts.queue
+    f_release = facts.release
+    f_ring = facts.ring
+    f_role = facts.role
+    f_talk = facts.talk
     calls = len(offsets) - 1
     numbers = np.full((CALL_NUMBERS, calls), NULL, np.int64)
     picks = np.full((CALL_PICKS, calls), -1, np.int64)
@@ -213,9 +226,9 @@ def call_facts(
         real = 0
         for k in range(first, last):
             i = order[k]
-            if facts.flags[i] != NULL:
-                flags |= facts.flags[i]
-            real += facts.role[i] != MONITOR
+            if f_flags[i] != NULL:
+                flags |= f_flags[i]
+            real += f_role[i] != MONITOR
         numbers[FLAGS, c] = flags
         monitored[c] = real == 0
         talks = 0
@@ -223,50 +236,50 @@ def call_facts(
         afters = 0
         for k in range(first, last):
             i = order[k]
-            if real and facts.role[i] == MONITOR:
+            if real and f_role[i] == MONITOR:
                 continue
-            answered = is_answered(facts.disposition[i], facts.duration[i], facts.answer[i])
+            answered = is_answered(f_disposition[i], f_duration[i], f_answer[i])
             if picks[FIRST, c] < 0:
                 picks[FIRST, c] = i
                 picks[CLASS, c] = i
-                direction[c] = facts.direction[i]
-                numbers[STARTED, c] = facts.at[i]
-            if direction[c] in (INTERNAL, -1) and facts.direction[i] not in (INTERNAL, -1):
-                direction[c] = facts.direction[i]
+                direction[c] = f_direction[i]
+                numbers[STARTED, c] = f_at[i]
+            if direction[c] in (INTERNAL, -1) and f_direction[i] not in (INTERNAL, -1):
+                direction[c] = f_direction[i]
                 picks[CLASS, c] = i
             if numbers[RING, c] == NULL:
-                numbers[RING, c] = facts.ring[i]
-            numbers[QUEUE, c] = _add(numbers[QUEUE, c], facts.queue[i])
-            numbers[HOLD, c] = _add(numbers[HOLD, c], facts.hold[i])
-            numbers[ENDED, c] = max(numbers[ENDED, c], facts.release[i])
-            befores += facts.role[i] == TRANSFER_FROM
-            afters += facts.role[i] == TRANSFER_TO
-            if picks[ACCOUNT, c] < 0 and facts.account[i]:
+                numbers[RING, c] = f_ring[i]
+            numbers[QUEUE, c] = _add(numbers[QUEUE, c], f_queue[i])
+            numbers[HOLD, c] = _add(numbers[HOLD, c], f_hold[i])
+            numbers[ENDED, c] = max(numbers[ENDED, c], f_release[i])
+            befores += f_role[i] == TRANSFER_FROM
+            afters += f_role[i] == TRANSFER_TO
+            if picks[ACCOUNT, c] < 0 and f_account[i]:
                 picks[ACCOUNT, c] = i
             if answered:
                 disposition[c] = ANSWERED
-                if facts.answer[i] != NULL and (
-                    numbers[ANSWERED_AT, c] == NULL or facts.answer[i] < numbers[ANSWERED_AT, c]
+                if f_answer[i] != NULL and (
+                    numbers[ANSWERED_AT, c] == NULL or f_answer[i] < numbers[ANSWERED_AT, c]
                 ):
-                    numbers[ANSWERED_AT, c] = facts.answer[i]
-                talk = facts.talk[i] if facts.talk[i] != NULL else facts.duration[i]
+                    numbers[ANSWERED_AT, c] = f_answer[i]
+                talk = f_talk[i] if f_talk[i] != NULL else f_duration[i]
                 if talk != NULL:
-                    starts[talks] = facts.answer[i]
+                    starts[talks] = f_answer[i]
                     lengths[talks] = talk
                     talks += 1
-            elif disposition[c] != ANSWERED and facts.disposition[i] >= 0:
-                disposition[c] = facts.disposition[i]
+            elif disposition[c] != ANSWERED and f_disposition[i] >= 0:
+                disposition[c] = f_disposition[i]
         if talks:
             numbers[TALK, c] = union_ms(starts, lengths, talks)
         elif disposition[c] != ANSWERED:
             numbers[TALK, c] = 0
         picks[FINAL, c] = _final_leg(
             order[first:last],
-            facts.role,
-            facts.disposition,
-            facts.duration,
-            facts.answer,
-            facts.release,
+            f_role,
+            f_disposition,
+            f_duration,
+            f_answer,
+            f_release,
             real > 0,
         )
         numbers[TRANSFERS, c] = afters or min(befores, 1)

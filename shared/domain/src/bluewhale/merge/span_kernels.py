@@ -191,7 +191,8 @@ def _connected(
     if overlap:
         total = union_ms(starts, lengths, m)
     known = flags[first] == NULL or flags[first] & _INFERRED == 0
-    return some, start if some else at[legs[0]], known, NULL if unknown else total
+    moment = start if some else at[legs[0]]
+    return some, moment, known, NULL if unknown else total
 
 
 @numba.njit(nogil=True, cache=True)
@@ -251,15 +252,20 @@ def _leg_states(facts: Facts) -> tuple[Bools, Ints]:
 @numba.njit(nogil=True, cache=True)
 def _ends_of(facts: Facts, order: Ints, first: int, last: int, legs: Ints, sides: Ints) -> int:
     """List the outside ends of a call, or its inside legs where it has none."""
+    f_direction = facts.direction
+    f_parties = facts.parties
+    f_role = facts.role
+    f_trunk_in = facts.trunk_in
+    f_trunk_out = facts.trunk_out
     n = 0
     for k in range(first, last):
         i = order[k]
         held = sides_of(
-            facts.role[i],
-            facts.trunk_in[i],
-            facts.trunk_out[i],
-            facts.parties[i],
-            facts.direction[i],
+            f_role[i],
+            f_trunk_in[i],
+            f_trunk_out[i],
+            f_parties[i],
+            f_direction[i],
         )
         for side in (IN, OUT):
             if held & side:
@@ -269,7 +275,7 @@ def _ends_of(facts: Facts, order: Ints, first: int, last: int, legs: Ints, sides
     if n == 0:
         for k in range(first, last):
             i = order[k]
-            if facts.role[i] != MONITOR and facts.role[i] != CONFERENCE:
+            if f_role[i] != MONITOR and f_role[i] != CONFERENCE:
                 legs[n] = i
                 sides[n] = INSIDE
                 n += 1
@@ -294,6 +300,18 @@ def _spans_of_call(
     policy: int,
 ) -> int:
     """Write the spans of a call of several legs; returns how many."""
+    f_answer = facts.answer
+    f_at = facts.at
+    f_flags = facts.flags
+    f_in_number = facts.in_number
+    f_in_path = facts.in_path
+    f_out_number = facts.out_number
+    f_out_path = facts.out_path
+    f_parties = facts.parties
+    f_pbx = facts.pbx
+    f_role = facts.role
+    f_trunk_in = facts.trunk_in
+    f_trunk_out = facts.trunk_out
     written = 0
     for e in range(ends):
         if ends_side[e] < 0:
@@ -308,13 +326,13 @@ def _spans_of_call(
                     ends_side[e],
                     ends_leg[f],
                     ends_side[f],
-                    facts.in_path,
-                    facts.out_path,
-                    facts.trunk_in,
-                    facts.trunk_out,
-                    facts.in_number,
-                    facts.out_number,
-                    facts.pbx,
+                    f_in_path,
+                    f_out_path,
+                    f_trunk_in,
+                    f_trunk_out,
+                    f_in_number,
+                    f_out_number,
+                    f_pbx,
                 )
             ):
                 legs[n] = ends_leg[f]
@@ -323,7 +341,7 @@ def _spans_of_call(
                 if f > e:
                     ends_side[f] = -1
         head, side = legs[0], sides[0]
-        redirected = side == OUT and facts.role[head] == FORWARD and facts.parties[head] & CONNECTED
+        redirected = side == OUT and f_role[head] == FORWARD and f_parties[head] & CONNECTED
         some = False
         for k in range(n):
             some = some or answered[legs[k]]
@@ -336,11 +354,11 @@ def _spans_of_call(
                     continue
                 count = 1
             payer, kind = _payer(
-                facts.parties,
-                facts.role,
+                f_parties,
+                f_role,
                 answered,
-                facts.trunk_in,
-                facts.trunk_out,
+                f_trunk_in,
+                f_trunk_out,
                 legs[k:],
                 sides[k:],
                 count,
@@ -350,11 +368,11 @@ def _spans_of_call(
                 payer = out[PAYER_LEG, before]  # a bridge: whoever was there goes on paying
                 kind = out[PAYER_KIND, before]
             is_connected, start, known, quantity = _connected(
-                facts.at,
-                facts.answer,
+                f_at,
+                f_answer,
                 connected,
-                facts.flags,
-                facts.role,
+                f_flags,
+                f_role,
                 answered,
                 legs[k:],
                 count,

@@ -182,7 +182,7 @@ def legs_to_mark(
     Of each pair whose two legs are not in one live call, the touched legs. Two
     legs in no call at all are left to the stream and to `legs_without_call`.
     """
-    marked = set()
+    marked: set[bytes] = set()
     for one, other in pairs:
         if owners.get(one) != owners.get(other):
             marked.update(leg for leg in (one, other) if leg in touched)
