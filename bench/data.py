@@ -202,3 +202,27 @@ decks:
   - {{file: {price_list}.csv}}
 """)
     return path
+
+
+# per block: one day later
+AVAYA_STEP = {"day": 1}
+AVAYA_OPTIONS = {"layout": "custom-97"}
+
+
+def avaya_block(prefixes: list[str], lines: int = BLOCK_LINES) -> Block:
+    """Avaya CM lines of the customised layout custom-97 (95 characters, CR LF), outgoing calls."""
+    random = np.random.default_rng(SEED + 4)
+    numbers = numbers_of(prefixes, lines)
+    durations = random.choice(DURATIONS_S, lines).tolist()
+    text = []
+    for i in range(lines):
+        minute = 8 * 60 + i % 600
+        text.append(
+            f"010526 {minute // 60:02}{minute % 60:02} {durations[i]:05} {2000 + i % 5000:>15} {numbers[i]:>23} "
+            f"{'':13} {'':4}{'':3} {'':4} *799{i % 999 + 1:03} 7\r\n"
+        )
+    width = len(text[0])
+    assert all(len(x) == width for x in text)
+    at = np.arange(lines, dtype=np.int64) * width
+    patches = {"day": Patch(at + 2, 2, np.full(lines, 5, dtype=np.int64))}
+    return Block(np.frombuffer("".join(text).encode(), np.uint8), lines, patches)
