@@ -9,6 +9,8 @@ The same rules stand in plain Python in `bluewhale.merge.plain`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -168,7 +170,7 @@ def _connected(
     unknown = False
     overlap = inside
     total = 0
-    start = np.int64(NULL)
+    start: Any = np.int64(NULL)
     first = legs[0]
     m = 0
     for k in range(n):
