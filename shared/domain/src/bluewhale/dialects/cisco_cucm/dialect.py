@@ -259,11 +259,7 @@ def _trunks(
         code[outside] = np.arange(len(outside), dtype=np.int32)
         device = devices.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         trunk = code[device]
-        columns.append(
-            pa.DictionaryArray.from_arrays(
-                pa.array(trunk, mask=trunk < 0), pa.array([names[i] for i in outside], pa.string())
-            )
-        )
+        columns.append(words_from_codes(trunk, pa.array([names[i] for i in outside], pa.string())))
         trunk_codes.append(trunk)
         device_codes.append(device)
     return columns[0], columns[1], (*trunk_codes, *device_codes)
@@ -274,9 +270,10 @@ def _direction(sides: tuple[Any, Any, Any, Any], quality: npt.NDArray[np.bool_])
     inside, outside = sides[0] >= 0, sides[1] >= 0
     words = [Direction.TANDEM, Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL]
     code = [DIRECTIONS.index(str(word)) for word in words]
-    return np.select(
-        [inside & outside, inside, outside, (sides[2] >= 0) & (sides[3] >= 0)], code, -1
-    ).astype(np.int8)
+    known = (sides[2] >= 0) & (sides[3] >= 0)
+    # Index: calling side outside, called side outside, both devices known.
+    table = np.array([-1, code[3], code[2], code[2], code[1], code[1], code[0], code[0]], np.int8)
+    return table[inside * np.int8(4) + outside * np.int8(2) + known]
 
 
 def _codec(values: npt.NDArray[np.int64], quality: npt.NDArray[np.bool_]) -> Words:
