@@ -8,6 +8,7 @@ first price list, in their order, then all of the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -169,21 +170,21 @@ def _charge_table(
         "tariff_uid": _constant(count, version.tariff_uid),
         "tariff_version": _filled(count, version.version, np.int32),
         "reason": _reasons(priced.reason, no_unrated),
-        "amount_nanos": pa.array(priced.amount),
-        "rated_quantity_ms": pa.array(priced.rated_ms),
-        "prefix": _prefixes(tariff, spans, priced.row, matched),
+        "amount_nanos": _plain(priced.amount),
+        "rated_quantity_ms": _plain(priced.rated_ms),
+        "prefix": _prefixes(spans, priced.row, priced.prefix_length, matched),
         "rate_row": _masked(rate_row, matched, pa.int32()),
         "segments": _segments(priced),
-        "connect_fee_nanos": pa.array(priced.fee),
+        "connect_fee_nanos": _plain(priced.fee),
         "minimum_applied": _bits(priced.minimum_applied),
         "cap_applied": _bits(priced.cap_applied),
-        "rounding_mode": pa.DictionaryArray.from_arrays(pa.array(priced.mode), pa.array(MODES)),
-        "rounding_places": pa.array(priced.places),
+        "rounding_mode": pa.DictionaryArray.from_arrays(_plain(priced.mode), _word_list(MODES)),
+        "rounding_places": _plain(priced.places),
         "exact_numerator": _masked(priced.exact_top, ~lost, pa.int64()),
         "exact_denominator": _masked(priced.exact_bottom, ~lost, pa.int64()),
         "exact": _exact_texts(count, priced.exact),
         "status": pa.DictionaryArray.from_arrays(
-            pa.array(priced.status.astype(np.int32)), pa.array(STATUSES)
+            _plain(priced.status.astype(np.int32)), _word_list(STATUSES)
         ),
     }
     return _entries(columns, count, who, price_list, rated_at_ms)
@@ -200,20 +201,20 @@ def _without_tariff(spans: Spans, who: _Identity, price_list: str, rated_at_ms: 
     free = ~spans.answered | ((word >= 0) & RESTRICTED[word])
     status = np.where(free, _FREE, _UNRATED).astype(np.int32)
     reason = np.where(free, -1, _NO_TARIFF).astype(np.int8)
-    zeros = pa.array(np.zeros(count, np.int64))
+    zeros = _plain(np.zeros(count, np.int64))
     columns: dict[str, Any] = {
         "reason": _reasons(reason, no_unrated=bool(free.all())),
         "amount_nanos": zeros,
         "rated_quantity_ms": zeros,
         "segments": pa.ListArray.from_arrays(
-            pa.array(np.zeros(count + 1, np.int32)), pa.array([], SEGMENT)
+            _plain(np.zeros(count + 1, np.int32)), pa.array([], SEGMENT)
         ),
         "connect_fee_nanos": zeros,
         "minimum_applied": _bits(np.zeros(count, np.uint8)),
         "cap_applied": _bits(np.zeros(count, np.uint8)),
         "exact_numerator": _masked(np.zeros(count, np.int64), free, pa.int64()),
         "exact_denominator": _masked(np.full(count, NANOS, np.int64), free, pa.int64()),
-        "status": pa.DictionaryArray.from_arrays(pa.array(status), pa.array(STATUSES)),
+        "status": pa.DictionaryArray.from_arrays(_plain(status), _word_list(STATUSES)),
     }
     return _entries(columns, count, who, price_list, rated_at_ms)
 
@@ -226,8 +227,8 @@ def _entries(
     columns |= {
         "charge_id": charge_ids(who.call_id, who.call_version, who.span, price_list, entry),
         "call_id": who.call_id,
-        "call_version": pa.array(who.call_version),
-        "span": pa.array(who.span),
+        "call_version": _plain(who.call_version),
+        "span": _plain(who.span),
         "price_list": _constant(count, price_list),
         "payer": who.payer,
         "entry": _constant(count, entry),
@@ -243,12 +244,27 @@ def _entries(
     return pa.Table.from_arrays(arrays, schema=CHARGE_SCHEMA)
 
 
+@lru_cache(maxsize=256)
+def _word_list(words: tuple[str, ...]) -> pa.Array:
+    return pa.array(words, pa.string())
+
+
 def _constant(count: int, word: str) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([word]))
+    return pa.DictionaryArray.from_arrays(_plain(np.zeros(count, np.int32)), _word_list((word,)))
 
 
 def _filled(count: int, value: int, dtype: npt.DTypeLike) -> pa.Array:
-    return pa.array(np.full(count, value, dtype))
+    return _plain(np.full(count, value, dtype))
+
+
+def _plain(values: npt.NDArray[Any]) -> pa.Array:
+    """Give a column without nulls over the memory of `values`.
+
+    `pa.array` would look for pandas on every call, which costs more than the rest.
+    """
+    values = np.ascontiguousarray(values)
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def _bits(values: npt.NDArray[np.uint8]) -> pa.Array:
@@ -275,15 +291,13 @@ def _reasons(codes: npt.NDArray[np.int8], no_unrated: bool) -> pa.Array:
     if no_unrated:
         return pa.nulls(len(codes), WORD)
     indices = _masked(codes.astype(np.int32), codes >= 0, pa.int32())
-    return pa.DictionaryArray.from_arrays(indices, pa.array(REASONS))
+    return pa.DictionaryArray.from_arrays(indices, _word_list(REASONS))
 
 
 def _prefixes(
-    tariff: CompiledTariff, spans: Spans, row: Int32, matched: npt.NDArray[np.bool_]
+    spans: Spans, row: Int32, lengths: npt.NDArray[np.int8], matched: npt.NDArray[np.bool_]
 ) -> pa.Array:
     """Give the matched prefixes: the first digits of each span's own number."""
-    groups = tariff.index.groups
-    lengths = np.repeat((groups[:, 0] & 15).astype(np.int8), groups[:, 2] - groups[:, 1])
     offsets = np.empty(len(row) + 1, np.int32)
     text = np.empty(int(lengths.max(initial=0)) * len(row), np.uint8)
     used = prefix_text(row, spans.key, lengths, offsets, text)
@@ -296,16 +310,16 @@ def _prefixes(
 
 def _segments(priced: Priced) -> pa.Array:
     """Give the segments as one list column over flat columns."""
-    low, high, blocks, top, bottom = (pa.array(values) for values in priced.numbers)
+    low, high, blocks, top, bottom = (_plain(values) for values in priced.numbers)
     if priced.exact_rows:
         known = priced.numbers[4] != 0
         top = _masked(priced.numbers[3], known, pa.int64())
         bottom = _masked(priced.numbers[4], known, pa.int64())
     flat = pa.StructArray.from_arrays(
-        [pa.array(priced.window), pa.array(priced.slot), low, high, blocks, top, bottom],
+        [_plain(priced.window), _plain(priced.slot), low, high, blocks, top, bottom],
         fields=list(SEGMENT),
     )
-    return pa.ListArray.from_arrays(pa.array(priced.segment_end), flat).cast(
+    return pa.ListArray.from_arrays(_plain(priced.segment_end), flat).cast(
         CHARGE_SCHEMA.field("segments").type
     )
 

@@ -55,8 +55,9 @@ def match_rows(
     row_until: Any,
     restricted: Any,
     out_row: Any,
+    out_length: Any,
 ) -> None:
-    """Give the sorted deck row of each span, or -1.
+    """Give the sorted deck row of each span, or -1, and the length of its prefix.
 
     Selector columns of length 1 hold one code for all spans.
     """
@@ -68,6 +69,7 @@ def match_rows(
         kind = word[span if several[3] else 0]
         selected_only = kind >= 0 and restricted[kind]
         have = digits[span]
+        length = groups[group, 0] & 15 if group >= 0 else 0
         found = np.int32(-1)
         while group >= 0:
             length = groups[group, 0] & 15
@@ -95,6 +97,7 @@ def match_rows(
                         break
             group = groups[group, 3]
         out_row[span] = found
+        out_length[span] = length
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -471,7 +474,7 @@ def _grown(values: Any, capacity: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def prefix_text(row: Any, key: Any, row_length: Any, offsets: Any, text: Any) -> int:
+def prefix_text(row: Any, key: Any, lengths: Any, offsets: Any, text: Any) -> int:
     """Write the matched prefix of each span, digits of its own number.
 
     `offsets` gets one entry more than there are spans; gives the bytes written.
@@ -480,7 +483,7 @@ def prefix_text(row: Any, key: Any, row_length: Any, offsets: Any, text: Any) ->
     for span in range(len(row)):
         offsets[span] = at
         if row[span] >= 0:
-            length = row_length[row[span]]
+            length = np.int64(lengths[span])
             value = key[span] // _TEN_TO[15 - length]
             place = at + length
             while place - at > 1:  # two digits at a time

@@ -8,7 +8,7 @@ holds. Rules stand in `exact`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from bluewhale.records.enums import ChargeStatus, UnratedReason
 REASONS: Final = tuple(str(reason) for reason in UnratedReason)
 STATUSES: Final = tuple(str(status) for status in ChargeStatus)
 _SEGMENTS_GUESS: Final = 2
+_STAGGER_BYTES: Final = 320
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Priced:
     """
 
     row: Int32
+    prefix_length: Int8
     status: Int8
     reason: Int8
     amount: Int64
@@ -63,6 +65,7 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
     """
     count = len(spans)
     row = np.empty(count, np.int32)
+    prefix_length = np.empty(count, np.int8)
     index = tariff.index
     word = spans.selection.translated(SELECTION_WORDS)
     match_rows(
@@ -81,9 +84,10 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
         tariff.row_until,
         RESTRICTED,
         row,
+        prefix_length,
     )
     version, lines, schedules = tariff.version, tariff.timelines, tariff.schedules
-    priced = _blank(row)
+    priced = _blank(row, prefix_length)
     priced.window, priced.slot, priced.numbers = price_spans(
         row,
         spans.digits,
@@ -129,28 +133,39 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
     return priced
 
 
-def _blank(row: Int32) -> Priced:
+def _blank(row: Int32, prefix_length: Int8) -> Priced:
     """Give outputs for the kernel to fill."""
     count = len(row)
     return Priced(
         row=row,
-        status=np.empty(count, np.int8),
-        reason=np.empty(count, np.int8),
-        amount=np.empty(count, np.int64),
-        rated_ms=np.empty(count, np.int64),
-        fee=np.empty(count, np.int64),
-        exact_top=np.empty(count, np.int64),
-        exact_bottom=np.empty(count, np.int64),
-        minimum_applied=np.empty(count, np.uint8),
-        cap_applied=np.empty(count, np.uint8),
-        mode=np.empty(count, np.int32),
-        places=np.empty(count, np.int32),
-        segment_end=np.empty(count + 1, np.int32),
+        prefix_length=prefix_length,
+        status=_column(count, np.int8, 0),
+        reason=_column(count, np.int8, 1),
+        amount=_column(count, np.int64, 2),
+        rated_ms=_column(count, np.int64, 3),
+        fee=_column(count, np.int64, 4),
+        exact_top=_column(count, np.int64, 5),
+        exact_bottom=_column(count, np.int64, 6),
+        minimum_applied=_column(count, np.uint8, 7),
+        cap_applied=_column(count, np.uint8, 8),
+        mode=_column(count, np.int32, 9),
+        places=_column(count, np.int32, 10),
+        segment_end=_column(count + 1, np.int32, 11),
         window=np.empty(0, np.int32),
         slot=np.empty(0, np.int32),
         numbers=np.empty((5, 0), np.int64),
         exact={},
     )
+
+
+def _column(count: int, dtype: npt.DTypeLike, number: int) -> npt.NDArray[Any]:
+    """Give an empty column whose begin is staggered against those of its siblings.
+
+    Large arrays all begin at the same place of a page; a kernel that writes a
+    dozen of them in step would then push each store out of the first cache.
+    """
+    skip = number * _STAGGER_BYTES // np.dtype(dtype).itemsize
+    return np.empty(skip + count, dtype)[skip:]
 
 
 def _price_exactly(
