@@ -274,7 +274,7 @@ class Applier:
         if call.segment is None:
             self.tx.run(
                 "UPDATE call_version SET live = 0, state = ?, superseded_by = ?"
-                " WHERE call_id = ? AND version = ? AND live = 1",
+                " WHERE call_id = ? AND version = ? AND +live = 1",
                 (CallState.SUPERSEDED.value, by, call.call_id, call.version),
             )
         else:

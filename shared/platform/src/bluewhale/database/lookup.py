@@ -343,7 +343,7 @@ class Lookup:
         found: dict[bytes, StoredCall] = {}
         for r in self.tx.rows_in(
             "SELECT call_id, version, leg_ids FROM call_version"
-            " WHERE live = 1 AND call_id IN ({marks})",
+            " WHERE +live = 1 AND call_id IN ({marks})",
             set(ids),
         ):
             legs = frozenset(r[2][i : i + 16] for i in range(0, len(r[2]), 16))

@@ -19,7 +19,7 @@ from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError
 from bluewhale.database.lookup import CALL_COLUMNS, CHARGE_COLUMNS, LEG_COLUMNS
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.segments import Rows, SegmentFolder
+from bluewhale.database.segments import Rows, SegmentFolder, join_entries, number_postings
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA
 
 
@@ -102,18 +102,27 @@ def _seal_rows(
     try:
         _delete(tx, "leg", "cdr_id", leg_ids, legs.num_rows)
         _delete(tx, "leg_seen", "cdr_id", leg_ids, legs.num_rows)
-        tx.run_in("DELETE FROM leg_key WHERE cdr_id IN ({marks})", leg_ids)
+        key, at, _, row = join_entries(legs)
+        columns = (key.tolist(), at.tolist(), row.tolist())
+        tx.many(
+            "DELETE FROM leg_key WHERE join_key = ? AND join_at = ? AND cdr_id = ?",
+            [(k, a, leg_ids[r]) for k, a, r in zip(*columns, strict=True)],
+        )
         # Legs sealed here are owned by a call sealed here: the segment says so itself.
         tx.run_in("DELETE FROM leg_owner WHERE cdr_id IN ({marks})", leg_ids)
         gone = tx.run_in(
-            "DELETE FROM call_version WHERE live = 1 AND call_id IN ({marks})", call_ids
+            "DELETE FROM call_version WHERE +live = 1 AND call_id IN ({marks})", call_ids
         )
         _must("call_version", gone, calls.num_rows)
         charge_ids = charges.column("charge_id").to_pylist()
         _delete(tx, "charge", "charge_id", charge_ids, charges.num_rows)
+        number, of_call = number_postings(calls)
         tx.many(
-            "DELETE FROM call_number WHERE call_id = ? AND version = ?",
-            list(zip(call_ids, versions, strict=True)),
+            "DELETE FROM call_number WHERE number = ? AND call_id = ? AND version = ?",
+            [
+                (n, call_ids[r], versions[r])
+                for n, r in zip(number.tolist(), of_call.tolist(), strict=True)
+            ],
         )
     except BaseException:
         folder.remove(name)

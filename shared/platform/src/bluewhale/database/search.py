@@ -93,6 +93,8 @@ def _hot(
     if after is not None:
         condition += " AND (c.started_at < ? OR (c.started_at = ? AND c.call_id < ?))"
         values += [after[0], after[0], after[1]]
+    # "+" keeps SQLite from walking all live rows where a better index leads there.
+    live = "c.live = 1" if key is None else "+c.live = 1"
     source = "call_version c"
     if key is not None:
         source = (
@@ -102,7 +104,7 @@ def _hot(
         values = [key, *values]
     columns = ", ".join(f'c."{name}"' for name in STORED_CALL_SCHEMA.names)
     rows = tx.rows(
-        f"SELECT {columns} FROM {source} WHERE c.live = 1 AND {condition}"
+        f"SELECT {columns} FROM {source} WHERE {live} AND {condition}"
         " ORDER BY c.started_at DESC, c.call_id DESC LIMIT ?",
         [*values, limit],
     )
