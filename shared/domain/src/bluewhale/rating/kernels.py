@@ -483,7 +483,7 @@ def prefix_text(row: Any, key: Any, lengths: Any, offsets: Any, text: Any) -> in
     for span in range(len(row)):
         offsets[span] = at
         if row[span] >= 0:
-            length = np.int64(lengths[span])
+            length = int(lengths[span])
             value = key[span] // _TEN_TO[15 - length]
             place = at + length
             while place - at > 1:  # two digits at a time
