@@ -60,9 +60,15 @@ def hardware() -> str:
     model = ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [x.split(":", 1)[1].strip() for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        names = [
+            x.split(":", 1)[1].strip()
+            for x in cpuinfo.read_text().splitlines()
+            if x.startswith("model name")
+        ]
         model = names[0] if names else ""
-    return f"{os.cpu_count()} cores {model or platform.machine()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} cores {model or platform.machine()}, Python {platform.python_version()}"
+    )
 
 
 def main() -> None:
@@ -71,13 +77,18 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--only", choices=GROUPS, action="append")
     options = parser.parse_args()
-    print(f"bench on {hardware()}" + (" (short: less data, targets are for the full run)" if options.short else ""))
+    print(
+        f"bench on {hardware()}"
+        + (" (short: less data, targets are for the full run)" if options.short else "")
+    )
     figures: list[Figure] = []
     for group in options.only or GROUPS:
         for figure in child(group, short=options.short):
             figures.append(figure)
             mark = {True: "reached", False: "MISSED", None: ""}[figure.reached]
-            print(f"{figure.name:34} {figure.value:>16,.3f} {figure.unit:<10} {figure.target:>12} {mark:8} {figure.method}")
+            print(
+                f"{figure.name:34} {figure.value:>16,.3f} {figure.unit:<10} {figure.target:>12} {mark:8} {figure.method}"
+            )
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench.json").write_text(json.dumps([asdict(f) for f in figures], indent=1) + "\n")
 

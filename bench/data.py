@@ -151,7 +151,9 @@ def cucm_block(prefixes: list[str], lines: int = BLOCK_LINES) -> Block:
                 value[column].append(int(cell[-width:]))
             offset += len(cell) + 2 * quote + 1
         offset += 1
-        text.append(",".join(f'"{row[c]}"' if c in QUOTED else row[c] for c in CUCM_COLUMNS) + "\r\n")
+        text.append(
+            ",".join(f'"{row[c]}"' if c in QUOTED else row[c] for c in CUCM_COLUMNS) + "\r\n"
+        )
     widths = {c: _CUCM_DIGITS.get(c, len(_cucm_line(0, "1", 5)[c])) for c in CUCM_STEP}
     patches = {c: Patch(np.array(at[c]), widths[c], np.array(value[c])) for c in CUCM_STEP}
     return Block(np.frombuffer("".join(text).encode(), np.uint8), lines, patches)

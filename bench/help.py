@@ -20,7 +20,17 @@ def main() -> None:
         with clock() as c:
             subprocess.run([command, "--help"], capture_output=True, check=True)
         seconds.append(c.seconds)
-    give([Figure("help_seconds", statistics.median(seconds), "s", "<= 0.4", f"median of {RUNS} fresh processes")])
+    give(
+        [
+            Figure(
+                "help_seconds",
+                statistics.median(seconds),
+                "s",
+                "<= 0.4",
+                f"median of {RUNS} fresh processes",
+            )
+        ]
+    )
 
 
 if __name__ == "__main__":

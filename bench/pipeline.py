@@ -47,9 +47,7 @@ class Chunk:
 
 def profiles() -> tuple[LinkProfile, LinkProfile]:
     """Two PBXs that print numbers in international form."""
-    site = Site(
-        "berlin", "Berlin", "Europe/Berlin", "DE", "30", (), (4,), ((2000, 6999),)
-    )
+    site = Site("berlin", "Berlin", "Europe/Berlin", "DE", "30", (), (4,), ((2000, 6999),))
     cucm = LinkProfile("cucm", 1, "cucm", site, "cisco_cucm", {})
     avaya = LinkProfile("avaya", 2, "avaya", site, "avaya_cm", AVAYA_OPTIONS)
     return cucm, avaya
@@ -65,11 +63,15 @@ def stages_for(prefixes: list[str], lists: tuple[str, ...] = ("carrier", "intern
 def chunks(prefixes: list[str], blocks: int) -> list[Chunk]:
     """Blocks of CUCM and Avaya lines, in turn."""
     cucm, avaya = profiles()
-    header = frame_buffer(np.frombuffer(cucm_header(), np.uint8), get_dialect("cisco_cucm").framing({}), final=True)
+    header = frame_buffer(
+        np.frombuffer(cucm_header(), np.uint8), get_dialect("cisco_cucm").framing({}), final=True
+    )
     blocks_of = (cucm_block(prefixes), avaya_block(["00" + p for p in prefixes]))
     found = []
     for k in range(blocks):
-        found.append(Chunk(blocks_of[0].shifted(k, CUCM_STEP), cucm, header.context, blocks_of[0].lines))
+        found.append(
+            Chunk(blocks_of[0].shifted(k, CUCM_STEP), cucm, header.context, blocks_of[0].lines)
+        )
         found.append(Chunk(blocks_of[1].shifted(k, AVAYA_STEP), avaya, {}, blocks_of[1].lines))
     return found
 
@@ -89,7 +91,9 @@ def run_chunk(chunk: Chunk, stages: Stages, spent: np.ndarray) -> tuple[int, int
     outcome = parse_stage(batch, chunk.profile)
     assert outcome.rejected.num_rows == 0, outcome.rejected.slice(0, 1).to_pylist()
     t2 = time.perf_counter()
-    built = build_calls(outcome.accepted, components(outcome.accepted), payer_policy=stages.payer_policy)
+    built = build_calls(
+        outcome.accepted, components(outcome.accepted), payer_policy=stages.payer_policy
+    )
     t3 = time.perf_counter()
     calls = stages.index.attribute_calls(built.calls)
     billables = span_billables(calls, built.billables, stages)
@@ -111,7 +115,9 @@ def main() -> None:
     best = 0.0
     for _ in range(RUNS):
         with clock() as c, ThreadPoolExecutor(THREADS) as pool:
-            calls = sum(x[0] for x in pool.map(lambda chunk: run_chunk(chunk, stages, np.zeros(4)), work))
+            calls = sum(
+                x[0] for x in pool.map(lambda chunk: run_chunk(chunk, stages, np.zeros(4)), work)
+            )
         best = max(best, calls / c.seconds)
     per_line = [len(work[k].data) / work[k].lines for k in (0, 1)]
     method = (
@@ -120,7 +126,13 @@ def main() -> None:
     )
     figures = [
         Figure("pipeline_calls_per_second", best, "calls/s", ">= 1000000", method),
-        Figure("pipeline_calls_per_second_1_thread", calls / single.seconds, "calls/s", "", "the same on one thread"),
+        Figure(
+            "pipeline_calls_per_second_1_thread",
+            calls / single.seconds,
+            "calls/s",
+            "",
+            "the same on one thread",
+        ),
         Figure("pipeline_peak_rss_mib", peak_rss_mib(), "MiB", "", "with the lines in memory"),
     ]
     for name, seconds in zip(STAGES, alone.tolist(), strict=True):

@@ -19,7 +19,9 @@ def main() -> None:
         from bluewhale.rating.book import PriceBook
         from bluewhale.rating.tariff_files import load_tariff
 
-        PriceBook([load_tariff(small)]).compile_all()  # kernels come from their cache, as in a running process
+        PriceBook(
+            [load_tariff(small)]
+        ).compile_all()  # kernels come from their cache, as in a running process
         before = peak_rss_mib()
         with clock() as c:
             version = load_tariff(path)

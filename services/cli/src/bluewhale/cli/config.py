@@ -59,7 +59,8 @@ class FolderSettings(_Strict):
     mode: Literal["whole", "tail"] = "whole"
     archive: Path | None = Field(default=None, description="move files here after the commit")
     complete: Literal["stable", "renamed"] = Field(
-        default="stable", description="when a whole file is complete: it stood still, or was renamed"
+        default="stable",
+        description="when a whole file is complete: it stood still, or was renamed",
     )
     poll_interval_ms: int = Field(default=1_000, ge=50)
 
@@ -328,16 +329,15 @@ def _profiles(
 
 def _check_twice(file: Path, settings: Settings, mistakes: list[str]) -> None:
     """Two links may not share a name or a listening port."""
-    seen: dict[object, str] = {}
+    seen: dict[tuple[str, str | int], str] = {}
     for i, link in enumerate(settings.links):
-        keys: list[object] = [("link_uid", link.link_uid)]
+        keys: list[tuple[str, str | int]] = [("link_uid", link.link_uid)]
         connector = link.connector
         if isinstance(connector, TcpServerSettings) and connector.port:
             keys.append(("port", connector.port))
-        for key in keys:
-            if key in seen:
-                name, value = key  # type: ignore[misc]  # always a pair, made above
+        for name, value in keys:
+            if (name, value) in seen:
                 mistakes.append(
-                    f"{file}: links.{i}.{name}: {value} is used by {seen[key]} already; choose another"
+                    f"{file}: links.{i}.{name}: {value} is used by {seen[name, value]} already; choose another"
                 )
-            seen.setdefault(key, link.link_uid)
+            seen.setdefault((name, value), link.link_uid)

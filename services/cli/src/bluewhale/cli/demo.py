@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SEED = 7
 PATIENCE_S = 240
 FOREIGN_LINES = 12
-SWALLOWED = range(41, 53)  # capture sequence numbers, both ends as they are
+SWALLOWED_RECORDS = 12
 _NEVER_MS = 3_600_000
 
 
@@ -47,7 +47,7 @@ class _Expected:
 
     records: int
     suspended: int
-    lost: int
+    lost: range  # capture sequence numbers swallowed
     calls: list[TrueCall]
 
 
@@ -73,7 +73,7 @@ def run(folder: Path | None, *, calls: int, faults: bool) -> None:
             _tell(store, world)
             _judge(store, world, expected)
             if faults:
-                _name_faults(store, world)
+                _name_faults(store, world, expected.lost)
         print(f"\nall of it took {time.monotonic() - started:.0f} s; equal to the truth")
 
 
@@ -99,13 +99,16 @@ def _plain(world: World) -> _Expected:
 
 def _expected(world: World, sent: dict[str, Sent]) -> _Expected:
     records = sum(s.records + s.repeated + s.garbage for s in sent.values())
-    return _Expected(records, sum(s.garbage for s in sent.values()), 0, world.truth)
+    return _Expected(records, sum(s.garbage for s in sent.values()), range(0), world.truth)
 
 
 def _with_faults(world: World) -> _Expected:
     """Kill the process when all is journaled, swallow a range, send a foreign format."""
     victim, stranger = world.pbxs[0], world.pbxs[2]
-    foreign = [Line(f"N {k:03} 00 T010016 DN2001 03/02 10:{k:02}:00 00:01:{k:02}\r\n".encode(), "garbage") for k in range(FOREIGN_LINES)]
+    foreign = [
+        Line(f"N {k:03} 00 T010016 DN2001 03/02 10:{k:02}:00 00:01:{k:02}\r\n".encode(), "garbage")
+        for k in range(FOREIGN_LINES)
+    ]
     world.lines[stranger.pbx_uid] += foreign
     _set_poll_interval(world, _NEVER_MS)
     with _up(world.folder, kill=True):
@@ -113,21 +116,32 @@ def _with_faults(world: World) -> _Expected:
         _report_sent(sent)
         total = sum(s.records + s.repeated + s.garbage for s in sent.values())
         _until(lambda: _journaled(world) >= total, "everything to be journaled")
-    print(f"killed with {total} records in the journal; swallowing {len(SWALLOWED)} of {victim.pbx_uid}")
-    _swallow(world, victim.link_uid)
+    seqs, touched = _lonely_range(world, victim.pbx_uid)
+    print(
+        f"killed with {total} records in the journal; swallowing records {seqs.start}..{seqs.stop - 1} of {victim.pbx_uid}"
+    )
+    _swallow(world, victim.link_uid, seqs)
     _set_poll_interval(world, 100)
-    touched = _calls_of(world, victim.pbx_uid, SWALLOWED)
     kept = [c for c in world.truth if c.number not in touched]
-    expected = _Expected(total - len(SWALLOWED), FOREIGN_LINES, len(SWALLOWED), kept)
+    expected = _Expected(total - len(seqs), FOREIGN_LINES, seqs, kept)
     with _up(world.folder):
         _wait(world, expected)
     return expected
 
 
-def _calls_of(world: World, pbx_uid: str, seqs: range) -> set[int]:
-    """Name the calls that the swallowed records belonged to (sent in order, first connection)."""
-    lines = [x for x in world.lines[pbx_uid] if x.kind != "context"]
-    return {lines[s - 1].call for s in seqs}
+def _lonely_range(world: World, pbx_uid: str) -> tuple[range, set[int]]:
+    """Find consecutive records that are whole calls each, before the first reconnect.
+
+    Gives their capture sequence numbers and call numbers. (Half a transfer would
+    still be a call, of another price: a fault of its own.)
+    """
+    numbers = [x.call for x in world.lines[pbx_uid] if x.kind != "context"]
+    counts = Counter(numbers)
+    for start in range(len(numbers) - SWALLOWED_RECORDS):
+        part = numbers[start : start + SWALLOWED_RECORDS]
+        if all(counts[n] == 1 for n in part):
+            return range(start + 1, start + 1 + SWALLOWED_RECORDS), set(part)
+    raise CheckFailedError("no range of plain calls to swallow; ask for more --calls")
 
 
 def _set_poll_interval(world: World, poll_interval_ms: int) -> None:
@@ -146,14 +160,14 @@ def _journaled(world: World) -> int:
         return int(db.execute("SELECT COALESCE(SUM(journaled), 0) FROM tally").fetchone()[0])
 
 
-def _swallow(world: World, link_uid: str) -> None:
+def _swallow(world: World, link_uid: str, seqs: range) -> None:
     """Take a range of records out of the journal behind its back."""
     from bluewhale.cli.config import stream_id
 
     with contextlib.closing(_journal(world)) as db:
         rows = db.execute(
             "SELECT id FROM record WHERE stream_id = ? ORDER BY id LIMIT ? OFFSET ?",
-            (stream_id(link_uid), len(SWALLOWED), SWALLOWED.start - 1),
+            (stream_id(link_uid), len(seqs), seqs.start - 1),
         ).fetchall()
         db.executemany("DELETE FROM record WHERE id = ?", rows)
         db.commit()
@@ -173,7 +187,9 @@ def _up(folder: Path, *, kill: bool = False) -> Iterator[None]:
             process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
             code = process.wait(60)
     if code and not kill:
-        raise CheckFailedError(f"bluewhale up ended with {code}: {(folder / 'up.log').read_text()[-2000:]}")
+        raise CheckFailedError(
+            f"bluewhale up ended with {code}: {(folder / 'up.log').read_text()[-2000:]}"
+        )
 
 
 def _until(happens: Callable[[], bool], what: str) -> None:
@@ -209,7 +225,9 @@ def _wait(world: World, expected: _Expected) -> None:
 
 def _report_sent(sent: dict[str, Sent]) -> None:
     for pbx_uid, s in sent.items():
-        print(f"  {pbx_uid}: sent {s.records} records, {s.repeated} again after a reconnect, {s.garbage} lines that are none")
+        print(
+            f"  {pbx_uid}: sent {s.records} records, {s.repeated} again after a reconnect, {s.garbage} lines that are none"
+        )
 
 
 def _tell(store: Store, world: World) -> None:
@@ -269,27 +287,38 @@ def _judge(store: Store, world: World, expected: _Expected) -> None:
         if got != wanted:
             differences.append(f"{name}: {got}, the truth is {wanted}")
     lost = sum(g["records"] for g in found.gaps.to_pylist())
-    if lost != expected.lost:
-        differences.append(f"records lost: {lost}, the truth is {expected.lost}")
+    if lost != len(expected.lost):
+        differences.append(f"records lost: {lost}, the truth is {len(expected.lost)}")
     if not expected.lost and not found.complete:
         differences.append("completeness does not balance")
     if differences:
-        raise CheckFailedError("\n  ".join([f"{len(differences)} differences:", *differences[:DIFFERENCES_SHOWN]]))
-    share = 100 * expected.records / (expected.records + expected.lost)
-    print(f"completeness {share:.1f} %: {expected.records} of {expected.records + expected.lost} records; {len(expected.calls)} calls, legs, departments and prices equal the truth")
+        raise CheckFailedError(
+            "\n  ".join([f"{len(differences)} differences:", *differences[:DIFFERENCES_SHOWN]])
+        )
+    heard = expected.records + len(expected.lost)
+    share = 100 * expected.records / heard
+    print(
+        f"completeness {share:.1f} %: {expected.records} of {heard} records; {len(expected.calls)} calls, legs, departments and prices equal the truth"
+    )
 
 
-def _name_faults(store: Store, world: World) -> None:
+def _name_faults(store: Store, world: World, lost: range) -> None:
     """Show that exactly the planted faults are named."""
     gaps = store.completeness().gaps.to_pylist()
     link = world.pbxs[0].link_uid
-    wanted = (link, SWALLOWED.start, SWALLOWED.stop - 1)
+    wanted = (link, lost.start, lost.stop - 1)
     named = [(g["link_uid"], g["first_seq"], g["last_seq"]) for g in gaps]
     if named != [wanted]:
         raise CheckFailedError(f"the swallowed range is {wanted}, named was {named}")
     waiting = store.suspense_list().to_pylist()
     strangers = {w["link_uid"] for w in waiting}
     if strangers != {world.pbxs[2].link_uid} or len(waiting) != FOREIGN_LINES:
-        raise CheckFailedError(f"{len(waiting)} records wait, of {strangers}; planted were {FOREIGN_LINES} of {world.pbxs[2].link_uid}")
-    print(f"named: {len(SWALLOWED)} records {wanted[1]}..{wanted[2]} of {link} are gone ({gaps[0]['reason']})")
-    print(f"named: {len(waiting)} records of {world.pbxs[2].link_uid} are of an unknown format ({waiting[0]['reason']}: {waiting[0]['detail']})")
+        raise CheckFailedError(
+            f"{len(waiting)} records wait, of {strangers}; planted were {FOREIGN_LINES} of {world.pbxs[2].link_uid}"
+        )
+    print(
+        f"named: {len(lost)} records {wanted[1]}..{wanted[2]} of {link} are gone ({gaps[0]['reason']})"
+    )
+    print(
+        f"named: {len(waiting)} records of {world.pbxs[2].link_uid} are of an unknown format ({waiting[0]['reason']}: {waiting[0]['detail']})"
+    )

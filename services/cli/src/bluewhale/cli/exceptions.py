@@ -1,11 +1,11 @@
 """Errors that the command shows to a person, and the exit code of each.
 
-    BluewhaleError (bluewhale.capture.exceptions)
-    └── PermanentError
-        ├── ConfigurationError   exit 2: what the person wrote is refused whole
-        ├── InputError           exit 2: a file or argument cannot be used
-        ├── NotFoundError        exit 3: the named thing does not exist
-        └── CheckFailedError     exit 1: a verification found differences
+BluewhaleError (bluewhale.capture.exceptions)
+└── PermanentError
+    ├── ConfigurationError   exit 2: what the person wrote is refused whole
+    ├── InputError           exit 2: a file or argument cannot be used
+    ├── NotFoundError        exit 3: the named thing does not exist
+    └── CheckFailedError     exit 1: a verification found differences
 """
 
 from __future__ import annotations

@@ -105,7 +105,9 @@ def _check(path: Path, profile: LinkProfile) -> int:
                 hasher.update(block)
                 block = file.read(HASH_CHUNK_BYTES)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); nothing was imported") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); nothing was imported"
+        ) from error
     if not head:
         raise InputError(f"{path}: the file is empty; nothing was imported")
     _check_dialect(path, head, profile)
@@ -211,7 +213,13 @@ def _chunks(
             skip = min(max(stored - seq + 1, 0), count)
             if count - skip:
                 batch = _raw_batch(
-                    framed, slice(skip, count), incarnation, incarnation, seq + skip, received_at_ms, n
+                    framed,
+                    slice(skip, count),
+                    incarnation,
+                    incarnation,
+                    seq + skip,
+                    received_at_ms,
+                    n,
                 )
                 yield _Chunk(batch, consumed)
             seq += count

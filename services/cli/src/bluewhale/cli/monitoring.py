@@ -100,7 +100,9 @@ class Monitor:
         wrong = {}
         usage = self._journal.usage()
         if usage.full:
-            wrong["journal"] = "full: reading has stopped; make room or raise limits.journal_quota_mib"
+            wrong["journal"] = (
+                "full: reading has stopped; make room or raise limits.journal_quota_mib"
+            )
         elif usage.alarm:
             wrong["journal"] = "nearly full: the main database does not keep up"
         if self.processor_error:

@@ -93,7 +93,9 @@ def emit(
     if form is Format.PARQUET:
         import pyarrow.parquet as pq
 
-        table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist([dict(r) for r in rows])
+        table = (
+            rows if isinstance(rows, pa.Table) else pa.Table.from_pylist([dict(r) for r in rows])
+        )
         pq.write_table(table, to or sys.stdout.buffer, compression="zstd")
         return
     items = rows.to_pylist() if isinstance(rows, pa.Table) else list(rows)
@@ -118,7 +120,9 @@ class _stdout:
         sys.stdout.flush()
 
 
-def _write_csv(file: Any, items: Sequence[Mapping[str, Any]], columns: Sequence[str] | None) -> None:
+def _write_csv(
+    file: Any, items: Sequence[Mapping[str, Any]], columns: Sequence[str] | None
+) -> None:
     import csv
 
     names = list(items[0]) if items else list(columns or ())

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def describe(configuration: Configuration, store: Store, suspense_id: int) -> str:
     """Say everything about one waiting record."""
     row = store.suspense_show(suspense_id)
-    lines = [f"{name}: {value}" for name, value in row.items() if value is not None and name != "raw"]
+    lines = [
+        f"{name}: {value}" for name, value in row.items() if value is not None and name != "raw"
+    ]
     raw = bytes(row["raw"] or b"")
     lines.append(f"raw: {raw.decode('utf-8', 'backslashreplace')}")
     profile = configuration.profiles.get(row["link_uid"])
@@ -32,7 +34,9 @@ def describe(configuration: Configuration, store: Store, suspense_id: int) -> st
         dialect = get_dialect(profile.dialect_id)
         for field in dialect.fields(raw, context, profile.options):
             note = f"  ({field.note})" if field.note else ""
-            lines.append(f"  {field.position:>14}  {field.name:<28} {field.text!r:<24} {field.value}{note}")
+            lines.append(
+                f"  {field.position:>14}  {field.name:<28} {field.text!r:<24} {field.value}{note}"
+            )
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
 from bluewhale.cli.pipeline import Stages
 from bluewhale.cli.processor import Processor
+from bluewhale.cli.directory_store import keep_directory
 from bluewhale.cli.tariff_store import keep, versions_in_use
 from bluewhale.database import Store
 from bluewhale.journal import Journal
@@ -160,4 +161,5 @@ def prepare(configuration: Configuration, store: Store) -> Stages:
             store.activate_tariff(
                 stored.tariff_uid, stored.version, who="configuration", now_ms=now_ms
             )
-    return Stages.of(configuration.directory, versions_in_use(store), settings.payer_policy)
+    directory = keep_directory(store, settings.directory, configuration.directory)
+    return Stages.of(directory, versions_in_use(store), settings.payer_policy)

@@ -50,7 +50,7 @@ def keep(store: Store, document: Path, version: TariffVersion, who: str) -> Stor
         who=who,
         now_ms=int(time.time() * 1000),
         effective_from_ms=_ms(version.effective_from),
-        effective_until_ms=version.effective_until and _ms(version.effective_until),
+        effective_until_ms=_ms(version.effective_until) if version.effective_until else None,
     )
 
 

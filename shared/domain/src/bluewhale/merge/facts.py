@@ -22,7 +22,7 @@ from bluewhale.merge.columns import (
     whole,
     word_codes,
 )
-from bluewhale.records.enums import Direction, Disposition, LegRole
+from bluewhale.records.enums import Direction, Disposition, Flag, LegRole
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
@@ -35,18 +35,21 @@ ROLES = tuple(str(r) for r in LegRole)
 # Bits of `parties`: which texts a leg has.
 CALLING_EXTENSION, CALLED_EXTENSION, REDIRECTING, CONNECTED, PIECE = 1, 2, 4, 8, 16
 
+_SECONDS_UNKNOWN = int(Flag.SECONDS_UNKNOWN)
+
 BOTH_SIDES = " + "  # piece_of of a leg that continues two outside paths: in side + out side
 
 
 class Facts(NamedTuple):
     """Columns of legs as kernels read them; all arrays have one entry per leg.
 
-    Instants and durations in ms, `NULL` = not known. `at` orders legs. Codes of
-    words: -1 = null. `in_path`, `in_number`, `out_path`, `out_number`, `pbx` are
+    Instants and durations in ms, `NULL` = not known. `at` is when a leg began,
+    `order_at` puts the legs of a call in order. Codes of words: -1 = null. `in_path`, `in_number`, `out_path`, `out_number`, `pbx` are
     filled for legs of calls with several legs only.
     """
 
     at: Ints
+    order_at: Ints
     setup: Ints
     answer: Ints
     release: Ints
@@ -78,8 +81,11 @@ def read_facts(legs: pa.Table, several: Ints) -> Facts:
         int_values(legs.column(f"{c}_at")) for c in ("setup", "answer", "release")
     )
     out_path, in_path = _paths(legs, several)
+    at = _first_known(setup, answer, legs, release)
+    flags = int_values(legs.column("flags"))
     facts = Facts(
-        at=_first_known(setup, answer, legs, release),
+        at=at,
+        order_at=_order_at(at, release, flags) if len(several) else at,
         setup=setup,
         answer=answer,
         release=release,
@@ -87,7 +93,7 @@ def read_facts(legs: pa.Table, several: Ints) -> Facts:
             c: int_values(legs.column(f"{c}_ms"))
             for c in ("ring", "queue", "hold", "talk", "duration")
         },
-        flags=int_values(legs.column("flags")),
+        flags=flags,
         role=enum_codes(legs.column("leg_role"), ROLES),
         direction=enum_codes(legs.column("direction"), DIRECTIONS),
         disposition=enum_codes(legs.column("disposition"), DISPOSITIONS),
@@ -128,6 +134,16 @@ def _first_known(setup: Ints, answer: Ints, legs: pa.Table, release: Ints) -> In
         at = np.where(at == NULL, int_values(legs.column("join_at")), at)
         at = np.where(at == NULL, int_values(legs.column("received_at")), at)
     return at
+
+
+def _order_at(at: Ints, release: Ints, flags: Ints) -> Ints:
+    """Give the moment by which legs of one call are ordered.
+
+    Where a PBX prints the minute of the end only, the computed start is wrong by
+    up to a minute, more than parts of a call are apart; the printed end is not.
+    """
+    coarse = (flags != NULL) & (flags & _SECONDS_UNKNOWN != 0) & (release != NULL)
+    return np.where(coarse, release, at) if coarse.any() else at
 
 
 def _parties(legs: pa.Table) -> Small:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from bluewhale.merge.columns import NULL
 from bluewhale.merge.facts import DIRECTIONS, DISPOSITIONS, ROLES, Facts
+from bluewhale.records.enums import Flag
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,6 +28,7 @@ INBOUND = DIRECTIONS.index("inbound")
 OUTBOUND = DIRECTIONS.index("outbound")
 INTERNAL = DIRECTIONS.index("internal")
 TANDEM = DIRECTIONS.index("tandem")
+SECONDS_UNKNOWN = int(Flag.SECONDS_UNKNOWN)
 
 # Columns of the call facts (int64 matrix).
 STARTED, ANSWERED_AT, ENDED, RING, QUEUE, HOLD, TALK, FLAGS, TRANSFERS = range(9)
@@ -50,8 +52,8 @@ def is_answered(outcome: int, duration: int, answer: int) -> bool:
 @numba.njit(nogil=True, cache=True)
 def comes_after(facts: Facts, a: int, b: int) -> bool:
     """Order legs of a call: by time, then what results from a feature last, then by id."""
-    if facts.at[a] != facts.at[b]:
-        return facts.at[a] > facts.at[b]
+    if facts.order_at[a] != facts.order_at[b]:
+        return facts.order_at[a] > facts.order_at[b]
     a_late = facts.role[a] in (TRANSFER_TO, CONFERENCE, MONITOR)
     b_late = facts.role[b] in (TRANSFER_TO, CONFERENCE, MONITOR)
     if a_late != b_late:
@@ -232,6 +234,7 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
         numbers[FLAGS, c] = flags
         monitored[c] = real == 0
         talks = 0
+        bridged = False
         befores = 0
         afters = 0
         for k in range(first, last):
@@ -244,6 +247,8 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
                 picks[CLASS, c] = i
                 direction[c] = f_direction[i]
                 numbers[STARTED, c] = f_at[i]
+            numbers[STARTED, c] = min(numbers[STARTED, c], f_at[i])
+            bridged = bridged or f_role[i] == CONFERENCE
             if direction[c] in (INTERNAL, -1) and f_direction[i] not in (INTERNAL, -1):
                 direction[c] = f_direction[i]
                 picks[CLASS, c] = i
@@ -269,7 +274,9 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
                     talks += 1
             elif disposition[c] != ANSWERED and f_disposition[i] >= 0:
                 disposition[c] = f_disposition[i]
-        if talks:
+        if talks and flags & SECONDS_UNKNOWN and not bridged:
+            numbers[TALK, c] = lengths[:talks].sum()  # parts follow each other; starts are coarse
+        elif talks:
             numbers[TALK, c] = union_ms(starts, lengths, talks)
         elif disposition[c] != ANSWERED:
             numbers[TALK, c] = 0

@@ -38,7 +38,7 @@ def build_call(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> dic
         "call_id": ids[0],
         "leg_ids": ids,
         "leg_count": len(ids),
-        "started_at": moment(first),
+        "started_at": min(moment(leg) for leg in real),
         "answered_at": min(
             (a["answer_at"] for a in answered if a["answer_at"] is not None), default=None
         ),
@@ -48,7 +48,7 @@ def build_call(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> dic
         "ring_ms": _first(real, "ring_ms"),
         "queue_ms": _sum(real, "queue_ms"),
         "hold_ms": _sum(real, "hold_ms"),
-        "talk_ms": _talk(answered) if answered else 0,
+        "talk_ms": _talk(answered, legs) if answered else 0,
         "direction": leading["direction"],
         "class": leading["class"],
         "disposition": "answered" if answered else outcomes[-1] if outcomes else None,
@@ -120,7 +120,9 @@ def sides(leg: Leg) -> tuple[str, ...]:
 
 
 def _order(leg: Leg) -> tuple[int, bool, bytes]:
-    return moment(leg), leg["leg_role"] in _LATE_ROLES, leg["cdr_id"]
+    coarse = (leg["flags"] or 0) & Flag.SECONDS_UNKNOWN and leg["release_at"] is not None
+    at = leg["release_at"] if coarse else moment(leg)
+    return at, leg["leg_role"] in _LATE_ROLES, leg["cdr_id"]
 
 
 def _paths(ordered: Sequence[Leg]) -> list[list[End]]:
@@ -243,12 +245,15 @@ def _final(real: Sequence[Leg]) -> Leg:
     )[1]
 
 
-def _talk(answered: Sequence[Leg]) -> int | None:
+def _talk(answered: Sequence[Leg], legs: Sequence[Leg]) -> int | None:
     times = [
         (a["answer_at"], a["talk_ms"] if a["talk_ms"] is not None else a["duration_ms"])
         for a in answered
     ]
     known = [(start, length) for start, length in times if length is not None]
+    coarse = any((leg["flags"] or 0) & Flag.SECONDS_UNKNOWN for leg in legs)
+    if known and coarse and not any(leg["leg_role"] == "conference" for leg in legs):
+        return sum(length for _, length in known)  # parts follow each other; starts are coarse
     return _union_ms(known) if known else None
 
 

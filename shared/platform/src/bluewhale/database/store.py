@@ -227,6 +227,11 @@ class Store:
         with self.db.read() as tx:
             return search.get_call(tx, self._lookup(tx), call_id)
 
+    def legs(self, ids: Collection[bytes]) -> pa.Table:
+        """Give stored legs by id (LEG_SCHEMA), hot or sealed."""
+        with self.db.read() as tx:
+            return self._lookup(tx).leg_table(ids)
+
     def report(
         self, by: ReportBy, call_filter: CallFilter | None = None, *, limit: int | None = None
     ) -> pa.Table:

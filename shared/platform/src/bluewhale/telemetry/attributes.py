@@ -30,6 +30,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("remedy", "text", "what a person can do about it"),
     Attribute("site_uid", "text", "site"),
     Attribute("pbx_uid", "text", "PBX"),
+    Attribute("links", "count", "links of the configuration"),
     Attribute("link_uid", "text", "link: one connector reading one PBX"),
     Attribute("dialect_id", "text", "PBX dialect"),
     Attribute("dialect_version", "count", "its version"),

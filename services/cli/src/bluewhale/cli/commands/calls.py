@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,16 +24,21 @@ from bluewhale.cli.output import Format, bar, duration, emit, instant, money, no
 
 if TYPE_CHECKING:
     from bluewhale.cli.config import Settings
-    from bluewhale.database import CallDetail, CallFilter, Store
+    from bluewhale.database import CallDetail, CallFilter, ReportBy, Store
 
 HERE = Path()
 PAGE_CALLS_MAX = 100_000
 Since = Annotated[datetime | None, typer.Option("--from", help="Started at or after (UTC).")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Started before (UTC).")]
-Number = Annotated[str | None, typer.Option(help="Calling, called or reached; signs and zeros do not matter.")]
+Number = Annotated[
+    str | None, typer.Option(help="Calling, called or reached; signs and zeros do not matter.")
+]
 Department = Annotated[str | None, typer.Option(help="With all departments below it.")]
 Cost = Annotated[str | None, typer.Option(help="Amount in the tariff's currency, e.g. 2.50.")]
-CallName = Annotated[str, typer.Argument(help="Call id from `bluewhale calls`; its first letters are enough if unique.")]
+CallName = Annotated[
+    str,
+    typer.Argument(help="Call id from `bluewhale calls`; its first letters are enough if unique."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,8 +68,12 @@ def calls(
     min_cost: Cost = None,
     max_cost: Cost = None,
     price_list: str | None = None,
-    text: Annotated[str | None, typer.Option(help="Anywhere in numbers, names, codes, trunks.")] = None,
-    unrated: Annotated[bool, typer.Option("--unrated", help="Only calls with an unpriced charge.")] = False,
+    text: Annotated[
+        str | None, typer.Option(help="Anywhere in numbers, names, codes, trunks.")
+    ] = None,
+    unrated: Annotated[
+        bool, typer.Option("--unrated", help="Only calls with an unpriced charge.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=PAGE_CALLS_MAX)] = 50,
     form: FormatOption = Format.TABLE,
     json: JsonOption = False,
@@ -96,12 +105,23 @@ def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = Fals
         emit([_detail(detail)], form=Format.JSON)
         return
     head = detail.call.to_pylist()[0]
-    show_table([_row(head)], title=f"call, version {head['version']} of {detail.versions.num_rows}, {head['state']}")
+    show_table(
+        [_row(head)],
+        title=f"call, version {head['version']} of {detail.versions.num_rows}, {head['state']}",
+    )
     legs = detail.legs.to_pylist()
     show_table([_leg_row(x, head["site_zone"]) for x in legs], title="legs")
     if head["joins"]:
         show_table(
-            [{"leg": j["leg"], "with": j["other"], "because": j["reason"], "confidence": round(j["confidence"], 2)} for j in head["joins"]],
+            [
+                {
+                    "leg": j["leg"],
+                    "with": j["other"],
+                    "because": j["reason"],
+                    "confidence": round(j["confidence"], 2),
+                }
+                for j in head["joins"]
+            ],
             title="why they are one call",
         )
     show_table([_charge_row(x) for x in detail.charges.to_pylist()], title="ledger")
@@ -137,7 +157,13 @@ def print_explanation(store: Store, call_id: bytes) -> None:
 
 @guarded
 def report(
-    by: Annotated[str, typer.Option("--by", help="department, site, person, extension, cost_center, account_code, destination, trunk, hour, day, month, class, direction, disposition.")] = "department",
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            help="department, site, person, extension, cost_center, account_code, destination, trunk, hour, day, month, class, direction, disposition.",
+        ),
+    ] = "department",
     config: ConfigOption = HERE,
     since: Since = None,
     until: Until = None,
@@ -157,13 +183,15 @@ def report(
     settings, store = open_store(config)
     wanted = _filter(settings, since=since, until=until, department=department, site=site)
     rows = [
-        r for r in store.report(by, wanted, limit=limit).to_pylist()
+        r for r in store.report(cast("ReportBy", by), wanted, limit=limit).to_pylist()
         if price_list is None or r["price_list"] == price_list
     ]  # fmt: skip
     if chosen(form, json) is not Format.TABLE or output is not None:
         emit(rows, form=chosen(form, json), to=output)
         return
-    largest = max((r["amount_nanos"] or 0 for r in rows), default=0) or max((r["calls"] for r in rows), default=0)
+    largest = max((r["amount_nanos"] or 0 for r in rows), default=0) or max(
+        (r["calls"] for r in rows), default=0
+    )
     by_money = any(r["amount_nanos"] for r in rows)
     show_table(
         [
@@ -198,9 +226,16 @@ def completeness(
     found = store.completeness(site=site)
     emit(found.days, form=chosen(form, json), to=output)
     if found.gaps.num_rows:
-        emit(found.gaps, form=chosen(form, json), to=None if output is None else output.with_suffix(".gaps" + output.suffix), title="gaps")
+        emit(
+            found.gaps,
+            form=chosen(form, json),
+            to=None if output is None else output.with_suffix(".gaps" + output.suffix),
+            title="gaps",
+        )
     if not found.complete:
-        raise CheckFailedError("incomplete: a sum does not balance or a gap is known; see the table")
+        raise CheckFailedError(
+            "incomplete: a sum does not balance or a gap is known; see the table"
+        )
 
 
 def _filter(
@@ -228,14 +263,14 @@ def _filter(
 
 
 def _with_below(settings: Settings, department: str) -> list[str]:
+    from bluewhale.records.directory import DepartmentTree
     from bluewhale.records.directory_files import load_directory
-    from bluewhale.records.directory_index import department_subtree
 
-    directory = load_directory(settings.directory)
-    known = {d.department_uid for d in directory.departments}
-    if department not in known:
-        raise NotFoundError(f"no department {department!r}; the directory has {', '.join(sorted(known))}")
-    return sorted(department_subtree(directory, department))
+    tree = DepartmentTree.of(load_directory(settings.directory).departments)
+    if department not in tree.parents:
+        known = ", ".join(sorted(tree.parents))
+        raise NotFoundError(f"no department {department!r}; the directory has {known}")
+    return sorted(tree.subtree(department))
 
 
 def _nanos(option: str, text: str | None) -> int | None:
@@ -254,7 +289,9 @@ def _call_id(store: Store, text: str) -> bytes:
     try:
         return parse_id_text(text.strip().lower())
     except ValueError as error:
-        raise InputError(f"{text!r} is not a call id: {error}; copy it from `bluewhale calls`") from error
+        raise InputError(
+            f"{text!r} is not a call id: {error}; copy it from `bluewhale calls`"
+        ) from error
 
 
 def _row(c: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,7 +360,11 @@ def _detail(detail: CallDetail) -> dict[str, Any]:
 
 def _sentence(c: Mapping[str, Any]) -> str:
     who = c["person_uid"] or c["extension"] or c["calling"] or "somebody"
-    talk = f"talked {duration(c['talk_ms'])}" if c["disposition"] == "answered" else str(c["disposition"]).replace("_", " ")
+    talk = (
+        f"talked {duration(c['talk_ms'])}"
+        if c["disposition"] == "answered"
+        else str(c["disposition"]).replace("_", " ")
+    )
     return (
         f"{instant(c['started_at'], c['site_zone'])}: {c['calling'] or 'an unknown number'} called "
         f"{c['called'] or 'an unknown number'} ({c['direction']}, {c['class']}), {talk}; {who}"

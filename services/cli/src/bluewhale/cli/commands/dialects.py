@@ -60,7 +60,9 @@ def show(dialect: str, form: FormatOption = Format.TABLE, json: JsonOption = Fal
         emit(rows, form=chosen(form, json))
         return
     print(f"{found.dialect_id}: {found.title} (version {found.version})")
-    print(f"records end with {table.separator!r}; context: {', '.join(c.name for c in table.context) or 'none'}")
+    print(
+        f"records end with {table.separator!r}; context: {', '.join(c.name for c in table.context) or 'none'}"
+    )
     emit(rows, form=Format.TABLE)
     print((found.room / "README.md").read_text("utf-8"))
 
@@ -69,7 +71,9 @@ def show(dialect: str, form: FormatOption = Format.TABLE, json: JsonOption = Fal
 @guarded
 def try_lines(
     dialect: str,
-    file: Annotated[Path, typer.Argument(help="File with lines; - reads standard input.")] = Path("-"),
+    file: Annotated[Path, typer.Argument(help="File with lines; - reads standard input.")] = Path(
+        "-"
+    ),
     option: OptionPairs = None,
     zone: Annotated[str, typer.Option(help="Clock zone of the PBX.")] = "UTC",
     country: Annotated[str, typer.Option(help="Country of the PBX, two letters.")] = "US",
@@ -83,16 +87,23 @@ def try_lines(
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
     if not data:
-        raise InputError(f"{file}: there is nothing to try; give lines in a file or on standard input")
+        raise InputError(
+            f"{file}: there is nothing to try; give lines in a file or on standard input"
+        )
     rows = _tried(found, options, data, zone, country)
     if json:
         emit(rows, form=Format.JSON)
         return
     for row in rows:
-        print(f"line {row['line']}: {row['status']}" + (f" ({row['reason']})" if row["reason"] else ""))
+        print(
+            f"line {row['line']}: {row['status']}"
+            + (f" ({row['reason']})" if row["reason"] else "")
+        )
         for name, field in row["fields"].items():
             note = f"  ({field['note']})" if field.get("note") else ""
-            print(f"  {field['position']:>14}  {name:<28} {field['text']!r:<24} {field['value']}{note}")
+            print(
+                f"  {field['position']:>14}  {name:<28} {field['text']!r:<24} {field['value']}{note}"
+            )
 
 
 def _dialect(name: str) -> Dialect:
@@ -118,7 +129,9 @@ def _options(dialect: Dialect, pairs: list[str]) -> dict[str, Any]:
     return options
 
 
-def _tried(dialect: Dialect, options: dict[str, Any], data: bytes, zone: str, country: str) -> list[dict[str, Any]]:
+def _tried(
+    dialect: Dialect, options: dict[str, Any], data: bytes, zone: str, country: str
+) -> list[dict[str, Any]]:
     """Frame as the edge does, then take each record apart."""
     import time
 
@@ -136,17 +149,24 @@ def _tried(dialect: Dialect, options: dict[str, Any], data: bytes, zone: str, co
     rows = []
     for number, (record, context) in enumerate(records, 1):
         parsed = dialect.parse_one(record, context, profile, now_ms)
-        rejected = isinstance(parsed, Reject)
         fields = {
-            f.name: {"position": f.position, "text": f.text, "value": plain(f.value), "meaning": f.meaning, "note": f.note}
+            f.name: {
+                "position": f.position,
+                "text": f.text,
+                "value": plain(f.value),
+                "meaning": f.meaning,
+                "note": f.note,
+            }
             for f in dialect.fields(record, context, options)
         }
         rows.append(
             {
                 "line": number,
-                "status": "rejected" if rejected else "accepted",
+                "status": "rejected" if isinstance(parsed, Reject) else "accepted",
                 "fields": fields,
-                "record": {} if rejected else {k: plain(v) for k, v in parsed.items() if v is not None},
+                "record": {}
+                if isinstance(parsed, Reject)
+                else {k: plain(v) for k, v in parsed.items() if v is not None},
                 "reason": f"{parsed.reason}: {parsed.detail}" if isinstance(parsed, Reject) else "",
                 "raw": record.decode("utf-8", "backslashreplace"),
             }

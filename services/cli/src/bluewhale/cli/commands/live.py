@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json as json_text
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +47,10 @@ def check(config: ConfigOption = HERE) -> None:
         f"{configuration.path}: good. {len(configuration.profiles)} links, {len(directory.sites)} sites, "
         f"{len(directory.extensions)} extensions, {len(directory.departments)} departments, "
         f"{len(configuration.tariffs)} tariffs ("
-        + ", ".join(f"{t.tariff_uid} version {t.version}: {t.deck.num_rows} rates" for t in configuration.tariffs)
+        + ", ".join(
+            f"{t.tariff_uid} version {t.version}: {t.deck.num_rows} rates"
+            for t in configuration.tariffs
+        )
         + ")"
     )
 
@@ -53,7 +58,10 @@ def check(config: ConfigOption = HERE) -> None:
 @guarded
 def import_command(
     files: Annotated[list[Path], typer.Argument(help="Files of the link's dialect.")],
-    link: Annotated[str, typer.Option("--link", "-l", help="Link of the configuration that the files belong to.")],
+    link: Annotated[
+        str,
+        typer.Option("--link", "-l", help="Link of the configuration that the files belong to."),
+    ],
     config: ConfigOption = HERE,
     json: JsonOption = False,
 ) -> None:
@@ -66,7 +74,9 @@ def import_command(
 
     configuration, store = open_whole(config)
     if link not in configuration.profiles:
-        raise NotFoundError(f"no link {link!r}; the configuration has {', '.join(configuration.profiles)}")
+        raise NotFoundError(
+            f"no link {link!r}; the configuration has {', '.join(configuration.profiles)}"
+        )
     settings = configuration.settings
     stages = prepare(configuration, store)
     total = sum(f.stat().st_size for f in files if f.exists())
@@ -92,30 +102,25 @@ def import_command(
         print(f"  suspense {reason}: {count:,} (see: bluewhale suspense list)")
 
 
-class _progress:
-    """A progress bar where there is a terminal, nothing elsewhere."""
+@contextmanager
+def _progress(total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar where there is a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    def __init__(self, total_bytes: int) -> None:
-        self._total = total_bytes
-        self._bar = None
-
-    def __enter__(self):
-        if not sys.stderr.isatty():
-            return lambda _: None
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-        self._bar = Progress(
-            "importing", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )  # fmt: skip
-        self._bar.start()
-        task = self._bar.add_task("importing", total=self._total)
-        return lambda n: self._bar.advance(task, n)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress("importing", *columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task("importing", total=total_bytes)
+        yield lambda n: shown.advance(task, n)
 
 
 @guarded

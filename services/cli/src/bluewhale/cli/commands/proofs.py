@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -34,9 +35,9 @@ def vectors(
     failed = sum(r.failed for r in reports)
     for report in reports:
         if json:
-            emit(report.rows(), form=Format.JSON)
+            emit([asdict(r) for r in report.results], form=Format.JSON)
         else:
-            print("\n".join(report.lines()))
+            print("\n".join(report.lines()[:-1]))
     passed = sum(r.passed for r in reports)
     skipped = sum(r.skipped for r in reports)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
@@ -53,7 +54,9 @@ def receipts_branch() -> None:
 @guarded
 def verify(
     config: ConfigOption = HERE,
-    since: Annotated[datetime | None, typer.Option(help="Calls started from here on (UTC).")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Calls started from here on (UTC).")
+    ] = None,
     until: Annotated[datetime | None, typer.Option(help="Calls started before (UTC).")] = None,
     json: JsonOption = False,
 ) -> None:

@@ -20,21 +20,31 @@ def register(app: typer.Typer) -> None:
 
 @guarded
 def simulate(
-    folder: Annotated[Path, typer.Argument(help="Where configuration, truth and files are written.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where configuration, truth and files are written.")
+    ],
     pbxs: Annotated[int, typer.Option(min=1, max=1000, help="How many PBXs.")] = 3,
     dialects: Annotated[str, typer.Option(help="Which makes, in turn.")] = DIALECTS,
     calls: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many calls.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed makes the same calls.")] = 1,
     garbage: Annotated[int, typer.Option(min=0, help="Lines of garbage strewn in, per PBX.")] = 2,
-    play: Annotated[bool, typer.Option("--play", help="Send to the links of a running `bluewhale up`.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare the store with the truth; changes nothing.")] = False,
+    play: Annotated[
+        bool, typer.Option("--play", help="Send to the links of a running `bluewhale up`.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the store with the truth; changes nothing.")
+    ] = False,
 ) -> None:
     """Make a world, play it to sockets and folders, or compare a store with its truth."""
     from bluewhale.cli.simulate import session
 
     world = session.World.of(folder, pbxs, tuple(dialects.split(",")), calls, seed, garbage)
     if verify:
-        session.verify(world)
+        from bluewhale.cli.simulate.verify import verify as verify_store
+        from bluewhale.database import Store
+
+        with Store.open(folder / "data" / "store") as store:
+            print(verify_store(world.truth, store))
     elif play:
         session.play(world)
     else:
@@ -43,9 +53,15 @@ def simulate(
 
 @guarded
 def demo(
-    folder: Annotated[Path | None, typer.Option(help="Keep everything here; default: a folder that is removed.")] = None,
-    calls: Annotated[int, typer.Option(min=30, max=100_000, help="How many calls the PBXs make.")] = 600,
-    faults: Annotated[bool, typer.Option("--faults", help="Plant two faults and see them named.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep everything here; default: a folder that is removed.")
+    ] = None,
+    calls: Annotated[
+        int, typer.Option(min=30, max=100_000, help="How many calls the PBXs make.")
+    ] = 600,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Plant two faults and see them named.")
+    ] = False,
 ) -> None:
     """Three PBXs of three makes, real bytes, priced calls, checked against the truth."""
     from bluewhale.cli.demo import run

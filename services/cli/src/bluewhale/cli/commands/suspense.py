@@ -22,7 +22,9 @@ from bluewhale.cli.door import (
 from bluewhale.cli.exceptions import InputError
 from bluewhale.cli.output import Format, emit
 
-branch = typer.Typer(help="Records held with a reason: list, show, repair, replay, dismiss.", rich_markup_mode=None)
+branch = typer.Typer(
+    help="Records held with a reason: list, show, repair, replay, dismiss.", rich_markup_mode=None
+)
 HERE = Path()
 Ids = Annotated[list[int], typer.Argument(help="Numbers from `bluewhale suspense list`.")]
 Why = Annotated[str, typer.Option("--why", help="Kept in the audit trail.")]
@@ -38,7 +40,9 @@ def register(app: typer.Typer) -> None:
 @guarded
 def list_suspense(
     config: ConfigOption = HERE,
-    state: Annotated[str | None, typer.Option(help="waiting, repaired, applied or dismissed; default waiting.")] = "waiting",
+    state: Annotated[
+        str | None, typer.Option(help="waiting, repaired, applied or dismissed; default waiting.")
+    ] = "waiting",
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 1000,
     form: FormatOption = Format.TABLE,
@@ -54,7 +58,16 @@ def list_suspense(
         found,
         form=chosen(form, json),
         to=output,
-        columns=("suspense_id", "link_uid", "received_at", "reason", "detail", "raw", "attempts", "state"),
+        columns=(
+            "suspense_id",
+            "link_uid",
+            "received_at",
+            "reason",
+            "detail",
+            "raw",
+            "attempts",
+            "state",
+        ),
     )
 
 
@@ -74,7 +87,9 @@ def repair(
     suspense_id: int,
     why: Why,
     config: ConfigOption = HERE,
-    raw: Annotated[str | None, typer.Option(help="The record with the mistake mended; default: as it is.")] = None,
+    raw: Annotated[
+        str | None, typer.Option(help="The record with the mistake mended; default: as it is.")
+    ] = None,
     apply: Annotated[bool, typer.Option(help="Replay it at once.")] = True,
 ) -> None:
     """Mend a record (or say that it is right as it is) and replay it."""
@@ -82,7 +97,11 @@ def repair(
 
     configuration, store = open_whole(config)
     store.suspense_repair(
-        suspense_id, who=_who(), why=why, now_ms=_now_ms(), raw=None if raw is None else raw.encode()
+        suspense_id,
+        who=_who(),
+        why=why,
+        now_ms=_now_ms(),
+        raw=None if raw is None else raw.encode(),
     )
     if apply:
         print(replay(configuration, store, [suspense_id], who=_who()))
@@ -103,7 +122,9 @@ def replay_command(
     wanted = ids or [
         row["suspense_id"]
         for state in ("waiting", "repaired")
-        for row in store.suspense_list(SuspenseFilter(state=state, reason=reason), limit=100_000).to_pylist()
+        for row in store.suspense_list(
+            SuspenseFilter(state=state, reason=reason), limit=100_000
+        ).to_pylist()
     ]
     print(replay(configuration, store, wanted, who=_who()))
 
@@ -122,7 +143,10 @@ def dismiss(ids: Ids, why: Why, config: ConfigOption = HERE) -> None:
 @guarded
 def duplicates(
     config: ConfigOption = HERE,
-    two_calls: Annotated[str | None, typer.Option("--two-calls", help="STREAM/INCARNATION/SEQ: this one is a call of its own.")] = None,
+    two_calls: Annotated[
+        str | None,
+        typer.Option("--two-calls", help="STREAM/INCARNATION/SEQ: this one is a call of its own."),
+    ] = None,
     why: Why = "",
     limit: Annotated[int, typer.Option(min=1)] = 1000,
     form: FormatOption = Format.TABLE,
@@ -134,16 +158,29 @@ def duplicates(
     if two_calls is not None:
         parts = two_calls.split("/")
         if len(parts) != 3 or not all(p.isdigit() for p in parts):
-            raise InputError(f"--two-calls {two_calls}: write STREAM/INCARNATION/SEQ as the list shows them")
+            raise InputError(
+                f"--two-calls {two_calls}: write STREAM/INCARNATION/SEQ as the list shows them"
+            )
         stream, incarnation, seq = (int(p) for p in parts)
         store.two_calls((stream, incarnation, seq), who=_who(), why=why, now_ms=_now_ms())
-        print("it is a call of its own now; it will be priced with the next `bluewhale suspense replay` or by `bluewhale up`")
+        print(
+            "it is a call of its own now; it will be priced with the next `bluewhale suspense replay` or by `bluewhale up`"
+        )
         return
     emit(
         store.duplicates(limit=limit),
         form=chosen(form, json),
         to=output,
-        columns=("link_uid", "stream_id", "incarnation", "seq", "received_at", "raw", "cdr_id", "state"),
+        columns=(
+            "link_uid",
+            "stream_id",
+            "incarnation",
+            "seq",
+            "received_at",
+            "raw",
+            "cdr_id",
+            "state",
+        ),
     )
 
 

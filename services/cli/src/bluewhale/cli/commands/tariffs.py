@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 branch = typer.Typer(help="Tariffs: check, import, compare, activate, try.", rich_markup_mode=None)
 HERE = Path()
 LINES_SHOWN = 40
-VersionName = Annotated[str, typer.Argument(help="TARIFF@VERSION, or TARIFF for its newest version.")]
+VersionName = Annotated[
+    str, typer.Argument(help="TARIFF@VERSION, or TARIFF for its newest version.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -80,10 +82,21 @@ def import_tariff(
 
 @branch.command("list")
 @guarded
-def list_tariffs(config: ConfigOption = HERE, form: FormatOption = Format.TABLE, json: JsonOption = False) -> None:
+def list_tariffs(
+    config: ConfigOption = HERE, form: FormatOption = Format.TABLE, json: JsonOption = False
+) -> None:
     """List stored versions with their state."""
     _, store = open_store(config)
-    columns = ("tariff_uid", "version", "price_list", "currency", "state", "rows", "effective_from", "activated_at")
+    columns = (
+        "tariff_uid",
+        "version",
+        "price_list",
+        "currency",
+        "state",
+        "rows",
+        "effective_from",
+        "activated_at",
+    )
     rows = [
         {
             **asdict(t),
@@ -110,8 +123,15 @@ def show(
     if chosen(form, json) is Format.TABLE and output is None:
         print(_headline(version))
         for timing in version.timings.values():
-            print(f"timing {timing.name}: " + "; ".join(f"{w.name or w.rate} (priority {w.priority})" for w in timing.windows))
-        emit(version.deck.slice(0, LINES_SHOWN), form=Format.TABLE, columns=("prefix", "destination", "timing"))
+            print(
+                f"timing {timing.name}: "
+                + "; ".join(f"{w.name or w.rate} (priority {w.priority})" for w in timing.windows)
+            )
+        emit(
+            version.deck.slice(0, LINES_SHOWN),
+            form=Format.TABLE,
+            columns=("prefix", "destination", "timing"),
+        )
         if version.deck.num_rows > LINES_SHOWN:
             note(f"{version.deck.num_rows - LINES_SHOWN:,} more rows; --format csv shows all")
         return
@@ -158,9 +178,14 @@ def activate(tariff: VersionName, config: ConfigOption = HERE) -> None:
 def try_number(
     number: Annotated[str, typer.Argument(help="International form: +49 30 23125 042.")],
     config: ConfigOption = HERE,
-    file: Annotated[list[Path] | None, typer.Option("--file", help="Try these tariff files instead of the stored ones.")] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", help="Try these tariff files instead of the stored ones."),
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="How long the call is connected.")] = 60,
-    at: Annotated[datetime | None, typer.Option(help="When it is answered (UTC); default now.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(help="When it is answered (UTC); default now.")
+    ] = None,
     carrier: str | None = None,
     trunk_group: str | None = None,
     call_class: Annotated[str | None, typer.Option("--class")] = None,
@@ -187,7 +212,9 @@ def try_number(
         emit([{"price_list": t.price_list, **t.charge} for t in trials], form=Format.JSON)
         return
     for trial in trials:
-        print(f"{trial.price_list}: {money(trial.charge['amount_nanos'], trial.charge['currency'])}")
+        print(
+            f"{trial.price_list}: {money(trial.charge['amount_nanos'], trial.charge['currency'])}"
+        )
         print(trial.text + "\n")
 
 

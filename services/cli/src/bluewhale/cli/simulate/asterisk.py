@@ -18,7 +18,10 @@ from bluewhale.dialects.asterisk import writer
 def print_call(call: SimCall) -> Printed:
     """Print one call; whole seconds of local time."""
     rows, span = _transfer(call) if call.kind is Kind.TRANSFER else _single(call)
-    lines = [line(call.end_s, writer.record_line({**_common(call, i), **row}) + b"\n", call.number) for i, row in enumerate(rows)]
+    lines = [
+        line(call.end_s, writer.record_line({**_common(call, i), **row}) + b"\n", call.number)
+        for i, row in enumerate(rows)
+    ]
     return Printed(lines, legs=len(rows), spans=[span])
 
 
@@ -70,7 +73,11 @@ def _row(
 
 
 def _out(call: SimCall) -> str:
-    return call.pbx.place.access_code + call.dialled if call.call_class != "emergency" else call.dialled
+    return (
+        call.pbx.place.access_code + call.dialled
+        if call.call_class != "emergency"
+        else call.dialled
+    )
 
 
 def _single(call: SimCall) -> tuple[list[dict[str, Any]], Span]:

@@ -41,7 +41,9 @@ def print_call(call: SimCall) -> Printed:
         fields = {"cond-code": "7", "calling-num": call.extension, **_outside(call)}
         direction = "outbound"
     printed = [line(end_s, _record(call, end_s, talk, fields), call.number)]
-    return Printed(printed, 1, [Span(direction, call.extension, _start_ms(end_s, talk), talk * 1000, True)])
+    return Printed(
+        printed, 1, [Span(direction, call.extension, _start_ms(end_s, talk), talk * 1000, True)]
+    )
 
 
 def _outside(call: SimCall) -> dict[str, str]:
@@ -54,7 +56,11 @@ def _outside(call: SimCall) -> dict[str, str]:
 
 def _record(call: SimCall, end_s: int, talk_s: int, fields: dict[str, str]) -> bytes:
     local = datetime.fromtimestamp(end_s, UTC).astimezone(ZoneInfo(call.pbx.place.zone))
-    clock = {"date": local.strftime("%m%d%y"), "time": local.strftime("%H%M"), "sec-dur": f"{talk_s:05}"}
+    clock = {
+        "date": local.strftime("%m%d%y"),
+        "time": local.strftime("%H%M"),
+        "sec-dur": f"{talk_s:05}",
+    }
     return writer.record({**clock, **fields}, OPTIONS)
 
 
@@ -69,11 +75,25 @@ def _transfer(call: SimCall) -> Printed:
     end_s = handed_s + second
     outside = _outside(call)
     lines = [
-        line(handed_s, _record(call, handed_s, first, {"cond-code": "7", "calling-num": call.extension, **outside}), call.number),
-        line(end_s, _record(call, end_s, second, {"cond-code": "7", "calling-num": call.colleague, **outside}), call.number),
+        line(
+            handed_s,
+            _record(
+                call, handed_s, first, {"cond-code": "7", "calling-num": call.extension, **outside}
+            ),
+            call.number,
+        ),
+        line(
+            end_s,
+            _record(
+                call, end_s, second, {"cond-code": "7", "calling-num": call.colleague, **outside}
+            ),
+            call.number,
+        ),
     ]
     total_ms = (first + second) * 1000
-    return Printed(lines, 2, [Span("outbound", call.extension, _start_ms(handed_s, first), total_ms, True)])
+    return Printed(
+        lines, 2, [Span("outbound", call.extension, _start_ms(handed_s, first), total_ms, True)]
+    )
 
 
 def _long(call: SimCall) -> Printed:
@@ -86,8 +106,14 @@ def _long(call: SimCall) -> Printed:
     while talk - done > PIECE_S:
         done += PIECE_S
         end_s = begin_s + done
-        lines.append(line(end_s, _record(call, end_s, PIECE_S, {"cond-code": "4", **fields}), call.number))
+        lines.append(
+            line(end_s, _record(call, end_s, PIECE_S, {"cond-code": "4", **fields}), call.number)
+        )
     end_s = begin_s + talk
-    lines.append(line(end_s, _record(call, end_s, talk - done, {"cond-code": "7", **fields}), call.number))
+    lines.append(
+        line(end_s, _record(call, end_s, talk - done, {"cond-code": "7", **fields}), call.number)
+    )
     start_ms = _start_ms(begin_s + PIECE_S, PIECE_S)
-    return Printed(lines, len(lines), [Span("outbound", call.extension, start_ms, talk * 1000, True)])
+    return Printed(
+        lines, len(lines), [Span("outbound", call.extension, start_ms, talk * 1000, True)]
+    )

@@ -28,7 +28,10 @@ def print_call(call: SimCall) -> Printed:
         Kind.CONFERENCE: _conference,
     }
     rows, span = shapes.get(call.kind, _single)(call)
-    lines = [line(call.end_s, writer.cdr_line({**_common(call, i), **row}) + b"\n", call.number) for i, row in enumerate(rows)]
+    lines = [
+        line(call.end_s, writer.cdr_line({**_common(call, i), **row}) + b"\n", call.number)
+        for i, row in enumerate(rows)
+    ]
     return Printed(lines, legs=len(rows), spans=[span])
 
 
@@ -67,7 +70,11 @@ def _times(start_s: int, ring_s: int, talk_s: int, *, answered: bool = True) -> 
 
 
 def _out(call: SimCall) -> str:
-    return call.pbx.place.access_code + call.dialled if call.call_class != "emergency" else call.dialled
+    return (
+        call.pbx.place.access_code + call.dialled
+        if call.call_class != "emergency"
+        else call.dialled
+    )
 
 
 def _single(call: SimCall) -> tuple[list[dict[str, Any]], Span]:
@@ -85,7 +92,11 @@ def _single(call: SimCall) -> tuple[list[dict[str, Any]], Span]:
         "finalCalledPartyNumber": called,
         "lastRedirectDn": called,
         "origDeviceName": _trunk(call) if inbound else _phone(call.extension),
-        "destDeviceName": _phone(call.extension) if inbound else _phone(call.colleague) if internal else _trunk(call),
+        "destDeviceName": _phone(call.extension)
+        if inbound
+        else _phone(call.colleague)
+        if internal
+        else _trunk(call),
         "origCause_value": 16,
         "destCause_value": 0,
         **_times(call.start_s, call.ring_s, talk, answered=answered),

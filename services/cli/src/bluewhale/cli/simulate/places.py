@@ -81,7 +81,9 @@ def _australian_mobile(r: random.Random) -> tuple[str, str]:
     return "0" + tail, "61" + tail
 
 
-def _abroad(prefix: str, *makers: Callable[[random.Random], str]) -> Callable[[random.Random], tuple[str, str]]:
+def _abroad(
+    prefix: str, *makers: Callable[[random.Random], str]
+) -> Callable[[random.Random], tuple[str, str]]:
     def make(r: random.Random) -> tuple[str, str]:
         e164 = r.choice(makers)(r)
         return prefix + e164, e164
@@ -123,7 +125,9 @@ def _fixed(dialled: str, e164: str) -> Callable[[random.Random], tuple[str, str]
     return lambda _: (dialled, e164)
 
 
-def _from(maker: Callable[[random.Random], str], printed: Callable[[str], str]) -> Callable[[random.Random], tuple[str, str]]:
+def _from(
+    maker: Callable[[random.Random], str], printed: Callable[[str], str]
+) -> Callable[[random.Random], tuple[str, str]]:
     def make(r: random.Random) -> tuple[str, str]:
         e164 = maker(r)
         return printed(e164), e164

@@ -50,7 +50,9 @@ def send_to_socket(
     are sent again, as switches do; the copies are duplicates, not calls.
     """
     if not ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
-        raise ValueError(f"{host} is not an address of this machine; the simulator sends nowhere else")
+        raise ValueError(
+            f"{host} is not an address of this machine; the simulator sends nowhere else"
+        )
     r = random.Random(seed)
     cuts = sorted(r.sample(range(1, len(lines)), min(reconnects, max(len(lines) - 1, 0))))
     sent = Sent()

@@ -67,19 +67,28 @@ def write_tariff(tariff: SimTariff, folder: Path) -> Path:
     deck = folder / f"{tariff.uid}.csv"
     lines = ["prefix,destination,price_peak,price_offpeak,connect_fee,increments"]
     for prefix, (peak, offpeak, fee) in sorted(tariff.rates.items()):
-        lines.append(f"{prefix},zone {prefix},{peak},{offpeak},{fee},{tariff.initial_s}/{tariff.step_s}")
+        lines.append(
+            f"{prefix},zone {prefix},{peak},{offpeak},{fee},{tariff.initial_s}/{tariff.step_s}"
+        )
     deck.write_text("\n".join(lines) + "\n", "utf-8")
     calendar = ""
-    windows = ["      - {rate: offpeak, priority: 1}", "      - {rate: peak, days: [mon-fri], from: '08:00', until: '18:00', priority: 10}"]
+    windows = [
+        "      - {rate: offpeak, priority: 1}",
+        "      - {rate: peak, days: [mon-fri], from: '08:00', until: '18:00', priority: 10}",
+    ]
     if tariff.holidays:
-        calendar = "calendars:\n  holidays: [" + ", ".join(d.isoformat() for d in tariff.holidays) + "]\n"
+        calendar = (
+            "calendars:\n  holidays: [" + ", ".join(d.isoformat() for d in tariff.holidays) + "]\n"
+        )
         windows.append("      - {rate: offpeak, calendar: holidays, priority: 20, name: holiday}")
     document = folder / f"{tariff.uid}.yaml"
     document.write_text(
         f"tariff: {tariff.uid}\nversion: 1\nname: simulated {tariff.price_list} prices\n"
         f"price_list: {tariff.price_list}\ncurrency: {tariff.currency}\nzone: {tariff.zone}\n"
         f"rounding: {{mode: half_up, places: {tariff.places}}}\neffective_from: 2020-01-01\n{calendar}"
-        "timings:\n  standard:\n    windows:\n" + "\n".join(windows) + f"\ndecks:\n  - {{file: {deck.name}}}\n",
+        "timings:\n  standard:\n    windows:\n"
+        + "\n".join(windows)
+        + f"\ndecks:\n  - {{file: {deck.name}}}\n",
         "utf-8",
     )
     return document
@@ -112,5 +121,7 @@ def price(tariff: SimTariff, span: Span, e164: str) -> int | None:
 
 
 def _is_peak(tariff: SimTariff, at_ms: int) -> bool:
-    at = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(ZoneInfo(tariff.zone))
+    at = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).astimezone(
+        ZoneInfo(tariff.zone)
+    )
     return at.isoweekday() <= 5 and 8 <= at.hour < 18 and at.date() not in tariff.holidays

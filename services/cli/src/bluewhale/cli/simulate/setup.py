@@ -83,9 +83,15 @@ def _directory(pbxs: list[SimPbx]) -> dict[str, object]:
     ]
     departments: list[dict[str, object]] = [{"department_uid": "company", "name": "Company"}]
     for place in places.values():
-        departments.append({"department_uid": place.key, "name": place.city, "parent_uid": "company"})
+        departments.append(
+            {"department_uid": place.key, "name": place.city, "parent_uid": "company"}
+        )
         departments += [
-            {"department_uid": f"{place.key}-{d}", "name": f"{d} {place.city}", "parent_uid": place.key}
+            {
+                "department_uid": f"{place.key}-{d}",
+                "name": f"{d} {place.city}",
+                "parent_uid": place.key,
+            }
             for d in DEPARTMENTS
         ]
     people = [(pbx, extension) for pbx in pbxs for extension in pbx.extensions()]
@@ -102,7 +108,11 @@ def _directory(pbxs: list[SimPbx]) -> dict[str, object]:
             for pbx, extension in people
         ],
         "extensions": [
-            {"site_uid": pbx.site_uid, "extension": extension, "person_uid": f"{pbx.site_uid}-{extension}"}
+            {
+                "site_uid": pbx.site_uid,
+                "extension": extension,
+                "person_uid": f"{pbx.site_uid}-{extension}",
+            }
             for pbx, extension in people
         ],
     }

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bluewhale.cli.exceptions import CheckFailedError
 from bluewhale.cli.simulate.truth import COMPARED, TrueCall
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def stored_keys(store: Store, pbx_uids: Collection[str]) -> Counter[tuple[object
 def _key(row: Mapping[str, Any]) -> tuple[object, ...]:
     start = row["answered_at"] or row["started_at"]
     totals = {
-        t["price_list"]: t["amount_nanos"] if not t["unrated"] else None for t in row["totals"] or ()
+        t["price_list"]: t["amount_nanos"] if not t["unrated"] else None
+        for t in row["totals"] or ()
     }
     outside = {"outbound": row["called_e164"], "inbound": row["calling_e164"]}.get(row["direction"])
     values = {
@@ -72,3 +74,18 @@ def compare(truth: Iterable[TrueCall], store: Store, pbx_uids: Collection[str]) 
 
 def _text(key: tuple[object, ...]) -> str:
     return ", ".join(f"{name}={value}" for name, value in zip(COMPARED, key, strict=True))
+
+
+def verify(truth: Collection[TrueCall], store: Store) -> str:
+    """Compare a whole world; gives a sentence for a person.
+
+    Raises
+    ------
+    CheckFailedError
+        With the differences.
+    """
+    differences = compare(truth, store, {call.pbx_uid for call in truth})
+    if differences:
+        shown = "\n  ".join(differences[:DIFFERENCES_SHOWN])
+        raise CheckFailedError(f"{len(differences)} differences from the truth:\n  {shown}")
+    return f"{len(truth)} calls: every call, leg, department and price equals the truth"

@@ -158,5 +158,6 @@ def _talk(r: random.Random, kind: Kind) -> tuple[int, ...]:
         return (LONG_CALL_S + r.randint(0, 600),)
     first = min(int(r.expovariate(1 / 150)) + 3, 1800)
     if kind in {Kind.TRANSFER, Kind.CONFERENCE}:
-        return (first, min(int(r.expovariate(1 / 200)) + 6, 1800))
+        # over a minute, so that a clock of minutes can tell the parts apart
+        return (first, min(int(r.expovariate(1 / 200)) + 61, 1800))
     return (first,)
