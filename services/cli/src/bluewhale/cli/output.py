@@ -13,13 +13,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BAR_WIDTH = 30
+MOMENTS = {"started", "setup", "answer", "release"}
+ID_BYTES = 16
+PLAIN_WIDTH = 220  # characters of a table where there is no terminal
 
 
 class Format(StrEnum):
@@ -59,7 +62,7 @@ def duration(ms: int | None) -> str:
 def plain(value: Any) -> Any:
     """Turn a value into what JSON can hold: ids as base32, moments as ISO text."""
     if isinstance(value, bytes):
-        if len(value) == 16:
+        if len(value) == ID_BYTES:
             from bluewhale.records.ids import id_text
 
             return id_text(value)
@@ -143,15 +146,19 @@ def show_table(
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     names = list(columns or (items[0] if items else ()))
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for name in names:
-        numeric = any(isinstance(i.get(name), (int, float, Decimal)) for i in items)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+        values = [i.get(name) for i in items]
+        numeric = any(isinstance(v, (int, float, Decimal)) for v in values)
+        # ids are to be copied, moments to be read at once
+        whole = any(isinstance(v, bytes) and len(v) == ID_BYTES for v in values) or name in MOMENTS
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(name.replace("_", " "), justify=justify, no_wrap=whole)
     for item in items:
-        values = (plain(item.get(n)) for n in names)
-        table.add_row(*("" if v is None else str(v) for v in values))
+        cells = (plain(item.get(n)) for n in names)
+        table.add_row(*("" if v is None else str(v) for v in cells))
     console.print(table)
     if not items:
         console.print("  nothing found")

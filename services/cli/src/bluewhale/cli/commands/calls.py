@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 HERE = Path()
 PAGE_CALLS_MAX = 100_000
+SHORTEST_ID_LETTERS = 6  # the first five say the day
+SHOWN_ID_LETTERS = 12  # two of a million calls of a day rarely share them; --json shows all
 Since = Annotated[datetime | None, typer.Option("--from", help="Started at or after (UTC).")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Started before (UTC).")]
 Number = Annotated[
@@ -37,7 +39,7 @@ Department = Annotated[str | None, typer.Option(help="With all departments below
 Cost = Annotated[str | None, typer.Option(help="Amount in the tariff's currency, e.g. 2.50.")]
 CallName = Annotated[
     str,
-    typer.Argument(help="Call id from `bluewhale calls`; its first letters are enough if unique."),
+    typer.Argument(help="Call id, as `bluewhale calls` shows it."),
 ]
 
 
@@ -126,9 +128,11 @@ def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = Fals
         )
     show_table([_charge_row(x) for x in detail.charges.to_pylist()], title="ledger")
     print("what the PBX printed")
+    shown = None
     for leg in legs:
         context = detail.contexts.get(leg["raw_context_id"] or -1)
-        if context:
+        if context and context != shown:
+            shown = context
             print(f"  context {context[:200].decode('utf-8', 'backslashreplace')}")
         print(f"  {leg['raw'].decode('utf-8', 'backslashreplace')}")
 
@@ -283,20 +287,45 @@ def _nanos(option: str, text: str | None) -> int | None:
 
 
 def _call_id(store: Store, text: str) -> bytes:
-    """Find a call by its id."""
-    from bluewhale.records.ids import parse_id_text
+    """Find a call by its id, or by the first letters of it where only one call has them."""
+    from bluewhale.records.ids import ID_TEXT_LENGTH, parse_id_text
 
+    name = text.strip().lower()
+    missing = ID_TEXT_LENGTH - len(name)
     try:
-        return parse_id_text(text.strip().lower())
+        first = parse_id_text(name + "a" * missing)  # "a" stands for zero bits
     except ValueError as error:
         raise InputError(
             f"{text!r} is not a call id: {error}; copy it from `bluewhale calls`"
         ) from error
+    if missing <= 0:
+        return first
+    if len(name) < SHORTEST_ID_LETTERS:
+        raise InputError(f"{text!r} is too short; give {SHORTEST_ID_LETTERS} letters or more")
+    found = _ids_beginning(store, name, first)
+    if not found:
+        raise NotFoundError(f"no call begins with {text!r}; see: bluewhale calls")
+    if len(found) > 1:
+        raise InputError(f"{len(found)} calls begin with {text!r}; give more letters of the id")
+    return found[0]
+
+
+def _ids_beginning(store: Store, name: str, first: bytes) -> list[bytes]:
+    """Give the ids that begin with these letters; an id begins with the day of its first leg."""
+    from bluewhale.database import CallFilter
+    from bluewhale.records.ids import id_day, id_text
+
+    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=id_day(first))
+    near = CallFilter(from_at=day - timedelta(days=3), until_at=day + timedelta(days=4))
+    ids = store.search_calls(near, limit=PAGE_CALLS_MAX).column("call_id").to_pylist()
+    return [x for x in ids if x >= first and id_text(x).startswith(name)]
 
 
 def _row(c: Mapping[str, Any]) -> dict[str, Any]:
+    from bluewhale.records.ids import id_text
+
     return {
-        "call": c["call_id"],
+        "call": id_text(c["call_id"])[:SHOWN_ID_LETTERS],
         "started": instant(c["started_at"], c["site_zone"]),
         "direction": c["direction"],
         "calling": c["calling"],
@@ -306,16 +335,11 @@ def _row(c: Mapping[str, Any]) -> dict[str, Any]:
         "talk": duration(c["talk_ms"]),
         "who": c["person_uid"] or c["extension"],
         "department": c["department_uid"],
-        "cost": _costs(c["totals"] or ()),
+        **{
+            t["price_list"]: "unrated" if t["unrated"] else money(t["amount_nanos"], t["currency"])
+            for t in c["totals"] or ()
+        },
     }
-
-
-def _costs(totals: Iterable[Mapping[str, Any]]) -> str:
-    parts = []
-    for t in totals:
-        amount = "unrated" if t["unrated"] else money(t["amount_nanos"], t["currency"])
-        parts.append(f"{t['price_list']} {amount}")
-    return ", ".join(parts)
 
 
 def _leg_row(leg: Mapping[str, Any], zone: str | None) -> dict[str, Any]:
