@@ -1,0 +1,1 @@
+"""The `bluewhale` command, the embedded runtime and the simulator."""

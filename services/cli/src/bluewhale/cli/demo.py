@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-
 from bluewhale.cli.commands.calls import print_explanation
 from bluewhale.cli.exceptions import CheckFailedError
 from bluewhale.cli.output import bar, duration, money, show_table

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
-
 from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
 from bluewhale.cli.exceptions import CheckFailedError, NotFoundError
 from bluewhale.cli.output import Format, note

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xxhash
-
 from bluewhale.capture import context_id
 from bluewhale.cli.config import stream_id
 from bluewhale.cli.exceptions import InputError

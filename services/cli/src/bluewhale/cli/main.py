@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 
 import typer
-
 from bluewhale.cli.commands import (
     calls,
     dialects,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bluewhale.dialects import parse
 from bluewhale.merge import build_calls, components
 from bluewhale.rating.book import PriceBook

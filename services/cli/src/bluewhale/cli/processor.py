@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-
 from bluewhale.capture import context_id
 from bluewhale.cli.pipeline import Stages, parse_stage, propose
 from bluewhale.database import Batch, ClaimStep, Heard

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from bluewhale.cli.pipeline import parse_stage
 from bluewhale.cli.processor import join_everything
 from bluewhale.cli.runtime import prepare

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
+from bluewhale.cli.directory_store import keep_directory
 from bluewhale.cli.monitoring import Monitor
 from bluewhale.cli.pipeline import Stages
 from bluewhale.cli.processor import Processor
-from bluewhale.cli.directory_store import keep_directory
 from bluewhale.cli.tariff_store import keep, versions_in_use
 from bluewhale.database import Store
 from bluewhale.journal import Journal

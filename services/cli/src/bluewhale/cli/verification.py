@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from bluewhale.cli.directory_store import stored_directory
 from bluewhale.cli.pipeline import Stages, span_billables
 from bluewhale.cli.tariff_store import versions_in_use

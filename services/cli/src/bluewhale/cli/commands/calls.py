@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-
 from bluewhale.cli.door import (
     ConfigOption,
     FormatOption,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
 from bluewhale.cli.door import FormatOption, JsonOption, chosen, guarded
 from bluewhale.cli.exceptions import InputError, NotFoundError
 from bluewhale.cli.output import Format, emit

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from bluewhale.cli.door import ConfigOption, JsonOption, guarded, open_whole
 from bluewhale.cli.output import Format, emit, note
 

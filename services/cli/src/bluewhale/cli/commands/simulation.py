@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from bluewhale.cli.door import guarded
 
 DIALECTS = "avaya_cm,cisco_cucm,asterisk_csv"

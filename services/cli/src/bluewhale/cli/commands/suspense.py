@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from bluewhale.cli.door import (
     ConfigOption,
     FormatOption,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
 from bluewhale.cli.door import (
     ConfigOption,
     FormatOption,

@@ -6,7 +6,6 @@ import socket
 from pathlib import Path
 
 import yaml
-
 from bluewhale.cli.simulate import avaya
 from bluewhale.cli.simulate.prices import TARIFFS, write_tariff
 from bluewhale.cli.simulate.world import DEPARTMENTS, SimPbx
