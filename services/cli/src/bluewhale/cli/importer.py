@@ -23,6 +23,7 @@ from bluewhale.capture import context_id
 from bluewhale.cli.config import stream_id
 from bluewhale.cli.exceptions import InputError
 from bluewhale.cli.pipeline import Stages, parse_stage, propose
+from bluewhale.cli.processor import join_everything
 from bluewhale.database import Batch
 from bluewhale.dialects import count_occurrences, frame_buffer, get_dialect
 from bluewhale.records.batches import LinkProfile, RawBatch
@@ -84,6 +85,7 @@ def import_files(
     result = ImportResult(files=len(files))
     for path, incarnation in zip(files, incarnations, strict=True):
         _import_file(path, incarnation, profile, stages, store, chunk_bytes, progress, result)
+    join_everything(store, stages, int(time.time() * 1000))  # calls that lay across chunks
     return result
 
 

@@ -1,0 +1,221 @@
+"""Whatever moment the power goes: nothing lost, nothing double."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+from bluewhale.cli.simulate.play import Line
+from bluewhale.cli.simulate.session import DIALECTS, World
+from bluewhale.cli.simulate.verify import compare
+from bluewhale.database import Store
+
+from tests.support.running import Cold, Warm, wait_until
+
+KILLS = 100  # per half; two halves run side by side
+COLD_EVERY = 25  # so many of the starts are those of a person, imports and all
+INSIDE_WAIT_S = 3.0
+CALLS = 3_000
+FEED_PAUSE_S = 0.03
+SHARES = 4_000  # more than are fed while the kills happen
+PATIENCE_S = 90
+
+
+@dataclass
+class Feeder:
+    """Three PBXs that go on talking whatever happens on the other side.
+
+    A file of calls in the folder, a few bytes of the growing file, a few lines on
+    the socket. No line is ever sent twice; what was in flight when the collector
+    died is lost on the wire and not asked for.
+    """
+
+    world: World
+    shares: int  # the lines of each PBX are spread over so many steps
+    sent: Counter[bytes] = field(default_factory=Counter)
+    refused: int = 0
+
+    def __post_init__(self) -> None:
+        avaya, cucm, asterisk = self.world.pbxs
+        links = yaml.safe_load((self.world.folder / "bluewhale.yaml").read_text("utf-8"))["links"]
+        self.port = links[0]["connector"]["port"]
+        self.inbox = self.world.folder / links[1]["connector"]["path"]
+        self.tail = self.world.folder / links[2]["connector"]["path"] / "Master.csv"
+        for folder in (self.inbox, self.tail.parent):
+            folder.mkdir(parents=True)
+        self._head = [x for x in self.world.lines[cucm.pbx_uid] if x.kind == "context"][0].data
+        files = [x for x in self.world.lines[cucm.pbx_uid] if x.kind != "context"]
+        self._files = _dealt(files, self.shares)
+        self._lines = _dealt(self.world.lines[avaya.pbx_uid], self.shares)
+        text = b"".join(x.data for x in self.world.lines[asterisk.pbx_uid])
+        size = -(-len(text) // self.shares)  # cuts lines anywhere
+        self._text = [text[i : i + size] for i in range(0, len(text), size)]
+        self._connection: socket.socket | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.steps = 0
+
+    @contextlib.contextmanager
+    def feeding(self) -> Iterator[None]:
+        """Feed in the background."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self._thread.join()
+            self._hang_up()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set() and self.steps < self.shares:
+            self._step()
+            time.sleep(FEED_PAUSE_S)
+
+    def rest(self) -> None:
+        """Send all that is left."""
+        while self.steps < self.shares:
+            self._step()
+        self._hang_up()
+
+    def lines_of(self, call: int) -> list[Line]:
+        """Give what the Avaya printed for a call."""
+        return [x for x in self.world.lines[self.world.pbxs[0].pbx_uid] if x.call == call]
+
+    def _step(self) -> None:
+        k = self.steps
+        self.steps += 1
+        if self._files[k]:
+            open_name = self.inbox / f"_{k}"
+            open_name.write_bytes(self._head + b"".join(x.data for x in self._files[k]))
+            open_name.rename(self.inbox / f"cdr_{k:05}")
+        if k < len(self._text):
+            with self.tail.open("ab") as file:
+                file.write(self._text[k])
+        for line in self._lines[k]:
+            self._send(line.data)
+
+    def _send(self, line: bytes) -> None:
+        try:
+            if self._connection is None:
+                self._connection = socket.create_connection(("127.0.0.1", self.port), timeout=0.2)
+            self.sent[line.rstrip(b"\r\n")] += 1
+            self._connection.sendall(line)
+        except OSError:  # nobody listens, or it died with the line on its way
+            self.refused += 1
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _dealt(lines: list[Line], shares: int) -> list[list[Line]]:
+    size = len(lines) / shares
+    return [lines[round(i * size) : round((i + 1) * size)] for i in range(shares)]
+
+
+def _quicken(folder: Path) -> None:
+    """Poll and join often, so that a short life is a busy one."""
+    path = folder / "bluewhale.yaml"
+    document = yaml.safe_load(path.read_text("utf-8"))
+    document["limits"] = {"window_ms": 300, "poll_interval_ms": 10}
+    for link in document["links"][1:]:
+        link["connector"]["poll_interval_ms"] = 50
+    path.write_text(yaml.safe_dump(document), "utf-8")
+
+
+def _not_stored(folder: Path, store: Store) -> list[str]:
+    """List every lane of the journal that the main database is behind of."""
+    with contextlib.closing(sqlite3.connect(folder / "data" / "journal.db")) as journal:
+        lanes = journal.execute("SELECT stream_id, incarnation, journaled_through FROM lane").fetchall()
+    marks = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
+    return [f"{s}/{i}: {j} journaled" for s, i, j in lanes if j and marks.get((s, i), 0) != j]
+
+
+def _lines_of_legs(folder: Path, pbx_uid: str) -> Counter[bytes]:
+    """Give the printed line of every stored leg."""
+    with contextlib.closing(sqlite3.connect(folder / "data" / "store" / "main.db")) as main:
+        return Counter(
+            bytes(row[0]) for row in main.execute("SELECT raw FROM leg WHERE pbx_uid = ?", (pbx_uid,))
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [1, 2])
+def test_a_hundred_kills_lose_nothing_and_double_nothing(half: int, tmp_path: Path):
+    """After 100 kill -9, at least half inside an open transaction, the store is the truth."""
+    r = random.Random(half)
+    world = World.of(tmp_path, 3, DIALECTS, CALLS, half, 4)
+    world.write()
+    _quicken(tmp_path)
+    feeder = Feeder(world, SHARES)
+    inside = 0
+    with Warm() as warm:
+        with feeder.feeding():
+            for k in range(KILLS):
+                start = Cold() if k % COLD_EVERY == COLD_EVERY - 1 else warm
+                running = start.start(tmp_path, "up")
+                time.sleep(r.uniform(0.0, 1.5))
+                if inside * 2 <= k and running.kill_inside_transaction(INSIDE_WAIT_S):
+                    inside += 1
+                else:
+                    assert running.kill()
+        fed = feeder.steps
+        running = warm.start(tmp_path, "up")
+        feeder.rest()
+        _settle(world)
+        running.stop()
+    print(f"{KILLS} kills, {inside} inside a transaction; {fed} of {SHARES} shares fed meanwhile")
+    assert inside >= KILLS // 2
+    _judge(world, feeder)
+
+
+def _settle(world: World) -> None:
+    """Wait until the folders' calls are the truth and everything journaled is stored and joined."""
+    folders = {p.pbx_uid for p in world.pbxs[1:]}
+    main = world.folder / "data" / "store"
+    wait_until((main / "main.db").exists, PATIENCE_S, "the store")
+    with Store.open(main) as store:
+        wait_until(
+            lambda: not compare(world.truth, store, folders), PATIENCE_S, "every call of the folders"
+        )
+        wait_until(
+            lambda: not _not_stored(world.folder, store)
+            and not any(store.completeness().days.column("open").to_pylist()),
+            PATIENCE_S,
+            "every journaled record",
+        )
+
+
+def _judge(world: World, feeder: Feeder) -> None:
+    """Compare all with the truth, once more when all is still."""
+    avaya, *folders = (p.pbx_uid for p in world.pbxs)
+    legs = _lines_of_legs(world.folder, avaya)
+    more_than_sent = {line: n for line, n in legs.items() if n > feeder.sent[line]}
+    arrived = [
+        call
+        for call in world.truth
+        if call.pbx_uid == avaya
+        and all(x.data.rstrip(b"\r\n") in legs for x in feeder.lines_of(call.number))
+    ]
+    with Store.open(world.folder / "data" / "store") as store:
+        assert compare(world.truth, store, set(folders)) == []
+        assert _not_stored(world.folder, store) == []
+        found = store.completeness()
+        missing = [d for d in compare(arrived, store, {avaya}) if d.startswith("missing")]
+    assert more_than_sent == {}
+    assert missing == []
+    assert arrived
+    assert found.gaps.to_pylist() == []
+    assert [d["difference"] for d in found.days.to_pylist() if not d["balanced"]] == []
