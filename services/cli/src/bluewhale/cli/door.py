@@ -20,6 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CONFIG_VARIABLE = "BLUEWHALE_CONFIG"
+FULL = frozenset({"store_full"})  # permanent for a program, but a person can make room
 
 ConfigOption = Annotated[
     Path,
@@ -41,9 +42,9 @@ def exit_code(error: BluewhaleError) -> int:
     """Give the documented exit code of an error (docs/reference/exit-codes.md)."""
     if isinstance(error, CheckFailedError):
         return 1
-    if isinstance(error, NotFoundError):
+    if isinstance(error, NotFoundError) or error.code == NotFoundError.code:
         return 3
-    if isinstance(error, TemporaryError):
+    if isinstance(error, TemporaryError) or error.code in FULL:
         return 4
     return 2
 

@@ -111,6 +111,8 @@ def _check(path: Path, profile: LinkProfile) -> int:
         ) from error
     if not head:
         raise InputError(f"{path}: the file is empty; nothing was imported")
+    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        raise InputError(f"{path}: the file is UTF-16; save it as UTF-8. Nothing was imported")
     _check_dialect(path, head, profile)
     return hasher.intdigest() >> 1
 

@@ -7,6 +7,7 @@ they run, so that `bluewhale --help` answers at once.
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 from bluewhale.cli.commands import (
@@ -43,3 +44,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
+    except Exception:  # ours: told with its traceback, once, under a code of its own
+        traceback.print_exc()
+        raise SystemExit(5) from None

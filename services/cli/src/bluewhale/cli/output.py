@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -105,22 +106,13 @@ def emit(
     if form is Format.TABLE and to is None:
         show_table(items, columns=columns, title=title)
         return
-    with to.open("w", encoding="utf-8", newline="") if to else _stdout() as file:
+    target = to.open("w", encoding="utf-8", newline="") if to else nullcontext(sys.stdout)
+    with target as file:
         if form is Format.JSON:
             for item in items:
                 file.write(json.dumps(plain(item), ensure_ascii=False) + "\n")
         else:
             _write_csv(file, items, columns)
-
-
-class _stdout:
-    """Standard output as a context manager that is not closed."""
-
-    def __enter__(self) -> Any:
-        return sys.stdout
-
-    def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
 
 
 def _write_csv(

@@ -63,8 +63,10 @@ def compare(truth: Iterable[TrueCall], store: Store, pbx_uids: Collection[str]) 
     differences = []
     for key, calls in wanted.items():
         missing = len(calls) - found[key]
-        for call in calls[: max(missing, 0)]:
-            differences.append(f"missing: call {call.number} ({call.kind}): {_text(key)}")
+        differences += [
+            f"missing: call {call.number} ({call.kind}): {_text(key)}"
+            for call in calls[: max(missing, 0)]
+        ]
     for key, count in found.items():
         extra = count - len(wanted.get(key, ()))
         if extra > 0:
