@@ -85,7 +85,7 @@ def run_chunk(chunk: Chunk, stages: Stages, spent: np.ndarray) -> tuple[int, int
     batch = RawBatch(
         framed.data, framed.starts, framed.ends,
         np.full(n, 1, np.int64), np.arange(1, n + 1, dtype=np.int64), np.full(n, 1, np.int64), np.ones(n, np.int32),
-        np.full(n, 1_769_000_000_000, np.int64), framed.context_row, framed.contexts, 1_769_000_000_000,
+        np.full(n, 1_769_000_000_000, np.int64), framed.context_row, framed.contexts, 1_769_000_000_000, checksums=False,
     )  # fmt: skip
     t1 = time.perf_counter()
     outcome = parse_stage(batch, chunk.profile)

@@ -37,6 +37,8 @@ class RawBatch:
     as framed (noise stripped, separator not included). All arrays have one
     entry per record. `context_row` indexes `contexts`; -1 = no context was
     known. A context is the latest context lines of the stream joined by LF.
+    `checksums` False leaves `record_crc` null: records of a file are named by the
+    file's content hash, only journaled ones are acknowledged by their CRC.
     """
 
     data: npt.NDArray[np.uint8]
@@ -50,6 +52,7 @@ class RawBatch:
     context_row: npt.NDArray[np.int32]
     contexts: tuple[bytes, ...] = ()
     ingested_at_ms: int = 0
+    checksums: bool = True
 
     def __len__(self) -> int:
         """Count of records."""

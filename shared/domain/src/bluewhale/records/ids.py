@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 from bluewhale.records.exceptions import IdTextError
+from bluewhale.records.memory import read64, swap64, write64
 from bluewhale.records.xxh3 import SECRET, xxh3_128
 from numba import njit
 
@@ -137,11 +138,23 @@ def id_day(value: bytes) -> int:
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _put(block: Any, at: Any, word: Any, count: Any) -> None:
-    """Write the low `count` bytes of a word, big endian."""
-    for i in range(count):
-        block[at + count - 1 - i] = np.uint8(word & np.uint64(0xFF))
-        word >>= _BYTE
+def _put_id(out: Any, at: Any, day: Any, low: Any, high: Any) -> None:
+    """Write day (3 bytes) and the first 13 bytes of a hash, big endian."""
+    write64(out, at, swap64((day << np.uint64(40)) | (high >> np.uint64(24))))
+    write64(out, at + 8, swap64((high << np.uint64(40)) | (low >> np.uint64(24))))
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _put_block(block: Any, rule: Any, space: Any, low: Any, high: Any, tail: Any) -> None:
+    """Write the 32 bytes of the second hash: 1 rule, 8 space, 16 hash, 7 tail, big endian.
+
+    Whole aligned words, as the hash reads them back: parts would have to wait.
+    """
+    last = np.uint64(56)
+    write64(block, 0, swap64((rule << last) | (space >> _BYTE)))
+    write64(block, 8, swap64((space << last) | (high >> _BYTE)))
+    write64(block, 16, swap64((high << last) | (low >> _BYTE)))
+    write64(block, 24, swap64((low << last) | tail))
 
 
 @njit(nogil=True, cache=True)
@@ -160,36 +173,28 @@ def _leg_kernel(
 ) -> None:
     block = np.zeros(32, np.uint8)
     acc = np.zeros(8, np.uint64)
-    _put(block, 1, pbx_hash, 8)
     for row in range(len(day)):
-        day_word = np.uint64(day[row]) & np.uint64(0xFFFFFF)
+        day_word = np.uint64(day[row]) & np.uint64(_DAY_MASK)
+        tail = day_word << np.uint64(32)
         if native_valid[row]:
-            block[0] = 78  # "N"
+            rule = np.uint64(_RULE_NATIVE)
             low, high = xxh3_128(native, native_offsets[row], native_offsets[row + 1], secret, acc)
-            _put(block, 28, np.uint64(0), 4)
         else:
-            block[0] = 82  # "R"
+            rule = np.uint64(_RULE_RAW)
+            tail |= np.uint64(count[row]) & np.uint64(0xFFFFFFFF)
             low, high = xxh3_128(raw, raw_starts[row], raw_ends[row], secret, acc)
-            _put(block, 28, np.uint64(count[row]), 4)
-        _put(block, 9, high, 8)
-        _put(block, 17, low, 8)
-        _put(block, 25, day_word, 3)
+        _put_block(block, rule, pbx_hash, low, high, tail)
         low, high = xxh3_128(block, 0, 32, secret, acc)
-        _put(out[row], 0, day_word, 3)
-        _put(out[row], 3, high, 8)
-        _put(out[row], 11, low >> np.uint64(24), 5)
+        _put_id(out, 16 * row, day_word, low, high)
 
 
 @njit(nogil=True, cache=True)
 def _join_kernel(out: Any, space: Any, data: Any, offsets: Any, secret: Any) -> None:
     block = np.zeros(32, np.uint8)
     acc = np.zeros(8, np.uint64)
-    block[0] = 74  # "J"
-    _put(block, 1, space, 8)
     for row in range(len(out)):
         low, high = xxh3_128(data, offsets[row], offsets[row + 1], secret, acc)
-        _put(block, 9, high, 8)
-        _put(block, 17, low, 8)
+        _put_block(block, np.uint64(_RULE_JOIN), space, low, high, np.uint64(0))
         low, high = xxh3_128(block, 0, 32, secret, acc)
         out[row] = np.int64(high >> np.uint64(1))
 
@@ -200,17 +205,17 @@ def _charge_kernel(
 ) -> None:
     block = np.zeros(32, np.uint8)
     acc = np.zeros(8, np.uint64)
-    _put(block, 24, space, 8)
-    for row in range(len(out)):
-        for i in range(16):
-            block[i] = call_ids[row, i]
-        _put(block, 16, np.uint64(version[row]), 4)
-        _put(block, 20, np.uint64(span[row]), 4)
+    write64(block, 24, swap64(space))
+    half = np.uint64(32)
+    mask = np.uint64(0xFFFFFFFF)
+    for row in range(len(version)):
+        first = read64(call_ids, 16 * row)
+        write64(block, 0, first)
+        write64(block, 8, read64(call_ids, 16 * row + 8))
+        counts = (np.uint64(version[row]) << half) | (np.uint64(span[row]) & mask)
+        write64(block, 16, swap64(counts))
         low, high = xxh3_128(block, 0, 32, secret, acc)
-        for i in range(3):
-            out[row, i] = call_ids[row, i]
-        _put(out[row], 3, high, 8)
-        _put(out[row], 11, low >> np.uint64(24), 5)
+        _put_id(out, 16 * row, swap64(first) >> np.uint64(40), low, high)
 
 
 def _one_array(values: Any) -> Any:
@@ -320,7 +325,7 @@ def leg_ids(
     counts = np.zeros(rows, np.int32) if n is None else n
     assert len(raw[1]) == len(raw[2]) == len(valid) == len(counts) == rows
     _leg_kernel(
-        out,
+        out.reshape(-1),
         np.uint64(xxhash.xxh3_64_intdigest(pbx_uid.encode())),
         _frozen(day, np.int32),
         _frozen(counts, np.int32),
@@ -362,8 +367,8 @@ def charge_ids(
     out = np.empty((len(matrix), ID_BYTES), np.uint8)
     space = np.uint64(xxhash.xxh3_64_intdigest(f"{price_list}\0{entry}".encode()))
     _charge_kernel(
-        out,
-        _frozen(matrix, np.uint8),
+        out.reshape(-1),
+        _frozen(matrix, np.uint8).reshape(-1),
         _frozen(call_version, np.int32),
         _frozen(span, np.int32),
         space,

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from bluewhale.records.memory import read64, swap64
 from llvmlite import ir  # type: ignore[import-untyped]  # comes with numba, no stubs
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 _P32_1 = np.uint64(0x9E3779B1)
@@ -41,19 +41,6 @@ SECRET = np.frombuffer(
     ),
     dtype=np.uint8,
 )
-
-
-@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
-def _read64(_context: Any, array: Any, index: Any) -> Any:
-    """Load 8 bytes, little endian, from any address of a byte array."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0]).data
-        place = builder.gep(data, [args[1]])
-        word = builder.bitcast(place, ir.IntType(64).as_pointer())
-        return builder.load(word, align=1)
-
-    return types.uint64(array, types.int64), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -98,11 +85,6 @@ def _swap32(x: Any) -> Any:
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _swap64(x: Any) -> Any:
-    return (_swap32(x & _LOW32) << np.uint64(32)) | _swap32(x >> np.uint64(32))
-
-
-@njit(nogil=True, cache=True, inline="always")
 def _read32(data: Any, at: Any) -> Any:
     return (
         np.uint64(data[at])
@@ -115,16 +97,16 @@ def _read32(data: Any, at: Any) -> Any:
 @njit(nogil=True, cache=True, inline="always")
 def _mix16(data: Any, at: Any, secret: Any, key: Any) -> Any:
     return _fold(
-        _read64(data, at) ^ _read64(secret, key),
-        _read64(data, at + 8) ^ _read64(secret, key + 8),
+        read64(data, at) ^ read64(secret, key),
+        read64(data, at + 8) ^ read64(secret, key + 8),
     )
 
 
 @njit(nogil=True, cache=True, inline="always")
 def _mix32(low: Any, high: Any, data: Any, one: Any, two: Any, secret: Any, key: Any) -> Any:
-    low = (low + _mix16(data, one, secret, key)) ^ (_read64(data, two) + _read64(data, two + 8))
+    low = (low + _mix16(data, one, secret, key)) ^ (read64(data, two) + read64(data, two + 8))
     high = (high + _mix16(data, two, secret, key + 16)) ^ (
-        _read64(data, one) + _read64(data, one + 8)
+        read64(data, one) + read64(data, one + 8)
     )
     return low, high
 
@@ -134,22 +116,22 @@ def _short(data: Any, at: Any, length: Any, secret: Any) -> Any:
     """0 to 16 bytes."""
     size = np.uint64(length)
     if length > 8:
-        flip_low = _read64(secret, 32) ^ _read64(secret, 40)
-        flip_high = _read64(secret, 48) ^ _read64(secret, 56)
-        first = _read64(data, at)
-        last = _read64(data, at + length - 8)
+        flip_low = read64(secret, 32) ^ read64(secret, 40)
+        flip_high = read64(secret, 48) ^ read64(secret, 56)
+        first = read64(data, at)
+        last = read64(data, at + length - 8)
         mixed = first ^ last ^ flip_low
         low = mixed * _P64_1
         high = _high64(mixed, _P64_1)
         low += (size - np.uint64(1)) << np.uint64(54)
         last ^= flip_high
         high += last + (last & _LOW32) * (_P32_2 - np.uint64(1))
-        low ^= _swap64(high)
+        low ^= swap64(high)
         out_high = _high64(low, _P64_2) + high * _P64_2
         return _avalanche(low * _P64_2), _avalanche(out_high)
     if length >= 4:
         keyed = (_read32(data, at) + (_read32(data, at + length - 4) << np.uint64(32))) ^ (
-            _read64(secret, 16) ^ _read64(secret, 24)
+            read64(secret, 16) ^ read64(secret, 24)
         )
         factor = _P64_1 + (size << np.uint64(2))
         low = keyed * factor
@@ -172,8 +154,8 @@ def _short(data: Any, at: Any, length: Any, secret: Any) -> Any:
         high = turned ^ (_read32(secret, 8) ^ _read32(secret, 12))
         return _avalanche64(low), _avalanche64(high)
     return (
-        _avalanche64(_read64(secret, 64) ^ _read64(secret, 72)),
-        _avalanche64(_read64(secret, 80) ^ _read64(secret, 88)),
+        _avalanche64(read64(secret, 64) ^ read64(secret, 72)),
+        _avalanche64(read64(secret, 80) ^ read64(secret, 88)),
     )
 
 
@@ -207,8 +189,8 @@ def _middle(data: Any, at: Any, length: Any, secret: Any) -> Any:
 @njit(nogil=True, cache=True, inline="always")
 def _accumulate(acc: Any, data: Any, at: Any, secret: Any, key: Any) -> None:
     for i in range(8):
-        value = _read64(data, at + 8 * i)
-        keyed = value ^ _read64(secret, key + 8 * i)
+        value = read64(data, at + 8 * i)
+        keyed = value ^ read64(secret, key + 8 * i)
         acc[i ^ 1] += value
         acc[i] += (keyed & _LOW32) * (keyed >> np.uint64(32))
 
@@ -218,8 +200,8 @@ def _merge(acc: Any, secret: Any, key: Any, start: Any) -> Any:
     total = start
     for i in range(4):
         total += _fold(
-            acc[2 * i] ^ _read64(secret, key + 16 * i),
-            acc[2 * i + 1] ^ _read64(secret, key + 16 * i + 8),
+            acc[2 * i] ^ read64(secret, key + 16 * i),
+            acc[2 * i + 1] ^ read64(secret, key + 16 * i + 8),
         )
     return _avalanche(total)
 
@@ -242,7 +224,7 @@ def _long(data: Any, at: Any, length: Any, secret: Any, acc: Any) -> Any:
         for i in range(8):
             word = acc[i]
             word ^= word >> np.uint64(47)
-            word ^= _read64(secret, 128 + 8 * i)
+            word ^= read64(secret, 128 + 8 * i)
             acc[i] = word * _P32_1
     for stripe in range((length - 1 - 1024 * blocks) // 64):
         _accumulate(acc, data, at + blocks * 1024 + stripe * 64, secret, stripe * 8)

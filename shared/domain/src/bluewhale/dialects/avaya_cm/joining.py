@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from bluewhale.dialects.engine.spans import Bytes, Positions, trim_span
 from bluewhale.records import ids
+from bluewhale.records.memory import copy_bytes
 
 KIND = "avaya_cm"
 SLOT_MS = 70_000
@@ -151,10 +152,7 @@ def _put_int(out: Bytes, at: int, value: int) -> int:
 def _put_text(out: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
     """Write a bar and a span as it is; returns the position behind it."""
     out[at] = 124
-    target = np.uint64(at + 1)
-    source = np.uint64(start)
-    for step in range(np.uint64(end - start)):
-        out[target + step] = data[source + step]
+    copy_bytes(out, at + 1, data, start, end - start)
     return at + 1 + end - start
 
 

@@ -18,6 +18,7 @@ from bluewhale.dialects.engine.delimited import MISSING
 from bluewhale.dialects.engine.spans import Bytes
 from bluewhale.records import times as clock
 from bluewhale.records.enums import Disposition, Flag, LegRole, RejectReason
+from bluewhale.records.memory import copy_bytes
 
 Rows = npt.NDArray[np.int64]
 
@@ -311,11 +312,7 @@ def interpret_rows(
 
 @numba.njit(nogil=True, cache=True)
 def _put_bytes(out: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
-    # Unsigned positions let the loop become a vector copy.
-    source = np.uint64(start)
-    target = np.uint64(at)
-    for step in range(np.uint64(end) - source):
-        out[target + step] = data[source + step]
+    copy_bytes(out, at, data, start, end - start)
     return at + end - start
 
 

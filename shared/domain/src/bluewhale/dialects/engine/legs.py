@@ -162,6 +162,7 @@ class _Rows:
     context_row: npt.NDArray[np.int32]
     contexts: tuple[bytes, ...]
     ingested_at_ms: int
+    checksums: bool
 
     @classmethod
     def of(cls, batch: RawBatch, rows: Rows) -> _Rows:
@@ -183,6 +184,7 @@ class _Rows:
             take(batch.context_row),
             batch.contexts,
             batch.ingested_at_ms,
+            batch.checksums,
         )
 
 
@@ -198,14 +200,7 @@ def _provenance(view: _Rows, profile: LinkProfile, dialect: Dialect) -> dict[str
         "seq": view.seq,
         "connection": view.connection,
         "n": view.n,
-        "record_crc": record_crcs(
-            view.data,
-            view.starts,
-            view.ends,
-            n=view.n,
-            connection=view.connection,
-            received_at_ms=view.received_at_ms,
-        ),
+        "record_crc": _checksums(view) if view.checksums else None,
         "dialect_id": dialect.dialect_id,
         "dialect_version": dialect.version,
         "identity_version": dialect.identity_version,
@@ -217,6 +212,18 @@ def _provenance(view: _Rows, profile: LinkProfile, dialect: Dialect) -> dict[str
         "ingested_at": view.ingested_at_ms,
         "site_zone": profile.site.zone,
     }
+
+
+def _checksums(view: _Rows) -> npt.NDArray[np.int64]:
+    """Give the CRC of each record as the journal wrote it."""
+    return record_crcs(
+        view.data,
+        view.starts,
+        view.ends,
+        n=view.n,
+        connection=view.connection,
+        received_at_ms=view.received_at_ms,
+    )
 
 
 def _dialling(site: Site, access_codes_printed: bool) -> Site:
