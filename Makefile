@@ -21,8 +21,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "The venv module is missing. Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip sync --quiet requirements.lock
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps $(addprefix -e ,$(MEMBERS))
+	$(UV) pip sync --quiet --python $(BIN)/python requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
 demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth
