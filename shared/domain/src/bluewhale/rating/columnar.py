@@ -164,7 +164,6 @@ def _charge_table(
     unrated = priced.status == _UNRATED
     lost = unrated | (priced.exact_bottom == 0)
     no_unrated = not bool(unrated.any())
-    rate_row = tariff.row_number[priced.row] if len(tariff.row_number) else priced.row
     columns: dict[str, Any] = {
         "currency": _constant(count, version.currency),
         "tariff_uid": _constant(count, version.tariff_uid),
@@ -173,7 +172,7 @@ def _charge_table(
         "amount_nanos": _plain(priced.amount),
         "rated_quantity_ms": _plain(priced.rated_ms),
         "prefix": _prefixes(spans, priced.row, priced.prefix_length, matched),
-        "rate_row": _masked(rate_row, matched, pa.int32()),
+        "rate_row": _masked(priced.rate_row, matched, pa.int32()),
         "segments": _segments(priced),
         "connect_fee_nanos": _plain(priced.fee),
         "minimum_applied": _bits(priced.minimum_applied),

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.rating.exact import INBOUND, PRICED_ONLY_BY_SELECTION, ExactRater
-from bluewhale.rating.prefixes import GROUP_PLAIN, PrefixIndex, build_index, left_align_text
+from bluewhale.rating.prefixes import PrefixIndex, build_index, left_align_text
 from bluewhale.rating.rounding import INT64_MAX, MODES, NANOS
 from bluewhale.rating.schedule_kernels import (
     FLAG_ATTEMPTS,
@@ -48,7 +48,9 @@ PLACES_MAX: Final = 9  # an amount is kept in nanos
 SCALE_MAX: Final = 10**9
 FOREVER: Final = np.int64(2**62)
 ANY: Final = -1
-ROW_HEAD: Final = 4
+ROW_NUMBER: Final = 4
+ROW_HEAD: Final = 5
+_ROW_WIDTH: Final = 8  # half a cache line
 NEVER: Final = -2  # a word that this side does not know
 
 Int64 = npt.NDArray[np.int64]
@@ -70,18 +72,18 @@ class ScheduleWords:
 class CompiledTariff:
     """One version, ready to price batches; rows are sorted by prefix.
 
-    `row_number[i]` is the row of the deck; `row_words[i]` = timing, rounding
-    mode, places, cap index (-1 = none), then for each label of its timing the
-    line of `schedules.words`.
+    `row_words[i]` = timing, rounding mode, places, cap index (-1 = none), row of
+    the deck, then for each label of its timing the line of `schedules.words`.
+    `by_class` says whether any row selects a call class.
     """
 
     version: TariffVersion
     index: PrefixIndex
-    row_number: Int32
     row_words: Int32
     row_selectors: Int32  # columns: carrier, trunk group, class, subscriber
     row_from: Int64
     row_until: Int64
+    by_class: bool
     caps: Int64  # rows of 2: cap in nanos = numerator / denominator; denominator 0 = exact
     carriers: tuple[str, ...]
     trunk_groups: tuple[str, ...]
@@ -89,6 +91,11 @@ class CompiledTariff:
     schedules: ScheduleWords
     timelines: Timelines
     exact: ExactRater
+
+    @property
+    def row_number(self) -> Int32:
+        """Give the row of the deck for each sorted row."""
+        return self.row_words[:, ROW_NUMBER]
 
 
 def compile_tariff(version: TariffVersion) -> CompiledTariff:
@@ -107,23 +114,20 @@ def compile_tariff(version: TariffVersion) -> CompiledTariff:
     since = _moments(deck["active_from"], -FOREVER)
     until = _moments(deck["active_until"], FOREVER)
     order = _sort(keys, lengths, selectors, since)
-    index = build_index(keys[order], lengths[order])
     selectors, since, until = selectors[order], since[order], until[order]
     plain = (selectors == ANY).all(axis=1) & (since == -FOREVER) & (until == FOREVER)
-    firsts = index.groups[:, 1]
-    single = (index.groups[:, 2] - firsts == 1) & plain[firsts]
-    index.groups[:, 0] += GROUP_PLAIN * single
+    index = build_index(keys[order], lengths[order], plain)
     schedules = _compile_schedules(version.schedules)
     row_words, caps = _rows(version, deck, order, schedules)
     assert bool(np.all((row_words[:, 2] >= 0) & (row_words[:, 2] <= PLACES_MAX)))
     return CompiledTariff(
         version=version,
         index=index,
-        row_number=order.astype(np.int32),
         row_words=row_words,
         row_selectors=np.ascontiguousarray(selectors),
         row_from=since,
         row_until=until,
+        by_class=bool(np.any(selectors[:, 2] != ANY)),
         caps=caps,
         carriers=words[0],
         trunk_groups=words[1],
@@ -174,7 +178,10 @@ def _rows(
     rows = len(order)
     names = list(version.timings)
     labels = max((len(timing.labels) for timing in version.timings.values()), default=1)
-    words = np.zeros((rows, ROW_HEAD + labels), np.int32)
+    width = -(-(ROW_HEAD + labels) // _ROW_WIDTH) * _ROW_WIDTH
+    lines = -(-rows * width // (2 * LINE))
+    words = empty_lines(lines).view(np.int32)[: rows * width].reshape(rows, width)
+    words[:, ROW_NUMBER] = order
     timing = _array(deck["timing"])
     table = np.array([names.index(name) for name in timing.dictionary.to_pylist()] or [0], np.int32)
     words[:, 0] = table[timing.indices.to_numpy()[order]] if rows else 0

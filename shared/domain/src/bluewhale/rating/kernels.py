@@ -12,8 +12,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from bluewhale.rating.prefixes import GROUP_PLAIN, find_group
-from bluewhale.rating.timelines import FIRST_MS, LAST_MS, find_window
+from bluewhale.rating.compiled import ROW_HEAD, ROW_NUMBER
+from bluewhale.rating.prefixes import HEAD_STEP, RANGE_BITS, RANGE_PLAIN, ROW_BITS
+from bluewhale.rating.timelines import DAY_MS, FIRST_DAY, FIRST_MS, LAST_MS
+from bluewhale.rating.window_rules import NO_WINDOW
 from numba import njit
 
 # Outcomes; the first three are in the order of ChargeStatus.
@@ -29,6 +31,8 @@ REASON_NO_WINDOW: Final = 2
 REASON_NUMBER: Final = 3
 REASON_DURATION: Final = 4
 
+_NAMED: Final = 2**RANGE_BITS - 1
+_ROW: Final = 2**ROW_BITS - 1
 _LIMIT: Final = 4.0e18
 _SCALE_MAX: Final = 1_000_000_000
 _FLOAT_EXACT: Final = 2**52
@@ -53,6 +57,7 @@ def match_rows(
     row_selectors: Any,
     row_from: Any,
     row_until: Any,
+    by_class: Any,
     restricted: Any,
     out_row: Any,
     out_length: Any,
@@ -62,23 +67,48 @@ def match_rows(
     Selector columns of length 1 hold one code for all spans.
     """
     several = len(carrier) > 1, len(trunk_group) > 1, len(subscriber) > 1, len(word) > 1
-    for span in range(len(key)):  # tight, so that the processor overlaps cache misses
-        out_row[span] = find_group(key[span], ranges, table)
-    for span in range(len(key)):
-        group = out_row[span]
-        kind = word[span if several[3] else 0]
-        selected_only = kind >= 0 and restricted[kind]
-        have = digits[span]
-        length = groups[group, 0] & 15 if group >= 0 else 0
-        found = np.int32(-1)
-        while group >= 0:
-            length = groups[group, 0] & 15
-            if length == 0 or length <= have:
-                if groups[group, 0] & GROUP_PLAIN:
-                    if not selected_only:
-                        found = groups[group, 1]
-                        break
-                else:
+    lows = np.empty(_BLOCK, np.int64)
+    highs = np.empty(_BLOCK, np.int64)
+    bounds = np.empty(_BLOCK, np.int64)
+    for begin in range(0, len(key), _BLOCK):
+        end = min(begin + _BLOCK, len(key))
+        # Tight loops, so that the processor overlaps cache misses.
+        for span in range(begin, end):
+            head = key[span] // HEAD_STEP
+            low = table[head]
+            high = table[head + 1]
+            lows[span - begin] = low >> 1
+            highs[span - begin] = (high >> 1) - (high & 1)
+            bounds[span - begin] = (key[span] - head * HEAD_STEP + 1) << RANGE_BITS
+        for span in range(begin, end):
+            low = lows[span - begin]
+            left = highs[span - begin] - low + 1
+            bound = bounds[span - begin]
+            while left > 1:  # the first range may begin before the head: never compared
+                half = left >> 1
+                low = low + half if ranges[low + half] < bound else low
+                left -= half
+            lows[span - begin] = ranges[low] & _NAMED
+        for span in range(begin, end):
+            named = lows[span - begin]
+            kind = word[span if several[3] else 0]
+            selected_only = kind >= 0 and restricted[kind]
+            have = digits[span]
+            length = (named >> ROW_BITS) & 15
+            if named >= RANGE_PLAIN and length <= have and not selected_only:
+                out_row[span] = named & _ROW
+                out_length[span] = length
+                continue
+            out_row[span] = -1
+            out_length[span] = 0
+            if named == 0 or (selected_only and not by_class):
+                continue
+            group = named - 1
+            if named >= RANGE_PLAIN:
+                group = _group_of(groups, named & _ROW)
+            while group >= 0 and out_row[span] < 0:
+                length = groups[group, 0]
+                if length == 0 or length <= have:
                     for row in range(groups[group, 1], groups[group, 2]):
                         if (
                             row_from[row] <= start_ms[span] < row_until[row]
@@ -91,13 +121,24 @@ def match_rows(
                                 else not selected_only
                             )
                         ):
-                            found = np.int32(row)
+                            out_row[span] = row
+                            out_length[span] = length
                             break
-                    if found >= 0:
-                        break
-            group = groups[group, 3]
-        out_row[span] = found
-        out_length[span] = length
+                group = np.int64(groups[group, 3])
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _group_of(groups: Any, row: Any) -> Any:
+    """Give the group that begins with a row."""
+    low = np.int64(0)
+    high = np.int64(len(groups) - 1)
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if groups[middle, 1] <= row:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -141,6 +182,8 @@ def round_scaled(amount: Any, scale: Any, unit: Any, mode: Any) -> Any:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
+    first_span: Any,
+    filled: Any,
     row: Any,
     digits: Any,
     word: Any,
@@ -155,16 +198,13 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
     shapes: Any,
     shape_base: Any,
     surcharges: Any,
-    day_type: Any,
-    type_entry: Any,
-    entry_ms: Any,
-    entry_window: Any,
-    entry_label: Any,
-    offset_from: Any,
-    offset_ms: Any,
-    day_offset: Any,
+    day_change: Any,
+    change_at: Any,
+    change_window: Any,
+    change_label: Any,
     default_mode: Any,
     default_places: Any,
+    rate_row: Any,
     outcome: Any,
     reason: Any,
     amount: Any,
@@ -177,58 +217,40 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
     mode_out: Any,
     places_out: Any,
     segment_end: Any,
-    capacity: Any,
+    window_out: Any,
+    slot_out: Any,
+    numbers_out: Any,
 ) -> Any:
-    """Price every span; gives the segment columns.
+    """Price spans from `first_span` on, until all are or the segments' columns are full.
 
+    Gives the first span that is not priced yet and the count of segments.
     Per-span outputs are written in place; `segment_end[i + 1]` is the end of
-    the segments of span i. Segment columns: window, slot (int32), from, to,
-    blocks, price numerator and denominator (int64).
+    the segments of span i. Segment columns: window, slot (int32); rows of
+    `numbers_out`: from, to, blocks, price numerator and denominator. Arrays
+    are not handed to other functions: that would count their references.
     """
     several_words = len(word) > 1
     several_fees = len(fee_due) > 1
-    window_out = np.empty(capacity, np.int32)
-    slot_out = np.empty(capacity, np.int32)
-    numbers_out = np.empty((5, capacity), np.int64)
-    filled = 0
-    segment_end[0] = 0
-    windows = np.empty(_BLOCK, np.int64)
+    room = len(window_out)
+    places_of = np.empty(_BLOCK, np.int64)
     bases = np.empty(_BLOCK, np.int64)
-    changes = np.empty(_BLOCK, np.int64)
     heads = np.empty(_BLOCK, np.int64)
-    for begin in range(0, len(row), _BLOCK):
+    for begin in range(first_span, len(row), _BLOCK):
         end = min(begin + _BLOCK, len(row))
         # Three tight loops fetch what a block needs, so that cache misses overlap.
         for span in range(begin, end):
             heads[span - begin] = row_words[row[span], 0] if row[span] >= 0 else -1
         for span in range(begin, end):
-            windows[span - begin] = -2
-            bases[span - begin] = 0
+            change = np.int64(-1)
+            base = np.int64(0)
             start = start_ms[span]
-            quantity = quantity_ms[span] if answered[span] else np.int64(0)
-            if (
-                heads[span - begin] >= 0
-                and quantity >= 0
-                and start >= FIRST_MS
-                and quantity <= _SPAN_MAX_MS
-                and start + 2 * _SPAN_MAX_MS <= LAST_MS
-            ):
-                window, label, change = find_window(
-                    start,
-                    start + quantity + 1,
-                    heads[span - begin],
-                    day_type,
-                    type_entry,
-                    entry_ms,
-                    entry_window,
-                    entry_label,
-                    offset_from,
-                    offset_ms,
-                    day_offset,
-                )
-                windows[span - begin] = window
-                changes[span - begin] = change
-                bases[span - begin] = np.int64(row_words[row[span], 4 + label]) * 8
+            if heads[span - begin] >= 0 and FIRST_MS <= start < LAST_MS:
+                change = np.int64(day_change[heads[span - begin], start // DAY_MS - FIRST_DAY])
+                while change_at[change + 1] <= start:
+                    change += 1
+                base = np.int64(row_words[row[span], ROW_HEAD + change_label[change]]) * 8
+            places_of[span - begin] = change
+            bases[span - begin] = base
         for span in range(begin, end):
             heads[span - begin] = words[bases[span - begin]]
         for span in range(begin, end):
@@ -245,6 +267,7 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
             mode_out[span] = default_mode
             places_out[span] = default_places
             deck = row[span]
+            rate_row[span] = -1
             if deck < 0:
                 kind = word[span if several_words else 0]
                 if not answered[span] or (kind >= 0 and restricted[kind]):
@@ -253,6 +276,7 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
                     outcome[span] = OUTCOME_UNRATED
                     reason[span] = REASON_NUMBER if digits[span] < 0 else REASON_NO_RATE
                 continue
+            rate_row[span] = row_words[deck, ROW_NUMBER]
             mode = row_words[deck, 1]
             places = row_words[deck, 2]
             mode_out[span] = mode
@@ -268,10 +292,8 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
             if start < FIRST_MS or quantity > _SPAN_MAX_MS or start + 2 * _SPAN_MAX_MS > LAST_MS:
                 outcome[span] = OUTCOME_EXACT
                 continue
-            timing = row_words[deck, 0]
-            window = windows[span - begin]
-            change = changes[span - begin]
-            if window == -2:
+            change = places_of[span - begin]
+            if change_window[change] == NO_WINDOW:
                 outcome[span] = OUTCOME_FREE if quantity == 0 else OUTCOME_UNRATED
                 reason[span] = NO_REASON if quantity == 0 else REASON_NO_WINDOW
                 continue
@@ -317,24 +339,10 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
                 local = scale  # of the schedule in force; `scale` grows with what was met
                 slots = shapes[shape + 3]
                 slot = 0
-                if quantity > quantity_ms[span]:  # raised: the change may lie behind the old end
-                    window, label, change = find_window(
-                        start,
-                        start + quantity,
-                        timing,
-                        day_type,
-                        type_entry,
-                        entry_ms,
-                        entry_window,
-                        entry_label,
-                        offset_from,
-                        offset_ms,
-                        day_offset,
-                    )
                 while True:
                     while slot + 1 < slots and shapes[shape + 6 + 2 * slot] <= t:
                         slot += 1
-                    stop = min(change - start, quantity)
+                    stop = min(change_at[change + 1] - start, quantity)
                     if slot + 1 < slots:
                         stop = min(stop, shapes[shape + 6 + 2 * slot])
                     block = shapes[shape + 5 + 2 * slot]
@@ -346,14 +354,9 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
                         state = OUTCOME_EXACT
                         break
                     price *= blocks
-                    if filled == len(window_out):
-                        capacity = 2 * len(window_out) + 16
-                        window_out = _grown(window_out, capacity)
-                        slot_out = _grown(slot_out, capacity)
-                        wider = np.empty((5, capacity), np.int64)
-                        wider[:, :filled] = numbers_out[:, :filled]
-                        numbers_out = wider
-                    window_out[filled] = window
+                    if filled == room:
+                        return span, first_segment
+                    window_out[filled] = change_window[change]
                     slot_out[filled] = slot
                     numbers_out[0, filled] = t
                     numbers_out[1, filled] = until
@@ -393,24 +396,13 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
                     t = until
                     if t >= quantity:
                         break
-                    if start + t >= change:
-                        window, label, change = find_window(
-                            start + t,
-                            start + quantity,
-                            timing,
-                            day_type,
-                            type_entry,
-                            entry_ms,
-                            entry_window,
-                            entry_label,
-                            offset_from,
-                            offset_ms,
-                            day_offset,
-                        )
-                        if window == -2:
+                    if start + t >= change_at[change + 1]:
+                        while change_at[change + 1] <= start + t:
+                            change += 1
+                        if change_window[change] == NO_WINDOW:
                             state = OUTCOME_UNRATED
                             break
-                        base = np.int64(row_words[deck, 4 + label]) * 8
+                        base = np.int64(row_words[deck, ROW_HEAD + change_label[change]]) * 8
                         local = words[base + 1]
                         if local == 0:
                             state = OUTCOME_EXACT
@@ -463,14 +455,7 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
                 exact_top[span] = total // divisor
                 exact_bottom[span] = scale // divisor * 1_000_000_000
             segment_end[span + 1] = filled
-    return window_out[:filled], slot_out[:filled], numbers_out[:, :filled]
-
-
-@njit(nogil=True, cache=True)
-def _grown(values: Any, capacity: Any) -> Any:
-    wider = np.empty(capacity, values.dtype)
-    wider[: len(values)] = values
-    return wider
+    return len(row), filled
 
 
 @njit(nogil=True, cache=True)

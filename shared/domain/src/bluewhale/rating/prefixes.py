@@ -22,9 +22,12 @@ from numba import njit
 
 DIGITS: Final = 15
 TABLE_DIGITS: Final = 6
-_TABLE_STEP: Final = 10 ** (DIGITS - TABLE_DIGITS)
+HEAD_STEP: Final = 10 ** (DIGITS - TABLE_DIGITS)
 GROUP_FACTS: Final = 4
-GROUP_PLAIN: Final = 16
+ROW_BITS: Final = 28
+RANGE_BITS: Final = 33  # of what a range names; its start is above
+RANGE_PLAIN: Final = 2**32
+assert HEAD_STEP < 2 ** (63 - RANGE_BITS)
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
@@ -34,12 +37,13 @@ Int32 = npt.NDArray[np.int32]
 class PrefixIndex:
     """Ranges over left-aligned numbers, and the groups of rows they name.
 
-    `ranges[i]` = start, group that holds from there to the next start (-1 = no
-    prefix). `table[d]` is the range that holds at the first number beginning
-    with the six digits d. `groups[g]` = length of its prefix
-    (+ GROUP_PLAIN: one row without selectors or validity), first row and end
-    of its rows (positions in the sorted deck), and the next shorter prefix
-    (-1 = none). What one look-up reads together stands in one cache line.
+    `ranges[i]` = the last nine digits of its start, and below them in 33 bits
+    what holds from there to the next start: 0 = no prefix; RANGE_PLAIN, length
+    and row of a prefix that has one row without selectors or validity; group + 1
+    of any other. `table[d]` is twice the range that holds at the first number
+    beginning with the six digits d, plus 1 if it begins there. `groups[g]` =
+    length of its prefix, first row and end of its rows (positions in the sorted
+    deck), and the next shorter prefix (-1 = none).
     """
 
     ranges: Int64
@@ -75,8 +79,14 @@ def left_align_digits(digits: str) -> tuple[int, int]:
     return int(text.ljust(DIGITS, "0") or "0"), len(text)
 
 
-def build_index(keys: Int64, lengths: npt.NDArray[np.int8]) -> PrefixIndex:
-    """Build the index of a deck sorted by (key, length), equal prefixes adjacent."""
+def build_index(
+    keys: Int64, lengths: npt.NDArray[np.int8], plain: npt.NDArray[np.bool_]
+) -> PrefixIndex:
+    """Build the index of a deck sorted by (key, length), equal prefixes adjacent.
+
+    `plain` says which rows have neither selectors nor validity.
+    """
+    assert len(keys) < 2**ROW_BITS, "a range has 28 bits for a row"
     order = keys * 16 + lengths
     assert bool(np.all(order[1:] >= order[:-1])), "the deck must be sorted"
     begins = (
@@ -91,14 +101,30 @@ def build_index(keys: Int64, lengths: npt.NDArray[np.int8]) -> PrefixIndex:
     groups = np.empty(2 * len(begins) + 1, np.int32)
     parent = np.empty(len(begins), np.int32)
     count = _sweep(group_key, group_length, starts, groups, parent)
-    heads = np.arange(10**TABLE_DIGITS + 1, dtype=np.int64) * _TABLE_STEP
-    table = np.searchsorted(starts[:count], heads, side="right").astype(np.int32) - np.int32(1)
-    ranges = np.empty((count, 2), np.int64)
-    ranges[:, 0], ranges[:, 1] = starts[:count], groups[:count]
     facts = np.empty((len(begins), GROUP_FACTS), np.int32)
     facts[:, 0], facts[:, 3] = group_length, parent
     facts[:, 1], facts[:, 2] = group_row[:-1], group_row[1:]
-    return PrefixIndex(ranges, table, facts)
+    ranges = _packed(starts[:count], groups[:count], facts, plain)
+    return PrefixIndex(ranges, _heads(starts[:count]), facts)
+
+
+def _packed(starts: Int64, groups: Int32, facts: Int32, plain: npt.NDArray[np.bool_]) -> Int64:
+    """Give the ranges; see `PrefixIndex`."""
+    named = np.append(groups.astype(np.int64) + 1, 0)[:-1]
+    if len(facts):
+        first = facts[groups, 1].astype(np.int64)
+        length = facts[groups, 0].astype(np.int64)
+        single = (groups >= 0) & plain[first] & (facts[groups, 2] - first == 1)
+        direct = RANGE_PLAIN | length << ROW_BITS | first
+        named = np.where(single, direct, named)
+    return (starts % HEAD_STEP) << RANGE_BITS | named
+
+
+def _heads(starts: Int64) -> Int32:
+    """Give the table: twice the range of each head, odd where a range begins with the head."""
+    heads = np.arange(10**TABLE_DIGITS + 1, dtype=np.int64) * HEAD_STEP
+    table = np.searchsorted(starts, heads, side="right") - 1
+    return (2 * table + (starts[table] == heads)).astype(np.int32)
 
 
 @njit(nogil=True, cache=True)
@@ -148,21 +174,6 @@ def _sweep(key: Any, length: Any, starts: Any, groups: Any, parent: Any) -> int:
         stack_end[depth] = here + np.int64(10) ** (15 - length[group])
         depth += 1
     return count
-
-
-@njit(nogil=True, cache=True, inline="always")
-def find_group(key: Any, ranges: Any, table: Any) -> Any:
-    """Give the group whose range holds a left-aligned number, or -1."""
-    head = key // 1_000_000_000
-    low = table[head]
-    high = table[head + 1]
-    while low < high:
-        middle = (low + high + 1) >> 1
-        if ranges[middle, 0] <= key:
-            low = middle
-        else:
-            high = middle - 1
-    return ranges[low, 1]
 
 
 @njit(nogil=True, cache=True)

@@ -21,7 +21,7 @@ from bluewhale.records.enums import ChargeStatus, UnratedReason
 
 REASONS: Final = tuple(str(reason) for reason in UnratedReason)
 STATUSES: Final = tuple(str(status) for status in ChargeStatus)
-_SEGMENTS_GUESS: Final = 2
+_SEGMENTS_GUESS: Final = 2.5
 _STAGGER_BYTES: Final = 320
 
 
@@ -30,13 +30,14 @@ class Priced:
     """What the kernels gave for a batch and one version: receipts as arrays.
 
     `status`, `reason` (-1 = none) and `mode` are codes in the order of their
-    closed lists. `exact_bottom` 0 = left int64, the text is in `exact`.
+    closed lists. `rate_row` is the row as the deck has it. `exact_bottom` 0 = left int64, the text is in `exact`.
     `row` is the position in the compiled deck, -1 = none matched. The segments
     of span i are `segment_end[i]` to `segment_end[i + 1]`.
     """
 
     row: Int32
     prefix_length: Int8
+    rate_row: Int32
     status: Int8
     reason: Int8
     amount: Int64
@@ -82,51 +83,62 @@ def rate_spans(tariff: CompiledTariff, spans: Spans) -> Priced:
         tariff.row_selectors,
         tariff.row_from,
         tariff.row_until,
+        tariff.by_class,
         RESTRICTED,
         row,
         prefix_length,
     )
     version, lines, schedules = tariff.version, tariff.timelines, tariff.schedules
     priced = _blank(row, prefix_length)
-    priced.window, priced.slot, priced.numbers = price_spans(
-        row,
-        spans.digits,
-        word,
-        spans.start_ms,
-        spans.quantity_ms,
-        spans.answered,
-        spans.fee_due,
-        RESTRICTED,
-        tariff.row_words,
-        tariff.caps,
-        schedules.words,
-        schedules.shapes,
-        schedules.shape_base,
-        schedules.surcharges,
-        lines.day_type,
-        lines.type_entry,
-        lines.entry_ms,
-        lines.entry_window,
-        lines.entry_label,
-        lines.offset_from,
-        lines.offset_ms,
-        lines.day_offset,
-        MODES.index(version.rounding.mode),
-        version.rounding.places,
-        priced.status,
-        priced.reason,
-        priced.amount,
-        priced.rated_ms,
-        priced.fee,
-        priced.exact_top,
-        priced.exact_bottom,
-        priced.minimum_applied,
-        priced.cap_applied,
-        priced.mode,
-        priced.places,
-        priced.segment_end,
-        _SEGMENTS_GUESS * count + 16,
-    )
+    room = int(_SEGMENTS_GUESS * count) + 16
+    done = filled = 0
+    while True:
+        _give_room(priced, filled, room)
+        done, filled = price_spans(
+            done,
+            filled,
+            row,
+            spans.digits,
+            word,
+            spans.start_ms,
+            spans.quantity_ms,
+            spans.answered,
+            spans.fee_due,
+            RESTRICTED,
+            tariff.row_words,
+            tariff.caps,
+            schedules.words,
+            schedules.shapes,
+            schedules.shape_base,
+            schedules.surcharges,
+            lines.day_change,
+            lines.change_at,
+            lines.change_window,
+            lines.change_label,
+            MODES.index(version.rounding.mode),
+            version.rounding.places,
+            priced.rate_row,
+            priced.status,
+            priced.reason,
+            priced.amount,
+            priced.rated_ms,
+            priced.fee,
+            priced.exact_top,
+            priced.exact_bottom,
+            priced.minimum_applied,
+            priced.cap_applied,
+            priced.mode,
+            priced.places,
+            priced.segment_end,
+            priced.window,
+            priced.slot,
+            priced.numbers,
+        )
+        if done == count:
+            break
+        room *= 2
+    priced.window, priced.slot = priced.window[:filled], priced.slot[:filled]
+    priced.numbers = priced.numbers[:, :filled]
     over = np.flatnonzero(priced.status == OUTCOME_EXACT)
     if len(over):
         _price_exactly(tariff, spans, priced, over)
@@ -139,6 +151,7 @@ def _blank(row: Int32, prefix_length: Int8) -> Priced:
     return Priced(
         row=row,
         prefix_length=prefix_length,
+        rate_row=_column(count, np.int32, 12),
         status=_column(count, np.int8, 0),
         reason=_column(count, np.int8, 1),
         amount=_column(count, np.int64, 2),
@@ -150,12 +163,27 @@ def _blank(row: Int32, prefix_length: Int8) -> Priced:
         cap_applied=_column(count, np.uint8, 8),
         mode=_column(count, np.int32, 9),
         places=_column(count, np.int32, 10),
-        segment_end=_column(count + 1, np.int32, 11),
+        segment_end=_segment_ends(count),
         window=np.empty(0, np.int32),
         slot=np.empty(0, np.int32),
         numbers=np.empty((5, 0), np.int64),
         exact={},
     )
+
+
+def _segment_ends(count: int) -> Int32:
+    ends = _column(count + 1, np.int32, 11)
+    ends[0] = 0
+    return ends
+
+
+def _give_room(priced: Priced, filled: int, room: int) -> None:
+    """Make the segments' columns `room` long; keep the first `filled`."""
+    window, slot = np.empty(room, np.int32), np.empty(room, np.int32)
+    numbers = np.empty((5, room), np.int64)
+    window[:filled], slot[:filled] = priced.window[:filled], priced.slot[:filled]
+    numbers[:, :filled] = priced.numbers[:, :filled]
+    priced.window, priced.slot, priced.numbers = window, slot, numbers
 
 
 def _column(count: int, dtype: npt.DTypeLike, number: int) -> npt.NDArray[Any]:
@@ -174,8 +202,7 @@ def _price_exactly(
     """Replace the rows `over` by what the exact engine says."""
     charges = {}
     for span in over.tolist():
-        rate_row = int(tariff.row_number[priced.row[span]])
-        charge = tariff.exact.rate(spans.one(span), rate_row=rate_row)
+        charge = tariff.exact.rate(spans.one(span), rate_row=int(priced.rate_row[span]))
         charges[span] = charge
         priced.status[span] = STATUSES.index(charge.status)
         priced.reason[span] = NO_REASON if charge.reason is None else REASONS.index(charge.reason)

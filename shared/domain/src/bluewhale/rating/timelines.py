@@ -1,10 +1,12 @@
-"""Windows as tables: every civil day has a type, every type its changes.
+"""Windows as tables: the instants at which another window begins.
 
 Owns rule 3 of rating for the columnar engine; `window_rules` is its twin. The
 conditions of all windows are evaluated once for each day of 1990 to 2100; days
-on which the same windows match share a day type, a sorted list of (time of
-day, window). Offsets of the zone are a sorted array of real instants. A span
-outside the table goes to the exact engine.
+on which the same windows match are of one kind, a sorted list of (time of day,
+window). Put side by side, shifted by the zone's offsets and cleaned of changes
+that change nothing, they are instants: a span's windows are a run of them, and
+finding the next one costs nothing. A span outside the table goes to the exact
+engine.
 """
 
 from __future__ import annotations
@@ -13,14 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 from bluewhale.rating.tariff import Timing, Window
 from bluewhale.rating.window_rules import ALWAYS, NO_WINDOW, instant, milliseconds
-from numba import njit
 
 DAY_MS: Final = 86_400_000
 FIRST_DAY: Final = (date(1990, 1, 1) - date(1970, 1, 1)).days
@@ -28,6 +29,8 @@ LAST_DAY: Final = (date(2100, 12, 31) - date(1970, 1, 1)).days
 # Spans must start and end inside; the margin covers any offset of a zone.
 FIRST_MS: Final = (FIRST_DAY + 2) * DAY_MS
 LAST_MS: Final = (LAST_DAY - 1) * DAY_MS
+_BEFORE_MS: Final = -(2**62)
+_NEVER_MS: Final = 2**62
 _STEP_MS: Final = 3 * DAY_MS  # no zone changes its offset and back within three days
 
 Int64 = npt.NDArray[np.int64]
@@ -36,64 +39,98 @@ Int32 = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Timelines:
-    """The windows of all timings of one version, and the zone they are in.
+    """The windows of all timings of one version as moments at which another one begins.
 
-    `day_type[timing, day - FIRST_DAY]` names a type; type i has the entries
-    `type_entry[i]` to `type_entry[i + 1]`: from `entry_ms` of the day, window
-    `entry_window` (numbered as in receipts) and rate label `entry_label`.
-    Offset i holds from `offset_from[i]`; `day_offset[day - FIRST_DAY]` is the
-    offset in force when that UTC day begins.
+    Change i holds from the instant `change_at[i]` to `change_at[i + 1]`: window
+    `change_window` (numbered as in receipts) and rate label `change_label`; two
+    that follow each other name different windows. `day_change[timing, day -
+    FIRST_DAY]` is the change in force when that UTC day begins. The last change
+    of a timing is a guard that never begins.
     """
 
-    day_type: Int32
-    type_entry: Int32
-    entry_ms: Int32
-    entry_window: Int32
-    entry_label: Int32
-    offset_from: Int64
-    offset_ms: Int64
-    day_offset: Int32
+    day_change: Int32
+    change_at: Int64
+    change_window: Int32
+    change_label: Int32
 
 
 def compile_timelines(
     timings: Mapping[str, Timing], calendars: Mapping[str, frozenset[date]], zone: str
 ) -> Timelines:
-    """Evaluate all windows for all days of the table."""
+    """Evaluate all windows for all days of the table, and the zone's offsets."""
     days = np.arange(FIRST_DAY, LAST_DAY + 1, dtype=np.int64)
-    day_type = np.empty((len(timings), len(days)), np.int32)
-    type_entry = [0]
-    entries: list[tuple[int, int, int]] = []
-    offset = 0
+    day_change = np.zeros((len(timings), len(days)), np.int32)
+    tables: list[Int64] = [np.empty((0, 3), np.int64)]
+    windows = filled = 0
     for number, timing in enumerate(timings.values()):
-        if not timing.windows:
-            day_type[number] = len(type_entry) - 1
-            entries.append((0, ALWAYS, 0))
-            type_entry.append(len(entries))
-            continue
-        matches = np.array(
-            [_matching_days(window, days, calendars) for window in timing.windows], bool
-        ).reshape(len(timing.windows), len(days))
-        patterns, inverse = np.unique(np.packbits(matches, axis=0), axis=1, return_inverse=True)
-        day_type[number] = inverse.reshape(-1) + len(type_entry) - 1
-        for pattern in range(patterns.shape[1]):
-            bits = np.unpackbits(patterns[:, pattern], count=len(timing.windows))
-            matching = [index for index, bit in enumerate(bits) if bit]
-            entries.extend(_day_entries(timing, matching, offset))
-            type_entry.append(len(entries))
-        offset += len(timing.windows)
-    table = np.array(entries, np.int32).reshape(len(entries), 3)
-    offset_from, offset_ms = zone_offsets(zone)
-    day_offset = np.searchsorted(offset_from, days * DAY_MS, side="right").astype(np.int32)
+        changes = _changes(timing, days, calendars, zone, windows)
+        begun = np.searchsorted(changes[:, 0], days * DAY_MS, side="right") - 1
+        day_change[number] = begun + filled
+        windows += len(timing.windows)
+        filled += len(changes)
+        tables.append(changes)
+    table = np.concatenate(tables)
     return Timelines(
-        day_type,
-        np.array(type_entry, np.int32),
+        day_change,
         table[:, 0].copy(),
-        table[:, 1].copy(),
-        table[:, 2].copy(),
-        offset_from,
-        offset_ms,
-        day_offset - np.int32(1),
+        table[:, 1].astype(np.int32),
+        table[:, 2].astype(np.int32),
     )
+
+
+def _changes(
+    timing: Timing, days: Int64, calendars: Mapping[str, frozenset[date]], zone: str, offset: int
+) -> Int64:
+    """Give (instant, window, label) of every change of one timing, and the guard."""
+    if not timing.windows:
+        return np.array([(_BEFORE_MS, ALWAYS, 0), (_NEVER_MS, ALWAYS, 0)], np.int64)
+    local = _local_changes(timing, days, calendars, offset)
+    offset_from, offset_ms = zone_offsets(zone)
+    # The local timeline of each period of one offset: what holds at its begin, then what begins.
+    first = np.searchsorted(local[:, 0], offset_from[:-1] + offset_ms[:-1], side="right") - 1
+    first = np.maximum(first, 0)
+    last = np.searchsorted(local[:, 0], offset_from[1:] + offset_ms[:-1], side="left")
+    counts = last - first
+    begins = np.cumsum(counts) - counts
+    picked = np.arange(int(counts.sum())) + np.repeat(first - begins, counts)
+    changes = local[picked]
+    changes[:, 0] -= np.repeat(offset_ms[:-1], counts)
+    changes[begins, 0] = offset_from[:-1]
+    changes[0, 0] = _BEFORE_MS
+    guard = np.array([(_NEVER_MS, *changes[-1, 1:])], np.int64)
+    return np.concatenate((_without_repeats(changes), guard))
+
+
+def _local_changes(
+    timing: Timing, days: Int64, calendars: Mapping[str, frozenset[date]], offset: int
+) -> Int64:
+    """Give (local time in ms, window, label) of every change over all days."""
+    matches = np.array(
+        [_matching_days(window, days, calendars) for window in timing.windows], bool
+    ).reshape(len(timing.windows), len(days))
+    patterns, kinds = np.unique(np.packbits(matches, axis=0), axis=1, return_inverse=True)
+    kinds = kinds.reshape(-1)
+    entries: list[tuple[int, int, int]] = []
+    ends = [0]
+    for pattern in range(patterns.shape[1]):
+        bits = np.unpackbits(patterns[:, pattern], count=len(timing.windows))
+        matching = [index for index, bit in enumerate(bits) if bit]
+        entries.extend(_day_entries(timing, matching, offset))
+        ends.append(len(entries))
+    begins = np.array(ends, np.int64)
+    counts = np.diff(begins)[kinds]
+    before = np.cumsum(counts) - counts
+    picked = np.arange(int(counts.sum())) + np.repeat(begins[kinds] - before, counts)
+    local = np.array(entries, np.int64)[picked]
+    local[:, 0] += np.repeat(days * DAY_MS, counts)
+    return _without_repeats(local)
+
+
+def _without_repeats(changes: Int64) -> Int64:
+    """Drop changes to the window that held already."""
+    kept = np.ones(len(changes), bool)
+    kept[1:] = changes[1:, 1] != changes[:-1, 1]
+    return changes[kept]
 
 
 @lru_cache(maxsize=1024)
@@ -169,46 +206,3 @@ def _day_entries(timing: Timing, matching: list[int], offset: int) -> list[tuple
         if not entries or entries[-1][1] != window:
             entries.append((second * 1000, window, label))
     return entries
-
-
-@njit(nogil=True, cache=True)
-def find_window(
-    at_ms: Any,
-    limit_ms: Any,
-    timing: Any,
-    day_type: Any,
-    type_entry: Any,
-    entry_ms: Any,
-    entry_window: Any,
-    entry_label: Any,
-    offset_from: Any,
-    offset_ms: Any,
-    day_offset: Any,
-) -> Any:
-    """Give window and label in force at `at_ms`, and until when (<= limit)."""
-    window = np.int64(-3)
-    label = np.int64(0)
-    here = at_ms
-    while True:
-        index = day_offset[here // 86_400_000 - FIRST_DAY]
-        while offset_from[index + 1] <= here:
-            index += 1
-        local = here + offset_ms[index]
-        day = local // 86_400_000
-        into = local - day * 86_400_000
-        kind = day_type[timing, day - FIRST_DAY]
-        entry = type_entry[kind]
-        last = type_entry[kind + 1] - 1
-        while entry < last and entry_ms[entry + 1] <= into:
-            entry += 1
-        if window == -3:
-            window = np.int64(entry_window[entry])
-            label = np.int64(entry_label[entry])
-        elif entry_window[entry] != window:
-            return window, label, here
-        until = entry_ms[entry + 1] if entry < last else 86_400_000
-        change = here + (until - into)
-        change = min(change, offset_from[index + 1])
-        if change >= limit_ms:
-            return window, label, limit_ms
-        here = change
