@@ -13,7 +13,7 @@ from bluewhale.cli.simulate.world import Kind, SimCall
 from bluewhale.dialects.cisco_cucm import writer
 
 SPLIT = 393216  # cause: the leg ended by a feature
-CONSULT_S = 4
+CONSULT_S = 2  # shorter than any call, so that it begins after the answer
 
 
 def header() -> bytes:

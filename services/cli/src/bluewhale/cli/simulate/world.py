@@ -17,6 +17,7 @@ PEOPLE_PER_PBX = 40
 DEPARTMENTS = ("sales", "support", "finance", "engineering")
 FIRST_CALL_AT = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)  # a Monday
 LONG_CALL_S = 11 * 3600
+CLOCK_SKEW_S_MAX = 90  # no PBX clock is right; the truth is what it printed
 
 
 class Kind(StrEnum):
@@ -60,7 +61,7 @@ class SimPbx:
 
 @dataclass(frozen=True, slots=True)
 class SimCall:
-    """One call as it happened, in whole seconds UTC.
+    """One call as it happened, in whole seconds UTC by the clock of its PBX.
 
     `talk_s` has one part for a plain call; before and after the hand-over for a
     transfer; alone and with the colleague for a conference. `dialled` is keyed
@@ -103,11 +104,11 @@ def make_pbxs(count: int, dialects: tuple[str, ...]) -> list[SimPbx]:
 def make_calls(pbxs: list[SimPbx], count: int, seed: int) -> list[SimCall]:
     """Make `count` calls, in order of their start; the same seed gives the same calls."""
     r = random.Random(seed)
-    calls = []
-    for number in range(1, count + 1):
-        pbx = pbxs[(number - 1) % len(pbxs)]
-        calls.append(_call(r, number, pbx))
-    return calls
+    skew_s = [r.randint(-CLOCK_SKEW_S_MAX, CLOCK_SKEW_S_MAX) for _ in pbxs]
+    return [
+        _call(r, number, pbxs[(number - 1) % len(pbxs)], skew_s[(number - 1) % len(pbxs)])
+        for number in range(1, count + 1)
+    ]
 
 
 def possible(pbx: SimPbx, kind: Kind) -> bool:
@@ -121,7 +122,7 @@ def possible(pbx: SimPbx, kind: Kind) -> bool:
     return True
 
 
-def _call(r: random.Random, number: int, pbx: SimPbx) -> SimCall:
+def _call(r: random.Random, number: int, pbx: SimPbx, skew_s: int) -> SimCall:
     kinds = [k for k in WEIGHTS if possible(pbx, k)]
     kind = r.choices(kinds, [WEIGHTS[k] for k in kinds])[0]
     extension, colleague = r.sample(pbx.extensions(), 2)
@@ -144,7 +145,7 @@ def _call(r: random.Random, number: int, pbx: SimPbx) -> SimCall:
         e164=e164,
         call_class=call_class,
         # far enough apart that no trunk member is seized twice at once
-        start_s=int(FIRST_CALL_AT.timestamp()) + number * 47 + r.randint(0, 20),
+        start_s=int(FIRST_CALL_AT.timestamp()) + number * 47 + r.randint(0, 20) + skew_s,
         ring_s=r.randint(2, 25),
         talk_s=_talk(r, kind),
         trunk_member=number % 90 + 1,
