@@ -13,6 +13,7 @@ from bluewhale.database.batch import (
     Mark,
     RejoinWork,
 )
+from bluewhale.database.bulk import Prepared
 from bluewhale.database.call_filter import CallFilter
 from bluewhale.database.completeness import Completeness
 from bluewhale.database.exceptions import (
@@ -46,6 +47,7 @@ __all__ = [
     "Heard",
     "Mark",
     "NotFoundError",
+    "Prepared",
     "RejoinWork",
     "ReportBy",
     "Sealed",

@@ -9,24 +9,25 @@ segment and only bookkeeping to the database. Owns that order; the parts are in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from bluewhale.database import keys, ledger, rejoin, tables
+from bluewhale.database import bulk, keys, rejoin, tables
 from bluewhale.database.batch import Batch, CommitResult
 from bluewhale.database.columns import table_rows
-from bluewhale.database.decisions import Applier, Totals, stored_calls
+from bluewhale.database.decisions import Applier, Totals
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import ClaimLostError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import DUPLICATE_SCHEMA
 from bluewhale.database.segments import Rows, SegmentFolder, join_entries, live_segments
-from bluewhale.database.streams import CONFLICT, NEW, REPLAYED, Gate, Records
+from bluewhale.database.streams import CONFLICT, NEW, REPLAYED, Gate, record_keys
 from bluewhale.records.batches import Proposals
 from bluewhale.records.enums import RejectReason, SuspenseState
-from bluewhale.records.schemas import CALL_SCHEMA, CHARGE_SCHEMA, LEG_SCHEMA, SUSPENSE_SCHEMA
+from bluewhale.records.schemas import LEG_SCHEMA, SUSPENSE_SCHEMA
 
 _DAY_MS = 86_400_000
 _INSERT_LEG = tables.insert_sql(tables.leg)
@@ -41,7 +42,14 @@ _INSERT_DUPLICATE = tables.insert_sql(tables.duplicate, [*_DUPLICATE_COLUMNS, "s
 class Commit:
     """The working state of one commit."""
 
-    def __init__(self, tx: Transaction, folder: SegmentFolder, batch: Batch) -> None:
+    def __init__(
+        self,
+        tx: Transaction,
+        folder: SegmentFolder,
+        batch: Batch,
+        prepared: bulk.Prepared | None = None,
+    ) -> None:
+        self.prepared = prepared
         self.tx = tx
         self.folder = folder
         self.batch = batch
@@ -108,11 +116,7 @@ class Commit:
 
     def _records(self, legs: pa.Table, rejects: pa.Table) -> pa.Table:
         """Pass every record through the gate; give the legs that are new, one per id."""
-        parts = [
-            np.concatenate([keys.integers(t.column(n)) for t in (legs, rejects)])
-            for n in ("stream_id", "incarnation", "seq", "record_crc")
-        ]
-        verdict = self.gate.judge(Records(*parts))
+        verdict = self.gate.judge(record_keys([legs, rejects]))
         of_legs, of_rejects = verdict[: legs.num_rows], verdict[legs.num_rows :]
         self.result.replayed = int(np.count_nonzero(verdict == REPLAYED))
         self.result.conflicts = int(np.count_nonzero(verdict == CONFLICT))
@@ -195,69 +199,30 @@ class Commit:
     # ---- bulk --------------------------------------------------------------------------
 
     def _seal(self, legs: pa.Table, proposals: Proposals | None) -> keys.Bools | None:
-        """Write new legs and the calls made of them alone to a segment.
+        """Make a segment of new legs and the calls made of them alone.
 
         Gives which proposals were not handled (they go through decisions).
         """
-        rest: keys.Bools | None = None
-        leg_call = np.full(legs.num_rows, keys.NO_ROW, np.uint32)
-        calls, charges = CALL_SCHEMA.empty_table(), CHARGE_SCHEMA.empty_table()
-        if proposals is not None and proposals.calls.num_rows and proposals.rerates is None:
-            calls, charges = proposals.calls, proposals.charges
-            leg_call, own = self._own_calls(legs, proposals)
-            if not bool(own.all()):
-                rest = ~own
-                place = np.full(len(own) + 1, keys.NO_ROW, np.uint32)
-                place[np.flatnonzero(own)] = np.arange(int(own.sum()), dtype=np.uint32)
-                leg_call = place[np.minimum(leg_call, len(own))]
-                calls = calls.filter(pa.array(own))
-                charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
-            else:
-                rest = np.zeros(len(own), np.bool_)
-        places = ledger.charge_places(calls, charges)
-        sums = ledger.totals(charges, places)
-        rows = Rows(legs, leg_call, stored_calls(calls, sums), charges, places)
-        self.result.segment = write_segment(self.tx, self.folder, rows, self.batch.now_ms)
+        ready = self.prepared
+        if ready is not None and ready.sealable is not None and legs is self.batch.legs:
+            part, entry = ready.sealable, ready.entry
+        else:
+            part, entry = bulk.sealable(legs, proposals), None
+        if entry is None:
+            self.result.segment = write_segment(self.tx, self.folder, part.rows, self.batch.now_ms)
+        else:
+            self.result.segment = str(entry["name"])
+            make_live(self.tx, part.rows, entry)
         self.lookup.segments = live_segments(self.tx)
         self.result.sealed_legs = legs.num_rows
-        self.result.created += calls.num_rows
-        self.result.charges += charges.num_rows
-        self._sealed_marks(legs, leg_call)
-        self._sealed_totals(legs, leg_call, ledger.all_rated(sums))
-        return rest
+        self.result.created += part.rows.calls.num_rows
+        self.result.charges += part.rows.charges.num_rows
+        self._sealed_marks(legs, part.rows.leg_call, part.joins)
+        self._sealed_totals(legs, part.rows.leg_call, part.rated)
+        return part.rest
 
-    def _own_calls(self, legs: pa.Table, proposals: Proposals) -> tuple[keys.Rows, keys.Bools]:
-        """Give per leg its call row, and per call whether it is of new legs of this batch alone."""
-        count = proposals.calls.num_rows
-        members = proposals.members
-        call_row = keys.integers(members.column("call_row"))
-        high, low = keys.id_words(legs.column("cdr_id"))
-        want_high, want_low = keys.id_words(members.column("cdr_id"))
-        if len(high) == len(want_high) and bool(
-            np.all(high == want_high) and np.all(low == want_low)
-        ):
-            at = np.arange(len(high))
-        else:
-            order = keys.sort_words(high, low)
-            found = keys.find_words(high[order], low[order], want_high, want_low)
-            at = np.where(found >= 0, order[np.maximum(found, 0)], -1)
-        good = at >= 0
-        for name in ("stream_id", "incarnation", "seq"):
-            mine = keys.integers(legs.column(name))
-            good &= mine[np.maximum(at, 0)] == keys.integers(members.column(name))
-        times = np.bincount(at[at >= 0], minlength=legs.num_rows)
-        good &= times[np.maximum(at, 0)] <= 1
-        own = np.ones(count, np.bool_)
-        own[call_row[~good]] = False
-        own &= np.bincount(call_row, minlength=count) > 0
-        leg_call = np.full(legs.num_rows, keys.NO_ROW, np.uint32)
-        kept = good & own[call_row]
-        leg_call[at[kept]] = call_row[kept]
-        return leg_call, own
-
-    def _sealed_marks(self, legs: pa.Table, leg_call: keys.Rows) -> None:
+    def _sealed_marks(self, legs: pa.Table, leg_call: keys.Rows, entries: bulk.JoinEntries) -> None:
         """Mark legs with neighbours elsewhere, note those in no call."""
-        entries = join_entries(legs)
         bad = rejoin.apart_in_batch(entries, leg_call.astype(np.int64))
         key, at, gap, row = entries
         elsewhere = rejoin.keys_elsewhere_but(
@@ -365,10 +330,17 @@ def insert_orphans(tx: Transaction, legs: pa.Table) -> None:
 
 
 def write_segment(tx: Transaction, folder: SegmentFolder, rows: Rows, now_ms: int) -> str:
-    """Write a segment, make it live in this transaction, raise its days' seal generation."""
+    """Write a segment and make it live in this transaction; give its name."""
+    entry = folder.write(rows, generation=0, sealed_at_ms=now_ms)
+    make_live(tx, rows, entry)
+    return str(entry["name"])
+
+
+def make_live(tx: Transaction, rows: Rows, entry: Mapping[str, Any]) -> None:
+    """Insert the manifest row of written files, raise their days' seal generation."""
     row = tx.one("SELECT COALESCE(MAX(generation), 0) + 1 FROM segment")
     assert row is not None
-    entry = folder.write(rows, generation=int(row[0]), sealed_at_ms=now_ms)
+    entry = {**entry, "generation": int(row[0])}
     names = list(entry)
     tx.run(tables.insert_sql(tables.segment, names), [entry[n] for n in names])
     high, _ = keys.id_words(rows.legs.column("cdr_id"))
@@ -378,4 +350,3 @@ def write_segment(tx: Transaction, folder: SegmentFolder, rows: Rows, now_ms: in
         " ON CONFLICT (day) DO UPDATE SET generation = excluded.generation",
         [(day, entry["generation"]) for day in days],
     )
-    return str(entry["name"])

@@ -10,6 +10,7 @@ of the file; reading gives it back as nulls.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -251,15 +252,44 @@ class SegmentFolder:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._readers: dict[tuple[str, str], tuple[pq.ParquetFile, threading.Lock]] = {}
+        self._hold_lock = threading.Lock()
+        self._holds = 0
+        self._held: int | None = None
+
+    # Files are written before the transaction that makes them live, so the sweep of another
+    # process must pass by as long as anybody writes. The kernel ends a hold with its process.
+
+    def _lock_file(self) -> int:
+        path = self.folder.with_name(self.folder.name + ".lock")
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def hold(self) -> None:
+        """Keep every sweep off until `release`; holds add up."""
+        with self._hold_lock:
+            if self._holds == 0:
+                handle = self._lock_file()
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                self._held = handle
+            self._holds += 1
+
+    def release(self) -> None:
+        """Take back one `hold`."""
+        with self._hold_lock:
+            self._holds -= 1
+            if self._holds == 0 and self._held is not None:
+                os.close(self._held)
+                self._held = None
 
     def path(self, name: str, kind: str) -> Path:
         """Give the path of one file; `kind` is leg, call, charge or index."""
         return self.folder / (f"{name}.index" if kind == "index" else f"{name}.{kind}.parquet")
 
-    def write(self, rows: Rows, *, generation: int, sealed_at_ms: int) -> dict[str, Any]:
+    def write(
+        self, rows: Rows, *, generation: int, sealed_at_ms: int, threads: int = 2
+    ) -> dict[str, Any]:
         """Write a segment's files and give its manifest row; they are not live yet.
 
-        Two threads work in parallel: Parquet encoding releases the interpreter.
+        `threads` work in parallel: Parquet encoding releases the interpreter.
 
         Raises
         ------
@@ -278,8 +308,12 @@ class SegmentFolder:
             return (kind, *_write_file(self.path(name, kind), pieces), facts)
 
         try:
-            with ThreadPoolExecutor(2, thread_name_prefix="seal") as pool:
-                done = list(pool.map(put, ("charge", "leg", "call", "index")))
+            kinds = ("charge", "leg", "call", "index")
+            if threads == 1:
+                done = [put(kind) for kind in kinds]
+            else:
+                with ThreadPoolExecutor(threads, thread_name_prefix="seal") as pool:
+                    done = list(pool.map(put, kinds))
             self._sync_folder()
         except OSError as error:
             self.remove(name)
@@ -329,12 +363,25 @@ class SegmentFolder:
             path.unlink(missing_ok=True)
 
     def sweep(self, live: set[str]) -> int:
-        """Remove every file that no manifest entry names; give how many."""
+        """Remove every file that no manifest entry names; give how many.
+
+        Call it inside a write transaction that read `live`. Where somebody is
+        writing a segment, nothing is swept: the next opening does it.
+        """
+        handle = self._lock_file()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return 0
         swept = 0
-        for path in self.folder.iterdir():
-            if path.name.split(".", 1)[0] not in live and not path.name.startswith("empty"):
-                path.unlink(missing_ok=True)
-                swept += 1
+        try:
+            for path in self.folder.iterdir():
+                if path.name.split(".", 1)[0] not in live and not path.name.startswith("empty"):
+                    path.unlink(missing_ok=True)
+                    swept += 1
+        finally:
+            os.close(handle)
         return swept
 
     def index(self, segment: Segment) -> IndexFile:

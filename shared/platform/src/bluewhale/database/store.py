@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 from bluewhale.database import (
+    bulk,
     completeness,
     rejoin,
     reports,
@@ -31,6 +32,7 @@ from bluewhale.database import (
     versions,
 )
 from bluewhale.database.batch import Batch, Claim, CommitResult, Mark, RejoinWork
+from bluewhale.database.bulk import Prepared
 from bluewhale.database.call_filter import CallFilter
 from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
@@ -145,15 +147,56 @@ class Store:
         StoreBusyError, StoreFullError
             Nothing was applied; the batch can be offered again.
         """
+        if seal:
+            return self.commit_prepared(self.prepare(batch, threads=2))
+        with self.db.write() as tx:
+            return Commit(tx, self.files, batch).run(seal=False)
+
+    def prepare(self, batch: Batch, *, threads: int = 1) -> Prepared:
+        """Write the segment of a bulk batch, without any lock on the database.
+
+        Several threads may prepare batches while others commit. Where a record
+        of the batch is stored already, nothing is written: the commit seals
+        what is left.
+
+        Raises
+        ------
+        StoreFullError
+            No space left; nothing is left behind.
+        """
+        prepared = Prepared(batch)
+        if batch.legs is not None and batch.legs.num_rows:
+            with self.db.read() as tx:
+                fresh = bulk.all_new(self._lookup(tx), batch)
+            if fresh:
+                bulk.write(prepared, self.files, threads=threads)
+        return prepared
+
+    def commit_prepared(self, prepared: Prepared) -> CommitResult:
+        """Apply a prepared batch in one transaction, as `commit` with `seal`.
+
+        What other transactions stored since is seen: then the written files go
+        and the rest of the batch is sealed anew. On any error the batch must be
+        prepared again.
+        """
         work: Commit | None = None
+        done = False
+        name = prepared.entry["name"] if prepared.entry else ""
         try:
             with self.db.write() as tx:
-                work = Commit(tx, self.files, batch)
-                return work.run(seal=seal)
-        except BaseException:
-            if work is not None and work.result.segment:
-                self.files.remove(work.result.segment)
-            raise
+                work = Commit(tx, self.files, prepared.batch, prepared)
+                result = work.run(seal=True)
+            done = True
+        finally:
+            segment = work.result.segment if work is not None else ""
+            if segment and segment != name and not done:
+                self.files.remove(segment)
+            bulk.finish(prepared, self.files, live=done and segment == name)
+        return result
+
+    def discard(self, prepared: Prepared) -> None:
+        """Remove the files of a prepared batch that will not be committed."""
+        bulk.finish(prepared, self.files, live=False)
 
     def marks(self, stream_id: int | None = None) -> list[Mark]:
         """Give `stored_through` per stream and incarnation."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from bluewhale.database import keys
 from bluewhale.database.batch import Mark
 from bluewhale.database.engine import Transaction
@@ -140,6 +141,12 @@ class Records:
     def __len__(self) -> int:
         """Count of records."""
         return len(self.seq)
+
+
+def record_keys(tables: Sequence[pa.Table]) -> Records:
+    """Give the capture keys and CRCs of all rows of `tables`, one table after the other."""
+    names = ("stream_id", "incarnation", "seq", "record_crc")
+    return Records(*(np.concatenate([keys.integers(t.column(n)) for t in tables]) for n in names))
 
 
 class Gate:
