@@ -89,6 +89,7 @@ def try_lines(
         raise InputError(
             f"{file}: there is nothing to try; give lines in a file or on standard input"
         )
+    _check_place(zone, country)
     rows = _tried(found, options, data, zone, country)
     if json:
         emit(rows, form=Format.JSON)
@@ -111,6 +112,17 @@ def _dialect(name: str) -> Dialect:
     if name not in DIALECTS:
         raise NotFoundError(f"no dialect {name!r}; known: {', '.join(sorted(DIALECTS))}")
     return get_dialect(name)
+
+
+def _check_place(zone: str, country: str) -> None:
+    from zoneinfo import available_timezones
+
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if zone not in available_timezones():
+        raise InputError(f"--zone {zone}: no such clock zone; write it as Europe/Berlin")
+    if country.upper() not in SUPPORTED_REGIONS:
+        raise InputError(f"--country {country}: no such country; write two letters, as DE")
 
 
 def _options(dialect: Dialect, pairs: list[str]) -> dict[str, Any]:

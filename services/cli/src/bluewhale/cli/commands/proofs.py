@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 from bluewhale.cli.door import ConfigOption, JsonOption, guarded, open_store
-from bluewhale.cli.exceptions import CheckFailedError
-from bluewhale.cli.output import Format, emit
+from bluewhale.cli.exceptions import CheckFailedError, InputError
+from bluewhale.cli.output import Format, emit, note
 
 receipts = typer.Typer(help="Receipts: compute stored prices again.", rich_markup_mode=None)
 HERE = Path()
@@ -30,7 +30,14 @@ def vectors(
     """Price published cases through both engines; the last line counts passed, failed, skipped."""
     from bluewhale.rating.vectors import run_file
 
-    reports = [run_file(f) for f in files]
+    reports = []
+    for file in files:
+        try:
+            reports.append(run_file(file))
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        except ValueError as error:  # not JSON, or not of the schema
+            raise InputError(f"{file}: {error}") from error
     failed = sum(r.failed for r in reports)
     for report in reports:
         if json:
@@ -73,4 +80,7 @@ def verify(
         text += f", {found.without_input:,} without stored input"
     if found.mismatches.num_rows or found.without_input:
         raise CheckFailedError(text)
-    print(text)
+    if json:
+        note(text)
+    else:
+        print(text)
