@@ -283,7 +283,7 @@ def _load_tariffs(settings: Settings, mistakes: list[str]) -> list[TariffVersion
         try:
             tariffs.append(load_tariff(path))
         except TariffError as error:
-            mistakes.extend(str(m) for m in error.mistakes)
+            mistakes.extend(m.text() for m in error.mistakes)
     return tariffs
 
 

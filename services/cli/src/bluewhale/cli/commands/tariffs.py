@@ -49,9 +49,9 @@ def check(files: Annotated[list[Path], typer.Argument(help="Tariff documents (YA
     for file in files:
         found = check_tariff(file)
         for warning in found.warnings:
-            note(f"warning: {warning}")
+            note(f"warning: {warning.text()}")
         if found.version is None:
-            failed += [str(m) for m in found.mistakes]
+            failed += [m.text() for m in found.mistakes]
             if found.count > len(found.mistakes):
                 failed.append(f"... and {found.count - len(found.mistakes)} more")
         else:
