@@ -49,16 +49,17 @@ def is_answered(outcome: int, duration: int, answer: int) -> bool:
     return answered
 
 
-@numba.njit(nogil=True, cache=True)
-def comes_after(facts: Facts, a: int, b: int) -> bool:
+@numba.njit(nogil=True, cache=True, inline="always")
+def comes_after(
+    order_at: Ints, role: npt.NDArray[np.int8], ids: npt.NDArray[np.uint8], a: int, b: int
+) -> bool:
     """Order legs of a call: by time, then what results from a feature last, then by id."""
-    if facts.order_at[a] != facts.order_at[b]:
-        return facts.order_at[a] > facts.order_at[b]
-    a_late = facts.role[a] in (TRANSFER_TO, CONFERENCE, MONITOR)
-    b_late = facts.role[b] in (TRANSFER_TO, CONFERENCE, MONITOR)
-    if a_late != b_late:
-        return a_late
-    return id_after(facts.cdr_id, a, b)
+    after = order_at[a] > order_at[b]
+    if order_at[a] == order_at[b]:
+        a_late = role[a] in (TRANSFER_TO, CONFERENCE, MONITOR)
+        b_late = role[b] in (TRANSFER_TO, CONFERENCE, MONITOR)
+        after = a_late if a_late != b_late else id_after(ids, a, b)
+    return after
 
 
 @numba.njit(nogil=True, cache=True)
@@ -99,20 +100,21 @@ def group(labels: Ints) -> tuple[Ints, Ints]:
 def sort_groups(facts: Facts, order: Ints, offsets: Ints) -> Ints:
     """Sort each group by time in place; returns the rows of each group by ascending id."""
     by_id = order.copy()
+    order_at, role, ids = facts.order_at, facts.role, facts.cdr_id
     for c in range(len(offsets) - 1):
         first = offsets[c]
         last = offsets[c + 1]
         for k in range(first + 1, last):
             row = order[k]
             j = k - 1
-            while j >= first and comes_after(facts, order[j], row):
+            while j >= first and comes_after(order_at, role, ids, order[j], row):
                 order[j + 1] = order[j]
                 j -= 1
             order[j + 1] = row
         for k in range(first + 1, last):
             row = by_id[k]
             j = k - 1
-            while j >= first and id_after(facts.cdr_id, by_id[j], row):
+            while j >= first and id_after(ids, by_id[j], row):
                 by_id[j + 1] = by_id[j]
                 j -= 1
             by_id[j + 1] = row
@@ -158,7 +160,9 @@ def _add(total: int, value: int) -> int:
 
 @numba.njit(nogil=True, cache=True)
 def _final_leg(
-    rows: Ints,
+    order: Ints,
+    first: int,
+    last: int,
     role: npt.NDArray[np.int8],
     outcome: npt.NDArray[np.int8],
     duration: Ints,
@@ -174,7 +178,8 @@ def _final_leg(
     final = -1
     end = np.int64(NULL)
     best = -1
-    for i in rows:
+    for k in range(first, last):
+        i = order[k]
         if real and role[i] == MONITOR:
             continue
         weight = 2 if role[i] != CONFERENCE else 0
@@ -280,15 +285,19 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
             numbers[TALK, c] = union_ms(starts, lengths, talks)
         elif disposition[c] != ANSWERED:
             numbers[TALK, c] = 0
-        picks[FINAL, c] = _final_leg(
-            order[first:last],
-            f_role,
-            f_disposition,
-            f_duration,
-            f_answer,
-            f_release,
-            real > 0,
-        )
+        picks[FINAL, c] = order[first]
+        if last - first > 1:
+            picks[FINAL, c] = _final_leg(
+                order,
+                first,
+                last,
+                f_role,
+                f_disposition,
+                f_duration,
+                f_answer,
+                f_release,
+                real > 0,
+            )
         numbers[TRANSFERS, c] = afters or min(befores, 1)
     return numbers, picks, direction, disposition, monitored
 

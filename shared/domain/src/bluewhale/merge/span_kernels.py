@@ -9,8 +9,6 @@ The same rules stand in plain Python in `bluewhale.merge.plain`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +51,14 @@ CALL, NUMBER, SIDE, LEG, REDIRECTED, PAYER_LEG, PAYER_KIND, START, IS_ANSWERED, 
     range(11)
 )
 SPAN_COLUMNS = 11
+
+# Columns of the ends of one call (int64 matrix, a row per end): a leg and a side of it. What is
+# decided about a call reads this one small array: each array handed to a function costs.
+(
+    E_LEG, E_SIDE, E_ROLE, E_PARTIES, E_ANSWERED, E_CONNECTED, E_ANSWER, E_AT, E_FLAGS,
+    E_PATH, E_LINE, E_NUMBER, E_PBX, E_TRUNK_IN, E_TRUNK_OUT,
+) = range(15)  # fmt: skip
+END_COLUMNS = 15
 
 _INFERRED = int(Flag.ANSWER_INFERRED | Flag.NO_ANSWER_SUPERVISION)
 
@@ -107,58 +113,39 @@ def line_of(trunk_in: int, trunk_out: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)
-def _payer(
-    parties: Small,
-    role: Small,
-    answered: Bools,
-    trunk_in: Codes,
-    trunk_out: Codes,
-    legs: Ints,
-    sides: Ints,
-    n: int,
-    policy: int,
-) -> tuple[int, int]:
-    """Choose who pays for a path: (leg, PAYER_* kind).
+def _payer(ends: Ints, path: Ints, first: int, n: int, policy: int) -> tuple[int, int]:
+    """Choose who pays for a path, ends `path[first:first + n]`: (leg, PAYER_* kind).
 
     Only legs that were answered speak, unless none was: who received an
     incoming call is known from an answered leg only.
     """
     some = False
-    for k in range(n):
-        some = some or answered[legs[k]]
+    for k in range(first, first + n):
+        some = some or ends[path[k], E_ANSWERED] != 0
     if policy == LAST_PARTY:
-        for k in range(n - 1, -1, -1):
-            i = legs[k]
-            if some and not answered[i]:
+        for k in range(first + n - 1, first - 1, -1):
+            e = path[k]
+            if some and not ends[e, E_ANSWERED]:
                 continue
-            kind = inside_party(parties[i], role[i], sides[k])
-            if sides[k] == INSIDE and parties[i] & CALLED_EXTENSION:
+            kind = inside_party(ends[e, E_PARTIES], ends[e, E_ROLE], ends[e, E_SIDE])
+            if ends[e, E_SIDE] == INSIDE and ends[e, E_PARTIES] & CALLED_EXTENSION:
                 kind = PAYER_CALLED
             if kind != PAYER_NONE:
-                return i, kind
-    for k in range(n):
-        i = legs[k]
-        if sides[0] == IN and some and not answered[i]:
+                return ends[e, E_LEG], kind
+    head = path[first]
+    for k in range(first, first + n):
+        e = path[k]
+        if ends[head, E_SIDE] == IN and some and not ends[e, E_ANSWERED]:
             continue
-        kind = inside_party(parties[i], role[i], sides[k])
+        kind = inside_party(ends[e, E_PARTIES], ends[e, E_ROLE], ends[e, E_SIDE])
         if kind != PAYER_NONE:
-            return i, kind
-    return legs[0], line_of(trunk_in[legs[0]], trunk_out[legs[0]])
+            return ends[e, E_LEG], kind
+    return ends[head, E_LEG], line_of(ends[head, E_TRUNK_IN], ends[head, E_TRUNK_OUT])
 
 
 @numba.njit(nogil=True, cache=True)
 def _connected(
-    at: Ints,
-    answer: Ints,
-    connected: Ints,
-    flags: Ints,
-    role: Small,
-    answered: Bools,
-    legs: Ints,
-    n: int,
-    inside: bool,
-    starts: Ints,
-    lengths: Ints,
+    ends: Ints, path: Ints, first: int, n: int, inside: bool, scratch: Ints
 ) -> tuple[bool, int, bool, int]:
     """Give of one path: answered, start, answer known, quantity (NULL = not known).
 
@@ -169,58 +156,44 @@ def _connected(
     some = False
     unknown = False
     overlap = inside
-    total = 0
-    start: Any = np.int64(NULL)
-    first = legs[0]
+    total = np.int64(0)
+    start = np.int64(NULL)
+    earliest = path[first]
     m = 0
-    for k in range(n):
-        i = legs[k]
-        if not answered[i]:
+    for k in range(first, first + n):
+        e = path[k]
+        if not ends[e, E_ANSWERED]:
             continue
         some = True
-        overlap = overlap or role[i] == CONFERENCE
-        moment = answer[i] if answer[i] != NULL else at[i]
+        overlap = overlap or ends[e, E_ROLE] == CONFERENCE
+        moment = ends[e, E_ANSWER] if ends[e, E_ANSWER] != NULL else ends[e, E_AT]
         if start == NULL or moment < start:
             start = moment
-            first = i
-        if connected[i] == NULL:
+            earliest = e
+        if ends[e, E_CONNECTED] == NULL:
             unknown = True
             continue
-        total += connected[i]
-        starts[m] = answer[i]
-        lengths[m] = connected[i]
+        total += ends[e, E_CONNECTED]
+        scratch[0, m] = ends[e, E_ANSWER]
+        scratch[1, m] = ends[e, E_CONNECTED]
         m += 1
     if overlap:
-        total = union_ms(starts, lengths, m)
-    known = flags[first] == NULL or flags[first] & _INFERRED == 0
-    moment = start if some else at[legs[0]]
+        total = union_ms(scratch[0], scratch[1], m)
+    flags = ends[earliest, E_FLAGS]
+    known = flags == NULL or flags & _INFERRED == 0
+    moment = start if some else ends[path[first], E_AT]
     return some, moment, known, NULL if unknown else total
 
 
 @numba.njit(nogil=True, cache=True)
-def _same_path(
-    a: int,
-    a_side: int,
-    b: int,
-    b_side: int,
-    in_path: Codes,
-    out_path: Codes,
-    trunk_in: Codes,
-    trunk_out: Codes,
-    in_number: Codes,
-    out_number: Codes,
-    pbx: Codes,
-) -> bool:
-    """Say whether two legs, each on a side, hold the same outside line for the same party."""
-    a_path = out_path[a] if a_side == OUT else in_path[a]
-    b_path = out_path[b] if b_side == OUT else in_path[b]
-    if a_path >= 0 or b_path >= 0:
-        return a_path == b_path
-    if a_side != b_side or pbx[a] != pbx[b]:
+def _same_path(ends: Ints, a: int, b: int) -> bool:
+    """Say whether two ends hold the same outside line for the same party."""
+    if ends[a, E_PATH] >= 0 or ends[b, E_PATH] >= 0:
+        return bool(ends[a, E_PATH] == ends[b, E_PATH])
+    if ends[a, E_SIDE] != ends[b, E_SIDE] or ends[a, E_PBX] != ends[b, E_PBX]:
         return False
-    if a_side == OUT:
-        return trunk_out[a] == trunk_out[b] and out_number[a] == out_number[b]
-    return trunk_in[a] == trunk_in[b] and in_number[a] == in_number[b]
+    same = ends[a, E_LINE] == ends[b, E_LINE] and ends[a, E_NUMBER] == ends[b, E_NUMBER]
+    return bool(same)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -252,141 +225,51 @@ def _leg_states(facts: Facts) -> tuple[Bools, Ints]:
 
 
 @numba.njit(nogil=True, cache=True)
-def _ends_of(facts: Facts, order: Ints, first: int, last: int, legs: Ints, sides: Ints) -> int:
-    """List the outside ends of a call, or its inside legs where it has none."""
-    f_direction = facts.direction
-    f_parties = facts.parties
-    f_role = facts.role
-    f_trunk_in = facts.trunk_in
-    f_trunk_out = facts.trunk_out
-    n = 0
-    for k in range(first, last):
-        i = order[k]
-        held = sides_of(
-            f_role[i],
-            f_trunk_in[i],
-            f_trunk_out[i],
-            f_parties[i],
-            f_direction[i],
-        )
-        for side in (IN, OUT):
-            if held & side:
-                legs[n] = i
-                sides[n] = side
-                n += 1
-    if n == 0:
-        for k in range(first, last):
-            i = order[k]
-            if f_role[i] != MONITOR and f_role[i] != CONFERENCE:
-                legs[n] = i
-                sides[n] = INSIDE
-                n += 1
-    return n
-
-
-@numba.njit(nogil=True, cache=True)
 def _spans_of_call(
-    out: Ints,
-    at: int,
-    facts: Facts,
-    answered: Bools,
-    connected: Ints,
-    call: int,
-    ends: int,
-    ends_leg: Ints,
-    ends_side: Ints,
-    legs: Ints,
-    sides: Ints,
-    starts: Ints,
-    lengths: Ints,
-    policy: int,
+    out: Ints, at: int, call: int, ends: Ints, count: int, path: Ints, scratch: Ints, policy: int
 ) -> int:
-    """Write the spans of a call of several legs; returns how many."""
-    f_answer = facts.answer
-    f_at = facts.at
-    f_flags = facts.flags
-    f_in_number = facts.in_number
-    f_in_path = facts.in_path
-    f_out_number = facts.out_number
-    f_out_path = facts.out_path
-    f_parties = facts.parties
-    f_pbx = facts.pbx
-    f_role = facts.role
-    f_trunk_in = facts.trunk_in
-    f_trunk_out = facts.trunk_out
+    """Write the spans of a call of several legs; returns how many.
+
+    `path` and `scratch` are room for as many entries as the call has ends. An
+    end that was billed loses its side.
+    """
     written = 0
-    for e in range(ends):
-        if ends_side[e] < 0:
+    for e in range(count):
+        if ends[e, E_SIDE] < 0:
             continue
+        side = ends[e, E_SIDE]
         n = 0
-        for f in range(e, ends):
-            if ends_side[f] >= 0 and (
-                f == e
-                or ends_side[e] == INSIDE
-                or _same_path(
-                    ends_leg[e],
-                    ends_side[e],
-                    ends_leg[f],
-                    ends_side[f],
-                    f_in_path,
-                    f_out_path,
-                    f_trunk_in,
-                    f_trunk_out,
-                    f_in_number,
-                    f_out_number,
-                    f_pbx,
-                )
-            ):
-                legs[n] = ends_leg[f]
-                sides[n] = ends_side[f]
+        for f in range(e, count):
+            if ends[f, E_SIDE] >= 0 and (f == e or side == INSIDE or _same_path(ends, e, f)):
+                path[n] = f
                 n += 1
-                if f > e:
-                    ends_side[f] = -1
-        head, side = legs[0], sides[0]
-        redirected = side == OUT and f_role[head] == FORWARD and f_parties[head] & CONNECTED
         some = False
         for k in range(n):
-            some = some or answered[legs[k]]
+            some = some or ends[path[k], E_ANSWERED] != 0
+        split = policy == SPLIT_BY_LEG and some
+        redirected = (
+            side == OUT and ends[e, E_ROLE] == FORWARD and ends[e, E_PARTIES] & CONNECTED != 0
+        )
         before = -1
-        for k in range(n if policy == SPLIT_BY_LEG and some else 1):
+        for k in range(n if split else 1):
             # Split: each answered leg is a span of its own; else the path is one.
-            count = n
-            if policy == SPLIT_BY_LEG and some:
-                if not answered[legs[k]]:
+            size = n
+            if split:
+                if not ends[path[k], E_ANSWERED]:
                     continue
-                count = 1
-            payer, kind = _payer(
-                f_parties,
-                f_role,
-                answered,
-                f_trunk_in,
-                f_trunk_out,
-                legs[k:],
-                sides[k:],
-                count,
-                policy,
-            )
+                size = 1
+            payer, kind = _payer(ends, path, k, size, policy)
             if kind in (PAYER_NONE, PAYER_TRUNK_IN, PAYER_TRUNK_OUT) and before >= 0:
                 payer = out[PAYER_LEG, before]  # a bridge: whoever was there goes on paying
                 kind = out[PAYER_KIND, before]
             is_connected, start, known, quantity = _connected(
-                f_at,
-                f_answer,
-                connected,
-                f_flags,
-                f_role,
-                answered,
-                legs[k:],
-                count,
-                side == INSIDE,
-                starts,
-                lengths,
+                ends, path, k, size, side == INSIDE, scratch
             )
             before = at + written
             out[CALL, before] = call
             out[NUMBER, before] = written
             out[SIDE, before] = side
-            out[LEG, before] = head
+            out[LEG, before] = ends[e, E_LEG]
             out[REDIRECTED, before] = 1 if redirected else 0
             out[PAYER_LEG, before] = payer
             out[PAYER_KIND, before] = kind
@@ -395,6 +278,8 @@ def _spans_of_call(
             out[KNOWN, before] = 1 if known else 0
             out[QUANTITY, before] = quantity
             written += 1
+        for k in range(n):
+            ends[path[k], E_SIDE] = -1
     return written
 
 
@@ -404,31 +289,47 @@ def call_spans(facts: Facts, order: Ints, offsets: Ints, policy: int) -> Ints:
     calls = len(offsets) - 1
     room, widest = _room(facts, offsets)
     out = np.empty((SPAN_COLUMNS, room), np.int64)
-    scratch = np.empty((6, 2 * widest), np.int64)
+    ends = np.empty((2 * widest, END_COLUMNS), np.int64)
+    path = np.empty(2 * widest, np.int64)
+    scratch = np.empty((2, 2 * widest), np.int64)
     answered, connected = _leg_states(facts)
     moments, answer, flags = facts.at, facts.answer, facts.flags
     role, parties, direction = facts.role, facts.parties, facts.direction
     trunk_in, trunk_out = facts.trunk_in, facts.trunk_out
+    in_path, out_path, pbx = facts.in_path, facts.out_path, facts.pbx
+    in_number, out_number = facts.in_number, facts.out_number
     at = 0
     for c in range(calls):
         if offsets[c + 1] - offsets[c] > 1:
-            ends = _ends_of(facts, order, offsets[c], offsets[c + 1], scratch[0], scratch[1])
-            at += _spans_of_call(
-                out,
-                at,
-                facts,
-                answered,
-                connected,
-                c,
-                ends,
-                scratch[0],
-                scratch[1],
-                scratch[2],
-                scratch[3],
-                scratch[4],
-                scratch[5],
-                policy,
-            )
+            n = 0
+            for outside in (True, False):  # its inside legs where it has no outside end
+                if n and not outside:
+                    break
+                for k in range(offsets[c], offsets[c + 1]):
+                    i = order[k]
+                    held = sides_of(role[i], trunk_in[i], trunk_out[i], parties[i], direction[i])
+                    for side in (IN, OUT, INSIDE):
+                        if outside and (side == INSIDE or not held & side):
+                            continue
+                        if not outside and (side != INSIDE or role[i] in (MONITOR, CONFERENCE)):
+                            continue
+                        ends[n, E_LEG] = i
+                        ends[n, E_SIDE] = side
+                        ends[n, E_ROLE] = role[i]
+                        ends[n, E_PARTIES] = parties[i]
+                        ends[n, E_ANSWERED] = answered[i]
+                        ends[n, E_CONNECTED] = connected[i]
+                        ends[n, E_ANSWER] = answer[i]
+                        ends[n, E_AT] = moments[i]
+                        ends[n, E_FLAGS] = flags[i]
+                        ends[n, E_PATH] = out_path[i] if side == OUT else in_path[i]
+                        ends[n, E_LINE] = trunk_out[i] if side == OUT else trunk_in[i]
+                        ends[n, E_NUMBER] = out_number[i] if side == OUT else in_number[i]
+                        ends[n, E_PBX] = pbx[i]
+                        ends[n, E_TRUNK_IN] = trunk_in[i]
+                        ends[n, E_TRUNK_OUT] = trunk_out[i]
+                        n += 1
+            at += _spans_of_call(out, at, c, ends, n, path, scratch, policy)
             continue
         # A leg that is a call of its own; the common case, the same rules.
         i = order[offsets[c]]
