@@ -25,14 +25,28 @@ NEEDS = {  # distribution folder -> the distributions it stands on
 def test_distribution_imports_with_only_its_own_dependencies(member: str, tmp_path: Path):
     """An undeclared import works in the shared environment and fails at a user's; here it fails first."""
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True
+    )
     sources = [str(ROOT / m) for m in [*NEEDS[member], member]]
     subprocess.run(
-        [UV, "pip", "install", "--quiet", "--python", str(python), "-c", str(ROOT / "requirements.lock"), *sources],
+        [
+            UV,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(python),
+            "-c",
+            str(ROOT / "requirements.lock"),
+            *sources,
+        ],
         check=True,
     )
     modules = [
-        ".".join(p.relative_to(ROOT / member / "src").with_suffix("").parts).removesuffix(".__init__")
+        ".".join(p.relative_to(ROOT / member / "src").with_suffix("").parts).removesuffix(
+            ".__init__"
+        )
         for p in (ROOT / member / "src").rglob("*.py")
         if p.name != "__main__.py"
     ]
