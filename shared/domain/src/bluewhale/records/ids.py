@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 from bluewhale.records.exceptions import IdTextError
-from bluewhale.records.memory import read64, swap64, write64
+from bluewhale.records.memory import pointer, read64, swap64, write64
 from bluewhale.records.xxh3 import SECRET, xxh3_128
 from numba import njit
 
@@ -163,16 +163,17 @@ def _leg_kernel(
     pbx_hash: Any,
     day: Any,
     count: Any,
-    raw: Any,
+    raw_bytes: Any,
     raw_starts: Any,
     raw_ends: Any,
-    native: Any,
+    native_bytes: Any,
     native_offsets: Any,
     native_valid: Any,
-    secret: Any,
+    secret_bytes: Any,
+    scratch: Any,
 ) -> None:
-    block = np.zeros(32, np.uint8)
-    acc = np.zeros(8, np.uint64)
+    raw, native, secret = pointer(raw_bytes), pointer(native_bytes), pointer(secret_bytes)
+    block, acc = pointer(scratch[0]), pointer(scratch[1])
     for row in range(len(day)):
         day_word = np.uint64(day[row]) & np.uint64(_DAY_MASK)
         tail = day_word << np.uint64(32)
@@ -189,9 +190,11 @@ def _leg_kernel(
 
 
 @njit(nogil=True, cache=True)
-def _join_kernel(out: Any, space: Any, data: Any, offsets: Any, secret: Any) -> None:
-    block = np.zeros(32, np.uint8)
-    acc = np.zeros(8, np.uint64)
+def _join_kernel(
+    out: Any, space: Any, text: Any, offsets: Any, secret_bytes: Any, scratch: Any
+) -> None:
+    data, secret = pointer(text), pointer(secret_bytes)
+    block, acc = pointer(scratch[0]), pointer(scratch[1])
     for row in range(len(out)):
         low, high = xxh3_128(data, offsets[row], offsets[row + 1], secret, acc)
         _put_block(block, np.uint64(_RULE_JOIN), space, low, high, np.uint64(0))
@@ -201,10 +204,16 @@ def _join_kernel(out: Any, space: Any, data: Any, offsets: Any, secret: Any) -> 
 
 @njit(nogil=True, cache=True)
 def _charge_kernel(
-    out: Any, call_ids: Any, version: Any, span: Any, space: Any, secret: Any
+    out: Any,
+    call_ids: Any,
+    version: Any,
+    span: Any,
+    space: Any,
+    secret_bytes: Any,
+    scratch: Any,
 ) -> None:
-    block = np.zeros(32, np.uint8)
-    acc = np.zeros(8, np.uint64)
+    secret = pointer(secret_bytes)
+    block, acc = pointer(scratch[0]), pointer(scratch[1])
     write64(block, 24, swap64(space))
     half = np.uint64(32)
     mask = np.uint64(0xFFFFFFFF)
@@ -216,6 +225,11 @@ def _charge_kernel(
         write64(block, 16, swap64(counts))
         low, high = xxh3_128(block, 0, 32, secret, acc)
         _put_id(out, 16 * row, swap64(first) >> np.uint64(40), low, high)
+
+
+def _scratch() -> npt.NDArray[np.uint64]:
+    """Give the kernels room for the block of the second hash, and for the hash itself."""
+    return np.zeros((2, 8), np.uint64)
 
 
 def _one_array(values: Any) -> Any:
@@ -336,6 +350,7 @@ def leg_ids(
         _frozen(offsets, np.int64),
         valid,
         SECRET,
+        _scratch(),
     )
     return ids_from_matrix(out)
 
@@ -347,7 +362,9 @@ def join_keys_column(
     data, offsets, valid = text_buffers(texts)
     out = np.empty(len(valid), np.int64)
     space = np.uint64(xxhash.xxh3_64_intdigest(f"{kind}\0{pbx_uid}".encode()))
-    _join_kernel(out, space, _frozen(data, np.uint8), _frozen(offsets, np.int64), SECRET)
+    _join_kernel(
+        out, space, _frozen(data, np.uint8), _frozen(offsets, np.int64), SECRET, _scratch()
+    )
     out[~valid] = 0
     return out, valid
 
@@ -373,5 +390,6 @@ def charge_ids(
         _frozen(span, np.int32),
         space,
         SECRET,
+        _scratch(),
     )
     return ids_from_matrix(out)

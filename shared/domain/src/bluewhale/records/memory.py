@@ -21,9 +21,26 @@ _VECTOR = ir.VectorType(_BYTE, BLOCK_BYTES)
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    """Address of a byte of an array."""
+    """Address of a byte of an array, or behind a pointer."""
+    if isinstance(kind, types.CPointer):
+        return builder.gep(builder.bitcast(array, _BYTE.as_pointer()), [index])
     data = cgutils.create_struct_proxy(kind)(context, builder, array).data
     return builder.gep(data, [index])
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def pointer(_context: Any, array: Any) -> Any:
+    """Give the bare address of an array's first entry; it is indexed like the array.
+
+    Numba counts references at each use of an array in a function, which costs
+    more than short functions do; a pointer has none. So the array must be an
+    argument of the kernel: one made inside it would be freed too early.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(signature.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -67,6 +84,16 @@ def trailing_zeros(_context: Any, word: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator, unused-ignore]
+def count_ones(_context: Any, word: Any) -> Any:
+    """Count the set bits of a word."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]

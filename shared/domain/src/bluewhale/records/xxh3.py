@@ -240,7 +240,7 @@ def _long(data: Any, at: Any, length: Any, secret: Any, acc: Any) -> Any:
 def xxh3_128(data: Any, start: Any, end: Any, secret: Any, acc: Any) -> Any:
     """Hash data[start:end]; give (low, high) 64-bit words, seed 0.
 
-    `secret` is `SECRET`; `acc` is scratch of 8 uint64. The canonical form is
+    `data`, `secret` and `acc` are arrays or pointers: bytes, `SECRET`, scratch of 8 uint64. The canonical form is
     high then low, each big endian.
     """
     length = end - start

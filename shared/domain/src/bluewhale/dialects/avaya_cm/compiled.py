@@ -81,6 +81,7 @@ def compile_layout(layout: Layout) -> CompiledLayout:
         covered[first - 1 : last] = True
     if layout.line_feed:
         covered[layout.line_feed - 1] = True
+    blanks = np.flatnonzero(~covered)
     needed = int(place[: k.IN_TRUNK, 1].max(initial=0, where=_needed_places()))
     conditions = np.full(256, -1, dtype=np.int8)
     for index, condition in enumerate(CONDITIONS):
@@ -88,11 +89,17 @@ def compile_layout(layout: Layout) -> CompiledLayout:
     return CompiledLayout(
         layout,
         place,
-        np.flatnonzero(~covered),
+        blanks,
         conditions,
         np.array([_SIDES[condition.side] for condition in CONDITIONS], dtype=np.int8),
         np.array(
-            [needed, layout.length, max(layout.length, layout.length_max), layout.line_feed - 1],
+            [
+                needed,
+                layout.length,
+                max(layout.length, layout.length_max),
+                layout.line_feed - 1,
+                len(blanks),
+            ],
             dtype=np.int64,
         ),
     )

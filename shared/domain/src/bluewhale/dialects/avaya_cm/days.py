@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +48,10 @@ def context_day(context: bytes | None, *, day_first: bool) -> tuple[int, int] | 
     return found
 
 
-def printed_days(
-    dates: npt.NDArray[np.int64], *, day_first: bool
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Turn six-digit dates into days since 1970; the mask tells which exist."""
+@lru_cache(maxsize=2)
+def _day_table(*, day_first: bool) -> npt.NDArray[np.int32]:
+    """Give the day since 1970 of each six-digit date; -1 = no such day."""
+    dates = np.arange(1_000_000, dtype=np.int32)
     first, second, year = dates // 10_000, dates // 100 % 100, 2000 + dates % 100
     day, month = (first, second) if day_first else (second, first)
     good = (month >= 1) & (month <= 12) & (day >= 1)
@@ -58,8 +59,15 @@ def printed_days(
     begin = months.astype("datetime64[D]").astype(np.int64)
     follow = (months + 1).astype("datetime64[D]").astype(np.int64)
     found = begin + day - 1
-    good &= found < follow
-    return np.where(good, found, begin), good
+    return np.where(good & (found < follow), found, -1).astype(np.int32)
+
+
+def printed_days(
+    dates: npt.NDArray[np.int64], *, day_first: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Turn six-digit dates into days since 1970; the mask tells which exist."""
+    day = _day_table(day_first=day_first)[dates]
+    return np.maximum(day, 0).astype(np.int64), day >= 0
 
 
 def record_days(

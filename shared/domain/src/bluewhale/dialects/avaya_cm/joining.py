@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from bluewhale.dialects.engine.spans import Bytes, Positions, trim_span
 from bluewhale.records import ids
-from bluewhale.records.memory import copy_bytes
+from bluewhale.records.memory import copy_bytes, pointer
 
 KIND = "avaya_cm"
 SLOT_MS = 70_000
@@ -158,8 +158,8 @@ def _put_text(out: Bytes, at: int, data: Bytes, start: int, end: int) -> int:
 
 @numba.njit(nogil=True, cache=True)
 def _compose(
-    data: Bytes,
-    calling_data: Bytes,
+    records: Bytes,
+    calling_bytes: Bytes,
     calling_starts: Positions,
     calling_ends: Positions,
     dialed_starts: Positions,
@@ -171,6 +171,7 @@ def _compose(
     release_slots: Positions,
 ) -> tuple[Bytes, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Write the key texts row by row; returns bytes, text offsets, list offsets."""
+    data, calling_data = pointer(records), pointer(calling_bytes)
     room = 0
     entries = 0
     for i in range(len(bits)):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from bluewhale.dialects.engine.numbers import fixed_digits
 from bluewhale.dialects.engine.spans import Bytes, Positions
+from bluewhale.records.memory import pointer
 
 # What is wrong with a record; `where` is an item index, or a column for the marked ones.
 (
@@ -19,7 +20,7 @@ from bluewhale.dialects.engine.spans import Bytes, Positions
 ) = range(14)  # fmt: skip
 BY_COLUMN = (FOREIGN_BYTE, NOT_BLANK)
 
-# Rows of `place`: (first, last) 0-based half-open, -1 where the layout has no such item.
+# Pairs of `place`: (first, last) 0-based half-open, -1 where the layout has no such item.
 (
     DATE, TIME, HOURS, MINUTES, TENTHS, SECONDS, COND, CODE_DIAL, CODE_USED, DIALED, CALLING,
     CALLING_FIRST, IN_TRUNK, IN_H, IN_T, IN_U, OUT_H, OUT_T, OUT_U,
@@ -43,8 +44,8 @@ _DASH = 45
 def _number_at(data: Bytes, start: int, end: int, place: Positions, item: int) -> int:
     """Check a dialled number: digits, * # + only, blanks around. Returns 0 good, 1 bad."""
     # No early end: a loop without branches beats mispredicted ones.
-    first = np.uint64(start + place[item, 0])
-    last = np.uint64(max(start + place[item, 0], min(end, start + place[item, 1])))
+    first = np.uint64(start + place[2 * item])
+    last = np.uint64(max(start + place[2 * item], min(end, start + place[2 * item + 1])))
     bad = np.uint8(0)
     groups = np.uint8(0)
     before = np.uint8(0)
@@ -68,7 +69,7 @@ def _char(data: Bytes, start: int, end: int, at: int) -> int:
 def _pack_code(data: Bytes, start: int, end: int, place: Positions, item: int) -> np.uint64:
     """Pack an access code of at most four characters, blanks dropped; 0 = blank."""
     packed = np.uint64(0)
-    for at in range(place[item, 0], place[item, 1]):
+    for at in range(place[2 * item], place[2 * item + 1]):
         byte = _char(data, start, end, at)
         if byte != _SPACE:
             packed = (packed << np.uint64(8)) | np.uint64(byte)
@@ -80,7 +81,7 @@ def _pack_circuit(data: Bytes, start: int, end: int, place: Positions, item: int
     """Pack a circuit id from its hundreds, tens and units columns; 0 = blank."""
     packed = np.uint64(0)
     for digit in range(3):
-        byte = _char(data, start, end, place[item + digit, 0])
+        byte = _char(data, start, end, place[2 * (item + digit)])
         if byte != _SPACE:
             packed = (packed << np.uint64(8)) | np.uint64(byte)
     return packed
@@ -113,7 +114,7 @@ def shape(
 ) -> tuple[int, int]:
     """Check one record against a layout. Returns (what is wrong, where).
 
-    `lengths`: needed, whole, longest, column of the line feed (-1 none).
+    `lengths`: needed, whole, longest, column of the line feed (-1 none), count of `blanks`.
     """
     count = end - start
     foreign = False
@@ -125,15 +126,16 @@ def shape(
             byte = data[start + at]
             if (byte < _SPACE or byte > _TILDE) and not (byte == 10 and at == lengths[3]):
                 return FOREIGN_BYTE, at
-    first_item = TIME if place[TIME, 0] >= 0 else MINUTES
-    first, last = place[first_item, 0], place[first_item, 1]
+    first_item = TIME if place[2 * TIME] >= 0 else MINUTES
+    first, last = place[2 * first_item], place[2 * first_item + 1]
     if count < last or fixed_digits(data, start + first, last - first) < 0:
         return NOT_TIME, first_item
-    if place[DATE, 0] >= 0 and (
-        count < place[DATE, 1] or fixed_digits(data, start + place[DATE, 0], 6) < 0
+    if place[2 * DATE] >= 0 and (
+        count < place[2 * DATE + 1] or fixed_digits(data, start + place[2 * DATE], 6) < 0
     ):
         return NOT_TIME, DATE
-    for column in blanks:
+    for k in range(lengths[4]):
+        column = blanks[k]
         if column >= count:
             break
         if data[start + column] != _SPACE:
@@ -143,16 +145,18 @@ def shape(
     for at in range(lengths[2], count):
         if data[start + at] != _SPACE:
             return TOO_LONG, 0
-    if place[TIME, 0] >= 0:
-        time = fixed_digits(data, start + place[TIME, 0], 4)
+    if place[2 * TIME] >= 0:
+        time = fixed_digits(data, start + place[2 * TIME], 4)
         if time >= 2400 or time % 100 >= 60:
             return BAD_TIME, TIME
     for item in (HOURS, MINUTES, TENTHS, SECONDS):
-        if place[item, 0] >= 0:
-            value = fixed_digits(data, start + place[item, 0], place[item, 1] - place[item, 0])
+        if place[2 * item] >= 0:
+            value = fixed_digits(
+                data, start + place[2 * item], place[2 * item + 1] - place[2 * item]
+            )
             if value < 0 or (item == MINUTES and value >= 60):
                 return BAD_DURATION, item
-    code = data[start + place[COND, 0]]
+    code = data[start + place[2 * COND]]
     condition = conditions[code]
     if condition < 0:
         return BAD_CODE, COND
@@ -161,7 +165,7 @@ def shape(
     if _number_at(data, start, end, place, CALLING):
         return BAD_NUMBER, CALLING
     for item in (CODE_DIAL, CODE_USED, IN_TRUNK):
-        if place[item, 0] >= 0 and _number_at(data, start, end, place, item):
+        if place[2 * item] >= 0 and _number_at(data, start, end, place, item):
             return BAD_NUMBER, item
     circuit = -1
     if sides[condition] == SIDE_IN:
@@ -170,21 +174,21 @@ def shape(
         circuit = OUT_H
     if circuit >= 0:
         for item in range(circuit, circuit + 3):
-            if place[item, 0] >= count:
+            if place[2 * item] >= count:
                 return TRUNCATED, item
     return GOOD, 0
 
 
 @numba.njit(nogil=True, cache=True)
 def parse_rows(
-    data: Bytes,
+    records: Bytes,
     starts: Positions,
     ends: Positions,
-    place: Positions,
-    blanks: Positions,
-    conditions: npt.NDArray[np.int8],
-    sides: npt.NDArray[np.int8],
-    lengths: Positions,
+    places: Positions,
+    blank_columns: Positions,
+    condition_of: npt.NDArray[np.int8],
+    side_of: npt.NDArray[np.int8],
+    length_limits: Positions,
     numbers: Positions,
     trunks: npt.NDArray[np.uint64],
     smalls: npt.NDArray[np.int32],
@@ -194,8 +198,10 @@ def parse_rows(
     numbers[i] = date as printed (0 none), minutes since midnight (-1 none),
     duration in ms. trunks[i] = trunk in, trunk out, group in, group out, packed
     (0 = none). smalls[i] = what is wrong, where, condition, direction (-1 = not
-    said), has seconds.
+    said).
     """
+    data, place, blanks = pointer(records), pointer(places), pointer(blank_columns)
+    conditions, sides, lengths = pointer(condition_of), pointer(side_of), pointer(length_limits)
     for i in range(len(starts)):
         start = starts[i]
         end = ends[i]
@@ -204,21 +210,23 @@ def parse_rows(
         smalls[i, 1] = where
         if wrong != GOOD:
             continue
-        numbers[i, 0] = fixed_digits(data, start + place[DATE, 0], 6) if place[DATE, 0] >= 0 else 0
-        if place[TIME, 0] >= 0:
-            time = fixed_digits(data, start + place[TIME, 0], 4)
+        numbers[i, 0] = (
+            fixed_digits(data, start + place[2 * DATE], 6) if place[2 * DATE] >= 0 else 0
+        )
+        if place[2 * TIME] >= 0:
+            time = fixed_digits(data, start + place[2 * TIME], 4)
             numbers[i, 1] = time // 100 * 60 + time % 100
         else:
             numbers[i, 1] = -1
-        if place[SECONDS, 0] >= 0:
-            width = place[SECONDS, 1] - place[SECONDS, 0]
-            numbers[i, 2] = fixed_digits(data, start + place[SECONDS, 0], width) * 1000
+        if place[2 * SECONDS] >= 0:
+            width = place[2 * SECONDS + 1] - place[2 * SECONDS]
+            numbers[i, 2] = fixed_digits(data, start + place[2 * SECONDS], width) * 1000
         else:
-            hours = fixed_digits(data, start + place[HOURS, 0], 1)
-            minutes = fixed_digits(data, start + place[MINUTES, 0], 2)
-            tenths = fixed_digits(data, start + place[TENTHS, 0], 1)
+            hours = fixed_digits(data, start + place[2 * HOURS], 1)
+            minutes = fixed_digits(data, start + place[2 * MINUTES], 2)
+            tenths = fixed_digits(data, start + place[2 * TENTHS], 1)
             numbers[i, 2] = (hours * 600 + minutes * 10 + tenths) * 6000
-        condition = conditions[data[start + place[COND, 0]]]
+        condition = conditions[data[start + place[2 * COND]]]
         smalls[i, 2] = condition
         dialed_code = _pack_code(data, start, end, place, CODE_DIAL)
         used_code = _pack_code(data, start, end, place, CODE_USED)

@@ -113,7 +113,7 @@ def _read(batch: RawBatch, compiled: CompiledLayout) -> _Numbers:
         batch.data,
         batch.starts,
         batch.ends,
-        compiled.place,
+        compiled.place.reshape(-1),
         compiled.blanks,
         compiled.conditions,
         compiled.sides,

@@ -18,7 +18,7 @@ from bluewhale.dialects.engine.delimited import MISSING
 from bluewhale.dialects.engine.spans import Bytes
 from bluewhale.records import times as clock
 from bluewhale.records.enums import Disposition, Flag, LegRole, RejectReason
-from bluewhale.records.memory import copy_bytes
+from bluewhale.records.memory import copy_bytes, pointer
 
 Rows = npt.NDArray[np.int64]
 
@@ -209,7 +209,7 @@ def _rank(
 
 @numba.njit(nogil=True, cache=True)
 def interpret(
-    data: Bytes,
+    records: Bytes,
     text_starts: npt.NDArray[np.int64],
     text_ends: npt.NDArray[np.int64],
     ints: npt.NDArray[np.int64],
@@ -228,6 +228,7 @@ def interpret(
     cause int64 (`MISSING` = null), flags int64, bridge bool (a conference
     bridge takes part), keyed bool (the leg takes part in a feature).
     """
+    data = pointer(records)
     n = len(rows)
     fault = np.zeros(n, np.int8)
     role = np.full(n, PLAIN, np.int8)
@@ -365,7 +366,7 @@ def _put_pair(
 
 @numba.njit(nogil=True, cache=True)
 def key_texts(
-    data: Bytes,
+    records: Bytes,
     text_starts: npt.NDArray[np.int64],
     text_ends: npt.NDArray[np.int64],
     ints: npt.NDArray[np.int64],
@@ -380,6 +381,7 @@ def key_texts(
     -------
     offsets of each row's keys (rows + 1), offsets of the texts, their bytes.
     """
+    data = pointer(records)
     n = len(rows)
     count_max = 0
     bytes_max = 0
@@ -462,7 +464,7 @@ def key_texts(
 
 @numba.njit(nogil=True, cache=True)
 def outside_legs(
-    data: Bytes,
+    records: Bytes,
     text_starts: npt.NDArray[np.int64],
     text_ends: npt.NDArray[np.int64],
     ints: npt.NDArray[np.int64],
@@ -476,6 +478,7 @@ def outside_legs(
     -------
     offsets, bytes, validity bitmap, count of nulls.
     """
+    data = pointer(records)
     n = len(rows)
     bytes_max = 0
     for out in range(n):

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from bluewhale.dialects.engine.dialect import Reject
 from bluewhale.dialects.engine.spans import Bytes, Positions, gather, pooled
 from bluewhale.records.enums import RejectReason
-from bluewhale.records.memory import BLOCK_BYTES, equal_mask, trailing_zeros
+from bluewhale.records.memory import BLOCK_BYTES, count_ones, equal_mask, pointer, trailing_zeros
 
 COMMA = 44
 QUOTE = 34
@@ -156,7 +156,7 @@ def scan(
     place = np.zeros((2, n), np.int32)
     careful = _scan_plain(
         data, starts, ends, layout_row, targets, limits, separator,
-        spans[0], spans[1], ints, counts,
+        spans[0], spans[1], ints, counts, np.empty(widest + BLOCK_BYTES + 2, np.int64),
     )  # fmt: skip
     if len(careful):
         _scan(
@@ -168,15 +168,22 @@ def scan(
 
 @numba.njit(nogil=True, cache=True)
 def _field_ends(
-    data: Bytes, first: int, end: int, separator: np.uint8, count_max: int, stops: Positions
+    data: Bytes,
+    length: int,
+    first: int,
+    end: int,
+    separator: np.uint8,
+    wanted: int,
+    count_max: int,
+    stops: Positions,
 ) -> int:
     """Find where the fields of a record end, 64 bytes a step. Returns their count.
 
     0 says that the record needs the careful pass: a quote that neither opens nor
-    closes a whole field, or more than `count_max` fields. `stops` has room for
-    `count_max` + 65. Bits below are bytes of a block, the lowest comes first.
+    closes a whole field, or more than `count_max` fields. `length` is that of
+    `data`. Only the first `wanted` + 1 ends are needed; `stops` has room for 64 more. Bits below are bytes of a block, the lowest comes first.
     """
-    if first + (end - first + BLOCK_BYTES - 1) // BLOCK_BYTES * BLOCK_BYTES > len(data):
+    if first + (end - first + BLOCK_BYTES - 1) // BLOCK_BYTES * BLOCK_BYTES > length:
         return 0
     one = np.uint64(1)
     last_bit = np.uint64(63)
@@ -204,20 +211,22 @@ def _field_ends(
         quoted = np.uint64(0) - (inside >> last_bit)
         opens = separators >> last_bit
         closes = closing >> last_bit
-        if count > count_max:
-            return 0
+        if count > wanted:
+            count += count_ones(separators)
+            continue
         while separators:
             stops[count] = at + np.int64(trailing_zeros(separators))
             count += 1
             separators &= separators - one
-    stops[count] = end
+    if count <= wanted:
+        stops[count] = end
     count += 1
     return 0 if wrong or quoted or count > count_max else count
 
 
 @numba.njit(nogil=True, cache=True)
 def _scan_plain(
-    data: Bytes,
+    records: Bytes,
     starts: Positions,
     ends: Positions,
     layout_row: npt.NDArray[np.int32],
@@ -228,11 +237,15 @@ def _scan_plain(
     text_ends: npt.NDArray[np.int64],
     ints: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int32],
+    field_ends: Positions,
 ) -> Positions:
-    """Scan the records without fault or doubled quote. Returns the rows of all others."""
+    """Scan the records without fault or doubled quote. Returns the rows of all others.
+
+    `field_ends` is scratch, as `_field_ends` needs it.
+    """
     widest = targets.shape[1]
-    stops = np.empty(widest + BLOCK_BYTES + 2, np.int64)
-    wanted = np.empty(targets.shape, np.int64)
+    data, stops = pointer(records), pointer(field_ends)
+    wanted = np.zeros(targets.shape, np.int64)  # columns, ascending
     wanted_count = np.zeros(len(targets), np.int64)
     for layout in range(len(targets)):
         for column in range(widest):
@@ -245,7 +258,16 @@ def _scan_plain(
         layout = layout_row[row]
         count = 0
         if layout >= 0:
-            count = _field_ends(data, starts[row], ends[row], separator, limits[layout, 1], stops)
+            count = _field_ends(
+                data,
+                len(records),
+                starts[row],
+                ends[row],
+                separator,
+                wanted[layout, wanted_count[layout] - 1],
+                limits[layout, 1],
+                stops,
+            )
         good = count > 0 and count >= limits[layout, 0]
         if good:
             counts[row] = count
@@ -276,6 +298,19 @@ def _scan_plain(
 
 
 @numba.njit(nogil=True, cache=True)
+def _empty_row(
+    row: int,
+    text_starts: npt.NDArray[np.int64],
+    text_ends: npt.NDArray[np.int64],
+    ints: npt.NDArray[np.int64],
+) -> None:
+    """Say that no field of a record was met."""
+    text_starts[:, row] = 0
+    text_ends[:, row] = 0
+    ints[:, row] = MISSING
+
+
+@numba.njit(nogil=True, cache=True)
 def _scan(
     data: Bytes,
     starts: Positions,
@@ -299,9 +334,7 @@ def _scan(
     quote = np.uint8(QUOTE)
     one = np.uint64(1)  # unsigned positions: no check for negative ones in the inner loops
     for row in rows:
-        text_starts[:, row] = 0
-        text_ends[:, row] = 0
-        ints[:, row] = MISSING
+        _empty_row(row, text_starts, text_ends, ints)
         layout = layout_row[row]
         if layout < 0:
             fault[row] = NO_LAYOUT

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from bluewhale.capture import Framer, FramingTable
 from bluewhale.dialects.engine.spans import Bytes, Positions
-from bluewhale.records.memory import BLOCK_BYTES, equal_mask, trailing_zeros
+from bluewhale.records.memory import BLOCK_BYTES, equal_mask, pointer, trailing_zeros
 
 _META = frozenset(b"\\.^$*+?{}[]|()")
 _QUANTIFIERS = frozenset(b"*?{")
@@ -235,11 +235,12 @@ def _lines(
 @numba.njit(nogil=True, cache=True)
 def _places(data: Bytes, byte: np.uint8) -> Positions:
     """Find a byte, 64 bytes a step."""
+    block = pointer(data)
     hits = np.empty(len(data) // BLOCK_BYTES + BLOCK_BYTES, np.int64)
     count = 0
     at = 0
     while at + BLOCK_BYTES <= len(data):
-        found = equal_mask(data, at, byte)
+        found = equal_mask(block, at, byte)
         if found and count + BLOCK_BYTES > len(hits):
             more = np.empty(2 * len(hits), np.int64)
             more[:count] = hits[:count]

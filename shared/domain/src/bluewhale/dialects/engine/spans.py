@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from bluewhale.records.memory import copy_bytes
+from bluewhale.records.memory import copy_bytes, pointer
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
@@ -140,9 +140,10 @@ def trim_span(data: Bytes, start: int, end: int, sides: int) -> tuple[int, int]:
 
 @numba.njit(nogil=True, cache=True)
 def _copy_trimmed(
-    data: Bytes, starts: Positions, ends: Positions, sides: int
+    records: Bytes, starts: Positions, ends: Positions, sides: int
 ) -> tuple[npt.NDArray[np.int32], Bytes, Bytes, int, bool]:
     """Trim, measure, copy. Returns offsets, bytes, validity bitmap, nulls, any byte >= 0x80."""
+    data = pointer(records)
     n = len(starts)
     offsets = np.empty(n + 1, np.int32)
     firsts = np.empty(n, np.int64)
@@ -223,13 +224,14 @@ def _equal_spans(data: Bytes, one: Any, other: Any, width: Any) -> bool:
 
 @numba.njit(nogil=True, cache=True)
 def _encode_spans(
-    data: Bytes, starts: Positions, ends: Positions, sides: int
+    records: Bytes, starts: Positions, ends: Positions, sides: int
 ) -> tuple[npt.NDArray[np.int32], Positions]:
     """Give each distinct span a code, in order of appearance; -1 for empty ones.
 
     Returns the codes and, per code, the first row that has it. Open addressing
     over a 64-bit hash; the table doubles when half full.
     """
+    data = pointer(records)
     n = len(starts)
     codes = np.empty(n, np.int32)
     firsts = np.empty(max(n, 1), np.int64)
@@ -278,8 +280,12 @@ def _encode_spans(
 def encode_packed(values: npt.NDArray[np.uint64]) -> pa.DictionaryArray:
     """Make a WORD column of texts of at most eight bytes, packed big-endian; 0 is null."""
     codes, words = _encode_packed(values)
-    texts = [int(word).to_bytes(8, "big").lstrip(b"\x00").decode("latin-1") for word in words]
-    return words_from_codes(codes, pa.array(texts, pa.string()))
+    ends = np.arange(8, 8 * len(words) + 8, 8)
+    widths = sum((words >> np.uint64(8 * byte) != 0).astype(np.int64) for byte in range(8))
+    texts = words.astype(">u8").view(np.uint8)
+    return words_from_codes(
+        codes, gather(texts, ends - widths, ends, trim="none", encoding="latin-1")
+    )
 
 
 @numba.njit(nogil=True, cache=True)

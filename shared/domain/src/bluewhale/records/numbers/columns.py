@@ -55,7 +55,9 @@ class NormalisedColumn:
         offsets = np.zeros(len(sizes) + 1, np.int32)
         offsets[1:] = ends
         out = np.zeros(max(1, int(offsets[-1])), np.uint8)
-        last_digits_kernel(self._data, self._offsets, SIGNS, self.extension_digits, ends, out)
+        last_digits_kernel(
+            self._data, self._offsets, SIGNS, _scratch(), self.extension_digits, ends, out
+        )
         present = sizes > 0
         return pa.StringArray.from_buffers(
             len(sizes),
@@ -112,6 +114,7 @@ def normalise(numbers: Any, plan: NumberPlan, role: Role = "called") -> Normalis
         offsets,
         SIGNS,
         plan.table,
+        _scratch(),
         plan.code_e164,
         role == "called",
         e164,
@@ -123,6 +126,11 @@ def normalise(numbers: Any, plan: NumberPlan, role: Role = "called") -> Normalis
     return NormalisedColumn(
         e164, e164 != 0, call_class, is_extension, assumed, digits, data, offsets
     )
+
+
+def _scratch() -> npt.NDArray[np.uint8]:
+    """Give the kernels room for the symbols of one number, twice."""
+    return np.zeros((2, 128), np.uint8)
 
 
 def _read_only(values: Any) -> Any:

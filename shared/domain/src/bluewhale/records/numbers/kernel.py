@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from bluewhale.records.enums import CallClass
+from bluewhale.records.memory import pointer
 from bluewhale.records.numbers.plan import (
     ABROAD,
     ACCESS,
@@ -389,10 +390,11 @@ def _called(t: Any, b: Any, end: Any, wide: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def normalise_kernel(
-    data: Any,
+    text: Any,
     offsets: Any,
-    signs: Any,
-    t: Any,
+    sign_table: Any,
+    table: Any,
+    scratch: Any,
     code_e164: Any,
     called: Any,
     out_e164: Any,
@@ -401,9 +403,12 @@ def normalise_kernel(
     out_assumed: Any,
     out_digits: Any,
 ) -> None:
-    """Normalise row i = data[offsets[i]:offsets[i + 1]]; e164 0 = none."""
-    b = np.zeros(64, np.uint8)
-    wide = np.zeros(128, np.uint8)
+    """Normalise row i = text[offsets[i]:offsets[i + 1]]; e164 0 = none.
+
+    `scratch`: two rows of at least 128 bytes, overwritten.
+    """
+    data, signs, t = pointer(text), pointer(sign_table), pointer(table)
+    b, wide = pointer(scratch[0]), pointer(scratch[1])
     main = np.int64(0)
     for i in range(t[MAIN_DIGITS]):
         main = main * 10 + np.int64(t[t[MAIN] + i])
@@ -460,10 +465,10 @@ def normalise_kernel(
 
 @njit(nogil=True, cache=True)
 def last_digits_kernel(
-    data: Any, offsets: Any, signs: Any, digits: Any, ends: Any, out: Any
+    text: Any, offsets: Any, sign_table: Any, scratch: Any, digits: Any, ends: Any, out: Any
 ) -> None:
     """Copy the extension of each row: the last `digits` digits before any `*` or `#`."""
-    b = np.zeros(64, np.uint8)
+    data, signs, b = pointer(text), pointer(sign_table), pointer(scratch[0])
     for row in range(len(digits)):
         if digits[row] == 0:
             continue
