@@ -7,8 +7,10 @@ the same at every run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,8 +18,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluewhale.cli.main import app
+from typer.testing import CliRunner
+
 ROOT = Path(__file__).resolve().parents[3]
-BLOCK = re.compile(r"^```console\n(.*?)^```$", re.S | re.M)
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_RUN = ("make ", "export PATH")  # what the tests have done already
 
 
@@ -33,7 +38,7 @@ def steps(text: str) -> list[Step]:
     """Give the commands of all console blocks in order."""
     found: list[Step] = []
     for block in BLOCK.findall(text):
-        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append(Step(command, output))
     return found
@@ -54,17 +59,24 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> str:
     if exported:
         environment[exported[1]] = exported[2]
         return ""
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"$ {command}\n{done.stdout}"
-    return "".join(f"{line.rstrip()}\n" for line in done.stdout.strip("\n").splitlines())
+    words = shlex.split(command, comments=True)
+    if words[0] == "bluewhale" and not set("|;<>()") & set(command):  # no shell: here, at once
+        with contextlib.chdir(folder):
+            answer = CliRunner().invoke(app, words[1:], env=environment)
+        code, said = answer.exit_code, answer.output
+    else:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        code, said = done.returncode, done.stdout
+    assert code == 0, f"$ {command}\n{said}"
+    return "".join(f"{line.rstrip()}\n" for line in said.strip("\n").splitlines())
 
 
 def rewrite(document: Path) -> None:

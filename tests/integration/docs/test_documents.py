@@ -26,7 +26,7 @@ def test_the_five_minutes_of_the_readme_are_true(tmp_path: Path):
         shown = re.sub(r"\s+#.*", "", command).replace("CALL", said.get("call", "CALL"))
         output = run(shown, tmp_path, environment)
         said[shown.split()[1]] = output
-        found = re.search(r"^ *(\w{12,}) .* 06990009042 ", output, re.M)
+        found = re.search(r"^ *(\w{12,}) .* 06990009042 ", output, re.MULTILINE)
         if found:
             said["call"] = found[1]
     # 187 s to Frankfurt from 9:10:53 on a Wednesday: 60 + 22 x 6 = 192 s at 0.019 a minute
@@ -55,5 +55,5 @@ def test_links_between_documents_lead_somewhere(document: Path):
 
 def _same(step: Step, output: str) -> bool:
     """Equal, or equal in the parts between lines of three dots; no output shown = any."""
-    parts = [re.escape(p) for p in re.split(r"^\.\.\.\n", step.output, flags=re.M)]
+    parts = [re.escape(p) for p in re.split(r"^\.\.\.\n", step.output, flags=re.MULTILINE)]
     return not step.output or re.fullmatch("(?:.*\n)*".join(parts), output) is not None
