@@ -29,11 +29,12 @@ from bluewhale.dialects import count_occurrences, frame_buffer, get_dialect
 from bluewhale.records.batches import LinkProfile, RawBatch
 
 if TYPE_CHECKING:
-    from bluewhale.database import Store
+    from bluewhale.database import Prepared, Store
     from bluewhale.dialects import Framed
-    from bluewhale.records.batches import Outcome, Proposals
+    from bluewhale.records.batches import Outcome
 
 WORKERS = 2
+BATCH_RECORDS_MAX = 65_536  # of one segment: bounds memory, whatever the length of a record
 HASH_CHUNK_BYTES = 8 * 1024 * 1024
 SAMPLE_RECORDS = 200  # a file none of whose first records fits is of another dialect
 
@@ -60,6 +61,16 @@ class _Chunk:
     """Consecutive records of one file, ready for the stages."""
 
     batch: RawBatch
+    bytes_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A chunk whose segment is written, but not live."""
+
+    prepared: Prepared
+    records: int
+    reasons: dict[str, int]
     bytes_read: int
 
 
@@ -215,27 +226,36 @@ def _chunks(
             count = len(framed.starts)
             n = counter(framed)
             skip = min(max(stored - seq + 1, 0), count)
-            if count - skip:
+            parts = -(-(count - skip) // BATCH_RECORDS_MAX)
+            for part in range(parts):  # of equal size: many small segments would slow searches
+                first, after = (skip + (count - skip) * k // parts for k in (part, part + 1))
                 batch = _raw_batch(
                     framed,
-                    slice(skip, count),
+                    slice(first, after),
                     incarnation,
                     incarnation,
-                    seq + skip,
+                    seq + first,
                     received_at_ms,
                     n,
                 )
-                yield _Chunk(batch, consumed)
+                yield _Chunk(batch, consumed if after == count else 0)
             seq += count
             at += consumed if not final else len(data)
 
 
-def _stages(
-    chunk: _Chunk, profile: LinkProfile, stages: Stages
-) -> tuple[_Chunk, Outcome, Proposals]:
+def _prepare(chunk: _Chunk, profile: LinkProfile, stages: Stages, store: Store) -> _Done:
+    """Parse, price and write one chunk; runs in a worker, without a lock."""
     outcome = parse_stage(chunk.batch, profile)
-    proposals = propose(outcome.accepted, stages, rated_at_ms=int(time.time() * 1000))
-    return chunk, outcome, proposals
+    now_ms = int(time.time() * 1000)
+    batch = Batch(
+        now_ms=now_ms,
+        legs=outcome.accepted,
+        rejects=outcome.rejected,
+        proposals=propose(outcome.accepted, stages, rated_at_ms=now_ms),
+        contexts={context_id(c): c for c in chunk.batch.contexts},
+        data_time_ms=chunk.batch.ingested_at_ms,
+    )
+    return _Done(store.prepare(batch), len(chunk.batch), _reasons(outcome), chunk.bytes_read)
 
 
 def _import_file(
@@ -250,41 +270,34 @@ def _import_file(
 ) -> None:
     marks = {m.incarnation: m.stored_through for m in store.marks(profile.stream_id)}
     stored = marks.get(incarnation, 0)
-    pending: deque[Future[tuple[_Chunk, Outcome, Proposals]]] = deque()
+    pending: deque[Future[_Done]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:
-        for chunk in _chunks(path, profile, incarnation, stored, chunk_bytes):
-            pending.append(pool.submit(_stages, chunk, profile, stages))
-            if len(pending) >= WORKERS:
+        try:
+            for chunk in _chunks(path, profile, incarnation, stored, chunk_bytes):
+                while len(pending) >= WORKERS:
+                    _commit(pending.popleft().result(), store, progress, result)
+                pending.append(pool.submit(_prepare, chunk, profile, stages, store))
+                del chunk
+            while pending:
                 _commit(pending.popleft().result(), store, progress, result)
-        while pending:
-            _commit(pending.popleft().result(), store, progress, result)
+        finally:
+            for future in pending:
+                if not future.cancel() and future.exception() is None:
+                    store.discard(future.result().prepared)
     result.bytes += path.stat().st_size
 
 
-def _commit(
-    done: tuple[_Chunk, Outcome, Proposals], store: Store, progress: Progress, result: ImportResult
-) -> None:
-    chunk, outcome, proposals = done
-    committed = store.commit(
-        Batch(
-            now_ms=int(time.time() * 1000),
-            legs=outcome.accepted,
-            rejects=outcome.rejected,
-            proposals=proposals,
-            contexts={context_id(c): c for c in chunk.batch.contexts},
-            data_time_ms=chunk.batch.ingested_at_ms,
-        ),
-        seal=True,
-    )
-    result.records += len(chunk.batch)
+def _commit(done: _Done, store: Store, progress: Progress, result: ImportResult) -> None:
+    committed = store.commit_prepared(done.prepared)
+    result.records += done.records
     result.legs += committed.accepted
     result.duplicates += committed.duplicate
     result.replayed += committed.replayed
     result.suspended += committed.suspended
     result.calls += committed.created + committed.grown
-    for reason, count in _reasons(outcome).items():
+    for reason, count in done.reasons.items():
         result.reasons[reason] = result.reasons.get(reason, 0) + count
-    progress(chunk.bytes_read)
+    progress(done.bytes_read)
 
 
 def _reasons(outcome: Outcome) -> dict[str, int]:
