@@ -33,7 +33,7 @@ from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile, index_pieces
 from bluewhale.database.ledger import ChargePlaces
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, WORD
+from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, SEGMENT, WORD
 
 KINDS: Mapping[str, pa.Schema] = {
     "leg": LEG_SCHEMA,
@@ -49,6 +49,22 @@ _STATISTICS = {
     "call": ["started_at", "site_uid"],
     "charge": ["rated_at", "tariff_version"],
 }
+# Columns of few values, beyond words: a dictionary costs less than compressing each value.
+_FEW_VALUES = {
+    "leg": {
+        "stream_id", "incarnation", "connection", "n", "dialect_version", "identity_version",
+        "join_gap_ms", "flags", "raw_context_id", "received_at", "ingested_at", "ring_ms",
+        "queue_ms", "hold_ms", "talk_ms", "duration_ms", "cause_code",
+    },
+    "call": set(),
+    "charge": {
+        "call_version", "span", "payer", "tariff_version", "rated_at", "quantity_ms",
+        "rated_quantity_ms", "connect_fee_nanos", "rounding_places", "exact_denominator",
+        *(f"segments.list.element.{f.name}" for f in SEGMENT if f.name != "price_numerator"),
+    },
+}  # fmt: skip
+# Hashes do not get smaller.
+_INCOMPRESSIBLE = {"cdr_id", "call_id", "charge_id", "join_keys.list.element"}
 _DAY_MS = 86_400_000
 
 
@@ -98,18 +114,30 @@ class Rows:
     places: ChargePlaces
 
 
+def _leaves(path: str, kind: pa.DataType) -> list[str]:
+    """Give the Parquet columns that one Arrow column becomes."""
+    if pa.types.is_list(kind):
+        return _leaves(f"{path}.list.element", kind.value_type)
+    if pa.types.is_struct(kind):
+        return [leaf for f in kind for leaf in _leaves(f"{path}.{f.name}", f.type)]
+    return [path]
+
+
 def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
     rows = table.num_rows
     kept = [n for n in table.column_names if rows == 0 or table.column(n).null_count < rows]
     table = table.select(kept)
     words = [f.name for f in table.schema if f.type == WORD]
+    few = [c for c in _FEW_VALUES[kind] if c.split(".", 1)[0] in kept]
+    leaves = [c for name in kept for c in _leaves(name, table.schema.field(name).type)]
+    usual = _COMPRESSION[kind]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
         sink,
-        compression=_COMPRESSION[kind],
+        compression={c: "none" if c in _INCOMPRESSIBLE else usual for c in leaves},
         row_group_size=_GROUP_ROWS[kind],
-        use_dictionary=words,
+        use_dictionary=[*words, *few],
         write_statistics=[c for c in _STATISTICS[kind] if c in kept],
         write_page_checksum=False,
         store_schema=True,
