@@ -51,6 +51,7 @@ class Prepared:
     batch: Batch
     sealable: Sealable | None = None
     entry: dict[str, Any] | None = None
+    without: frozenset[str] = frozenset()  # segments that hold none of its legs
 
 
 def sealable(legs: pa.Table, proposals: Proposals | None) -> Sealable:

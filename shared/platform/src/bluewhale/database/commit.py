@@ -142,7 +142,8 @@ class Commit:
         high, low = high[order], low[order]
         twin = np.zeros(len(order), np.bool_)
         twin[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
-        twin |= self.lookup.known(high, low)
+        absent = self.prepared.without if self.prepared is not None else frozenset()
+        twin |= self.lookup.known(high, low, absent)
         accepted = legs
         if bool(twin.any()):
             is_twin = np.empty(len(order), np.bool_)

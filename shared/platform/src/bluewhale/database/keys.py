@@ -72,6 +72,38 @@ def sort_words(high: Words, low: Words) -> npt.NDArray[np.int64]:
     return order.astype(np.int64)
 
 
+@njit(nogil=True, cache=True)
+def _mark_common(  # pragma: no cover - compiled
+    high: Any, low: Any, want_high: Any, want_low: Any, found: Any
+) -> None:
+    at = 0
+    for n in range(len(want_high)):
+        while at < len(high) and (
+            high[at] < want_high[n] or (high[at] == want_high[n] and low[at] < want_low[n])
+        ):
+            at += 1
+        if at == len(high):
+            return
+        if high[at] == want_high[n] and low[at] == want_low[n]:
+            found[n] = True
+
+
+def mark_common(high: Words, low: Words, want_high: Words, want_low: Words, found: Bools) -> None:
+    """Set `found` where a wanted id is among the ids; both are sorted.
+
+    One pass over both where they are of like size, else binary searches
+    (`find_words` is the plain twin).
+    """
+    if not len(high) or not len(want_high):
+        return
+    first = int(np.searchsorted(high, want_high[0], side="left"))
+    after = int(np.searchsorted(high, want_high[-1], side="right"))
+    if (after - first) > 16 * len(want_high):
+        found |= find_words(high, low, want_high, want_low) >= 0
+        return
+    _mark_common(high[first:after], low[first:after], want_high, want_low, found)
+
+
 def find_words(high: Words, low: Words, want_high: Words, want_low: Words) -> Ints:
     """Give the place of each wanted id in sorted ids; -1 = not there."""
     size = len(high)

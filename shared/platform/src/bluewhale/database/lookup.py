@@ -77,8 +77,13 @@ class Lookup:
 
     # ---- legs by id ------------------------------------------------------------------
 
-    def known(self, high: keys.Words, low: keys.Words) -> keys.Bools:
-        """Say for each id whether a leg with it is stored. Ids must be sorted."""
+    def known(
+        self, high: keys.Words, low: keys.Words, absent: frozenset[str] = frozenset()
+    ) -> keys.Bools:
+        """Say for each id whether a leg with it is stored. Ids must be sorted.
+
+        `absent`: segments in which none of these ids is, as an earlier look found.
+        """
         found = np.zeros(len(high), np.bool_)
         if not len(high):
             return found
@@ -88,12 +93,10 @@ class Lookup:
             hot_high, hot_low = keys.words_of(hot)
             found |= keys.find_words(hot_high, hot_low, high, low) >= 0
         for segment in self.segments:
-            if not segment.may_hold_legs(first, last):
+            if segment.name in absent or not segment.may_hold_legs(first, last):
                 continue
             index = self.folder.index(segment)
-            found |= (
-                keys.find_words(index.array("leg_high"), index.array("leg_low"), high, low) >= 0
-            )
+            keys.mark_common(index.array("leg_high"), index.array("leg_low"), high, low, found)
         return found
 
     def _hot_ids(self, first: bytes, last: bytes, high: keys.Words, low: keys.Words) -> list[bytes]:

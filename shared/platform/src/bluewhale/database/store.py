@@ -167,8 +167,10 @@ class Store:
         prepared = Prepared(batch)
         if batch.legs is not None and batch.legs.num_rows:
             with self.db.read() as tx:
-                fresh = bulk.all_new(self._lookup(tx), batch)
+                lookup = self._lookup(tx)
+                fresh = bulk.all_new(lookup, batch)
             if fresh:
+                prepared.without = frozenset(s.name for s in lookup.segments)
                 bulk.write(prepared, self.files, threads=threads)
         return prepared
 
