@@ -9,6 +9,8 @@ The same rules stand in plain Python in `bluewhale.merge.plain`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -156,8 +158,8 @@ def _connected(
     some = False
     unknown = False
     overlap = inside
-    total = np.int64(0)
-    start = np.int64(NULL)
+    total: Any = np.int64(0)
+    start: Any = np.int64(NULL)
     earliest = path[first]
     m = 0
     for k in range(first, first + n):
@@ -182,7 +184,8 @@ def _connected(
     flags = ends[earliest, E_FLAGS]
     known = flags == NULL or flags & _INFERRED == 0
     moment = start if some else ends[path[first], E_AT]
-    return some, moment, known, NULL if unknown else total
+    quantity: Any = np.int64(NULL) if unknown else total
+    return some, moment, known, quantity
 
 
 @numba.njit(nogil=True, cache=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from bluewhale.rating.book import NO_VERSION, PriceBook
 from bluewhale.rating.compiled import RESTRICTED, SELECTION_WORDS, CompiledTariff
-from bluewhale.rating.kernels import prefix_text
+from bluewhale.rating.kernels import TEXT_MARGIN, prefix_text
 from bluewhale.rating.pricing import REASONS, STATUSES, Priced, rate_spans
 from bluewhale.rating.rounding import MODES, NANOS
 from bluewhale.rating.spans import Int32, Int64, Spans, integers, one_array, read_spans
@@ -298,7 +298,7 @@ def _prefixes(
 ) -> pa.Array:
     """Give the matched prefixes: the first digits of each span's own number."""
     offsets = np.empty(len(row) + 1, np.int32)
-    text = np.empty(int(lengths.max(initial=0)) * len(row), np.uint8)
+    text = np.empty(int(lengths.max(initial=0)) * len(row) + TEXT_MARGIN, np.uint8)
     used = prefix_text(row, spans.key, lengths, offsets, text)
     return pa.Array.from_buffers(
         pa.string(),

@@ -37,6 +37,7 @@ _LIMIT: Final = 4.0e18
 _SCALE_MAX: Final = 1_000_000_000
 _FLOAT_EXACT: Final = 2**52
 _BLOCK: Final = 128
+TEXT_MARGIN: Final = 16
 _TEN_TO = 10 ** np.arange(16, dtype=np.int64)
 _PAIRS = np.frombuffer("".join(f"{n:02}" for n in range(100)).encode(), np.uint8)
 _SPAN_MAX_MS: Final = 400 * 86_400_000  # longer ones are for the exact engine
@@ -68,29 +69,31 @@ def match_rows(
     """
     several = len(carrier) > 1, len(trunk_group) > 1, len(subscriber) > 1, len(word) > 1
     lows = np.empty(_BLOCK, np.int64)
-    highs = np.empty(_BLOCK, np.int64)
+    lefts = np.empty(_BLOCK, np.int64)
     bounds = np.empty(_BLOCK, np.int64)
     for begin in range(0, len(key), _BLOCK):
         end = min(begin + _BLOCK, len(key))
-        # Tight loops, so that the processor overlaps cache misses.
+        widest = np.int64(1)
         for span in range(begin, end):
             head = key[span] // HEAD_STEP
             low = table[head]
             high = table[head + 1]
             lows[span - begin] = low >> 1
-            highs[span - begin] = (high >> 1) - (high & 1)
+            left = (high >> 1) - (high & 1) - (low >> 1) + 1
+            lefts[span - begin] = left
+            widest = max(widest, left)
             bounds[span - begin] = (key[span] - head * HEAD_STEP + 1) << RANGE_BITS
+        # All bisections of the block step by step side by side: cache misses overlap, and
+        # nothing has to be guessed. The first range may begin before the head: never compared.
+        while widest > 1:
+            for at in range(end - begin):
+                half = lefts[at] >> 1
+                middle = lows[at] + half
+                lows[at] = middle if ranges[middle] < bounds[at] else lows[at]
+                lefts[at] -= half
+            widest -= widest >> 1
         for span in range(begin, end):
-            low = lows[span - begin]
-            left = highs[span - begin] - low + 1
-            bound = bounds[span - begin]
-            while left > 1:  # the first range may begin before the head: never compared
-                half = left >> 1
-                low = low + half if ranges[low + half] < bound else low
-                left -= half
-            lows[span - begin] = ranges[low] & _NAMED
-        for span in range(begin, end):
-            named = lows[span - begin]
+            named = ranges[lows[span - begin]] & _NAMED
             kind = word[span if several[3] else 0]
             selected_only = kind >= 0 and restricted[kind]
             have = digits[span]
@@ -458,28 +461,37 @@ def price_spans(  # noqa: PLR0915  # one loop keeps a span's state in registers
     return len(row), filled
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _eight_digits(text: Any, at: Any, value: Any) -> None:
+    """Write a number below 10^8 as eight digits."""
+    upper = value // 10_000
+    lower = value - upper * 10_000
+    for half, place in ((upper, at), (lower, at + 4)):
+        pair = half // 100
+        rest = half - pair * 100
+        text[place] = _PAIRS[2 * pair]
+        text[place + 1] = _PAIRS[2 * pair + 1]
+        text[place + 2] = _PAIRS[2 * rest]
+        text[place + 3] = _PAIRS[2 * rest + 1]
+
+
 @njit(nogil=True, cache=True)
 def prefix_text(row: Any, key: Any, lengths: Any, offsets: Any, text: Any) -> int:
-    """Write the matched prefix of each span, digits of its own number.
+    """Write the matched prefix of each span, the first digits of its own number.
 
-    `offsets` gets one entry more than there are spans; gives the bytes written.
+    `offsets` gets one entry more than there are spans; `text` has `TEXT_MARGIN`
+    bytes more than the prefixes need, since whole numbers are written, each
+    over the rest of the one before. Gives the bytes written.
     """
     at = 0
     for span in range(len(row)):
         offsets[span] = at
         if row[span] >= 0:
             length = int(lengths[span])
-            value = key[span] // _TEN_TO[15 - length]
-            place = at + length
-            while place - at > 1:  # two digits at a time
-                rest = value // 100
-                pair = 2 * (value - rest * 100)
-                place -= 2
-                text[place] = _PAIRS[pair]
-                text[place + 1] = _PAIRS[pair + 1]
-                value = rest
-            if place > at:
-                text[at] = 48 + value
+            head = key[span] // 10_000_000
+            _eight_digits(text, at, head)
+            if length > 8:
+                _eight_digits(text, at + 8, (key[span] - head * 10_000_000) * 10)
             at += length
     offsets[len(row)] = at
     return at
