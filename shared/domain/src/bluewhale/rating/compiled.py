@@ -26,6 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.rating.exact import INBOUND, PRICED_ONLY_BY_SELECTION, ExactRater
+from bluewhale.rating.kernels import ROW_HEAD, ROW_NUMBER
 from bluewhale.rating.prefixes import PrefixIndex, build_index, left_align_text
 from bluewhale.rating.rounding import INT64_MAX, MODES, NANOS
 from bluewhale.rating.schedule_kernels import (
@@ -48,8 +49,6 @@ PLACES_MAX: Final = 9  # an amount is kept in nanos
 SCALE_MAX: Final = 10**9
 FOREVER: Final = np.int64(2**62)
 ANY: Final = -1
-ROW_NUMBER: Final = 4
-ROW_HEAD: Final = 5
 _ROW_WIDTH: Final = 8  # half a cache line
 NEVER: Final = -2  # a word that this side does not know
 

@@ -1,7 +1,7 @@
 """The columnar engine's two kernels: find the row, price the span.
 
 Owns the arithmetic of rating rules 2-7 on integers; the meaning is told by
-`exact`, the layout of the arrays by `compiled`. Everything is in nanos times a
+`exact`, the content of the arrays by `compiled`. Everything is in nanos times a
 scale D of the schedules that a span meets; a product that could leave int64 is
 noticed before it is made, and the row gets `OUTCOME_EXACT`. The cost of a span
 depends on its count of windows and slots, not on its length.
@@ -12,8 +12,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from bluewhale.rating.compiled import ROW_HEAD, ROW_NUMBER
-from bluewhale.rating.prefixes import HEAD_STEP, RANGE_BITS, RANGE_PLAIN, ROW_BITS
 from bluewhale.rating.timelines import DAY_MS, FIRST_DAY, FIRST_MS, LAST_MS
 from bluewhale.rating.window_rules import NO_WINDOW
 from numba import njit
@@ -30,6 +28,18 @@ REASON_NO_RATE: Final = 1
 REASON_NO_WINDOW: Final = 2
 REASON_NUMBER: Final = 3
 REASON_DURATION: Final = 4
+
+# Layouts that these kernels read. They stand here, since a kernel's compiled form is kept
+# until its own file changes. Of prefix ranges: see `prefixes.PrefixIndex`.
+TABLE_DIGITS: Final = 6
+HEAD_STEP: Final = 10 ** (15 - TABLE_DIGITS)
+ROW_BITS: Final = 28
+RANGE_BITS: Final = 33  # of what a range names; its start is above
+RANGE_PLAIN: Final = 2**32
+assert HEAD_STEP < 2 ** (63 - RANGE_BITS)
+# Of rows: see `compiled.CompiledTariff`.
+ROW_NUMBER: Final = 4
+ROW_HEAD: Final = 5
 
 _NAMED: Final = 2**RANGE_BITS - 1
 _ROW: Final = 2**ROW_BITS - 1

@@ -18,16 +18,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from bluewhale.rating.kernels import HEAD_STEP, RANGE_BITS, RANGE_PLAIN, ROW_BITS, TABLE_DIGITS
 from numba import njit
 
 DIGITS: Final = 15
-TABLE_DIGITS: Final = 6
-HEAD_STEP: Final = 10 ** (DIGITS - TABLE_DIGITS)
 GROUP_FACTS: Final = 4
-ROW_BITS: Final = 28
-RANGE_BITS: Final = 33  # of what a range names; its start is above
-RANGE_PLAIN: Final = 2**32
-assert HEAD_STEP < 2 ** (63 - RANGE_BITS)
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
