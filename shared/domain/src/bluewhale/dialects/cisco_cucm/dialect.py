@@ -315,20 +315,17 @@ def _class_of_diverted(
     legs: pa.Table, profile: LinkProfile, trunk_out: npt.NDArray[np.int32]
 ) -> pa.Table:
     """Class a call that was diverted to the outside by the number that it reached."""
-    outside = np.flatnonzero(trunk_out >= 0)
-    if not len(outside):
-        return legs
-    reached = legs["connected_number"].take(outside)
-    differs = pc.fill_null(pc.not_equal(reached, legs["called_number"].take(outside)), False)
-    moved = np.asarray(differs.to_numpy())
-    if not moved.any():
+    reached = legs["connected_number"]
+    differs = pc.fill_null(pc.not_equal(reached, legs["called_number"]), False)
+    moved = np.flatnonzero(np.asarray(differs.to_numpy()) & (trunk_out >= 0))
+    if not len(moved):
         return legs
     plan = numbers.compile_plan(profile.site)
-    found = numbers.normalise(reached.filter(pa.array(moved)), plan, role="called")
+    found = numbers.normalise(reached.take(pa.array(moved)), plan, role="called")
     words = legs["class"].combine_chunks()
     place = {word: code for code, word in enumerate(words.dictionary.to_pylist())}
     index = words.indices.fill_null(-1).to_numpy(zero_copy_only=False).copy()
-    index[outside[moved]] = [place[CLASSES[code]] for code in found.call_class.tolist()]
+    index[moved] = [place[CLASSES[code]] for code in found.call_class.tolist()]
     column = words_from_codes(index, words.dictionary)
     return legs.set_column(legs.schema.get_field_index("class"), LEG_SCHEMA.field("class"), column)
 

@@ -137,10 +137,13 @@ def scan(
     """
     widest = max((layout.count_max for layout in layouts), default=1)
     targets = np.zeros((max(len(layouts), 1), widest), np.int16)
-    limits = np.zeros((max(len(layouts), 1), 2), np.int32)
+    wanted = np.zeros_like(targets)  # columns with a target, ascending
+    limits = np.zeros((max(len(layouts), 1), 3), np.int32)
     for row, layout in enumerate(layouts):
         targets[row, : len(layout.targets)] = layout.targets
-        limits[row] = layout.count_min, layout.count_max
+        columns = np.flatnonzero(layout.targets)
+        wanted[row, : len(columns)] = columns
+        limits[row] = layout.count_min, layout.count_max, len(columns)
     n = len(starts)
     spans = pooled(2 * text_slots * n, np.int64).reshape(2, text_slots, n)
     ints = pooled(int_slots * n, np.int64).reshape(int_slots, n)
@@ -155,7 +158,7 @@ def scan(
     fault = np.zeros(n, np.int8)
     place = np.zeros((2, n), np.int32)
     careful = _scan_plain(
-        data, starts, ends, layout_row, targets, limits, separator,
+        data, starts, ends, layout_row, targets, wanted, limits, separator,
         spans[0], spans[1], ints, counts, np.empty(widest + BLOCK_BYTES + 2, np.int64),
     )  # fmt: skip
     if len(careful):
@@ -231,6 +234,7 @@ def _scan_plain(
     ends: Positions,
     layout_row: npt.NDArray[np.int32],
     targets: npt.NDArray[np.int16],
+    wanted: npt.NDArray[np.int16],
     limits: npt.NDArray[np.int32],
     separator: np.uint8,
     text_starts: npt.NDArray[np.int64],
@@ -241,39 +245,39 @@ def _scan_plain(
 ) -> Positions:
     """Scan the records without fault or doubled quote. Returns the rows of all others.
 
+    `limits`: least and most columns, count of `wanted` ones, by layout.
     `field_ends` is scratch, as `_field_ends` needs it.
     """
+    n = len(starts)
     widest = targets.shape[1]
     data, stops = pointer(records), pointer(field_ends)
-    wanted = np.zeros(targets.shape, np.int64)  # columns, ascending
-    wanted_count = np.zeros(len(targets), np.int64)
-    for layout in range(len(targets)):
-        for column in range(widest):
-            if targets[layout, column]:
-                wanted[layout, wanted_count[layout]] = column
-                wanted_count[layout] += 1
-    others = np.empty(len(starts), np.int64)
+    target_of, columns = pointer(targets), pointer(wanted)
+    firsts, lasts, numbers = pointer(text_starts), pointer(text_ends), pointer(ints)
+    others = np.empty(n, np.int64)
     other_count = 0
-    for row in range(len(starts)):
+    for row in range(n):
         layout = layout_row[row]
         count = 0
         if layout >= 0:
+            base = layout * widest
+            wanted_count = limits[layout, 2]
+            last_column = columns[base + wanted_count - 1] if wanted_count else -1
             count = _field_ends(
                 data,
                 len(records),
                 starts[row],
                 ends[row],
                 separator,
-                wanted[layout, wanted_count[layout] - 1],
+                last_column,
                 limits[layout, 1],
                 stops,
             )
         good = count > 0 and count >= limits[layout, 0]
         if good:
             counts[row] = count
-            for k in range(wanted_count[layout]):
-                column = wanted[layout, k]
-                target = targets[layout, column]
+            for k in range(wanted_count):
+                column = columns[base + k]
+                target = target_of[base + column]
                 first = np.uint64(0)
                 last = np.uint64(0)
                 if column < count:
@@ -283,14 +287,14 @@ def _scan_plain(
                         first += np.uint64(1)
                         last -= np.uint64(1)
                 if target > 0:
-                    text_starts[target - 1, row] = first
-                    text_ends[target - 1, row] = last
+                    firsts[(target - 1) * n + row] = first
+                    lasts[(target - 1) * n + row] = last
                 elif last > first:
                     value, is_integer = _digits(data, first, last)
-                    ints[-target - 1, row] = value
+                    numbers[(-target - 1) * n + row] = value
                     good &= is_integer
                 else:
-                    ints[-target - 1, row] = MISSING
+                    numbers[(-target - 1) * n + row] = MISSING
         if not good:
             others[other_count] = row
             other_count += 1
@@ -406,16 +410,20 @@ def _scan(
 def _digits(data: Bytes, first: Any, last: Any) -> tuple[Any, Any]:
     """Read a signed integer of at most 18 digits from a span that is not empty."""
     at = first
+    one = np.uint64(1)
+    value = np.int64(data[at]) - _ZERO
+    if last - first == one:  # most integers of a record are 0
+        return value, 0 <= value <= 9
     negative = data[at] == _MINUS
     if negative:
-        at += np.uint64(1)
-    good = at < last and last - at <= np.uint64(_DIGITS_MAX)
+        at += one
+    good = last - at <= np.uint64(_DIGITS_MAX)
     value = np.int64(0)
-    while good and at < last:
+    while at < last:
         digit = np.int64(data[at]) - _ZERO
-        good = 0 <= digit <= 9
+        good &= 0 <= digit <= 9
         value = value * 10 + digit
-        at += np.uint64(1)
+        at += one
     return (-value if negative else value), good
 
 
@@ -571,7 +579,7 @@ def text_column(
 def holds_replacement(column: pa.StringArray) -> npt.NDArray[np.bool_] | None:
     """Tell which rows hold U+FFFD, put there for bytes that did not decode; None = none."""
     buffer = column.buffers()[2]
-    if buffer is None or b"\xef\xbf\xbd" not in memoryview(buffer).tobytes():
+    if not buffer or np.frombuffer(buffer, np.uint8).max() <= _ASCII_MAX:
         return None
     found = pc.fill_null(pc.match_substring(column, "\ufffd"), False)
     return np.asarray(found.to_numpy(zero_copy_only=False))
