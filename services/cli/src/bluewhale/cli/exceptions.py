@@ -20,7 +20,8 @@ EXIT_CODES: dict[int, str] = {
     2: "the input (configuration, file, argument) is refused; nothing was changed",
     3: "the named call, link, tariff or record does not exist",
     4: "a resource is busy or full (database locked, disk full); try again later",
-    5: "an error of Bluewhale itself; the log has the traceback",
+    5: "an error of Bluewhale itself; the traceback says where",
+    130: "stopped by Ctrl-C",
 }
 
 

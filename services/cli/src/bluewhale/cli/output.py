@@ -139,7 +139,7 @@ def show_table(
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
-    names = list(columns or (items[0] if items else ()))
+    names = list(columns or dict.fromkeys(name for item in items for name in item))
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for name in names:
         values = [i.get(name) for i in items]
