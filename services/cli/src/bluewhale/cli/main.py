@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-import traceback
 
 import typer
 from bluewhale.cli.commands import (
@@ -45,9 +44,6 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
-    except Exception:  # our failure, not the person's: everything is shown
-        traceback.print_exc()
-        raise SystemExit(5) from None
-    except Exception:  # ours: told with its traceback, once, under a code of its own
+    except Exception:  # noqa: BLE001 - ours: told with its traceback, once, under a code of its own
         traceback.print_exc()
         raise SystemExit(5) from None
