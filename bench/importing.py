@@ -7,6 +7,7 @@ import random
 import shutil
 import statistics
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,9 @@ def main() -> None:
         size = sum(f.stat().st_size for f in given.files)
         before = peak_rss_mib()
         with Store.open(folder / "store") as store:
+            cpu = time.process_time()
             calls, seconds = load(store, given.files, stages)
+            cpu = time.process_time() - cpu
             peak = peak_rss_mib()
             p95 = search_p95_ms(store, given.numbers)
             with clock() as again:
@@ -124,6 +127,7 @@ def main() -> None:
     method = f"{given.lines:,} lines ({size / given.lines:.0f} bytes each) of two files, {calls:,} calls, fsynced, joined, first search answered"
     give([
         Figure("import_calls_per_second", calls / seconds, "calls/s", ">= 150000", method),
+        Figure("import_cpu_us_per_call", cpu / calls * 1e6, "us", "", "processor time of all threads, whatever else the machine does"),
         Figure("import_peak_rss_mib", peak, "MiB", "<= 1536", f"peak of the process with both price lists ({before:.0f} MiB before)"),
         Figure("import_again_seconds", again.seconds, "s", "", "the same files once more: nothing changes"),
         Figure("search_p95_ms", p95, "ms", "<= 300", f"{SEARCHES} numbers over {calls:,} stored calls"),

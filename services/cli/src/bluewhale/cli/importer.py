@@ -268,6 +268,11 @@ def _import_file(
     progress: Progress,
     result: ImportResult,
 ) -> None:
+    job = f"import {profile.stream_id}-{incarnation}"
+    if store.job(job) is not None:  # stored to its end: not even framed again
+        result.bytes += path.stat().st_size
+        progress(path.stat().st_size)
+        return
     marks = {m.incarnation: m.stored_through for m in store.marks(profile.stream_id)}
     stored = marks.get(incarnation, 0)
     pending: deque[Future[_Done]] = deque()
@@ -284,6 +289,7 @@ def _import_file(
             for future in pending:
                 if not future.cancel() and future.exception() is None:
                     store.discard(future.result().prepared)
+    store.save_job("import", job, "done", {"file": path.name}, now_ms=int(time.time() * 1000))
     result.bytes += path.stat().st_size
 
 
