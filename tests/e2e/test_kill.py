@@ -53,7 +53,7 @@ class Feeder:
         self.tail = self.world.folder / links[2]["connector"]["path"] / "Master.csv"
         for folder in (self.inbox, self.tail.parent):
             folder.mkdir(parents=True)
-        self._head = [x for x in self.world.lines[cucm.pbx_uid] if x.kind == "context"][0].data
+        self._head = next(x for x in self.world.lines[cucm.pbx_uid] if x.kind == "context").data
         files = [x for x in self.world.lines[cucm.pbx_uid] if x.kind != "context"]
         self._files = _dealt(files, self.shares)
         self._lines = _dealt(self.world.lines[avaya.pbx_uid], self.shares)
@@ -138,7 +138,9 @@ def _quicken(folder: Path) -> None:
 def _not_stored(folder: Path, store: Store) -> list[str]:
     """List every lane of the journal that the main database is behind of."""
     with contextlib.closing(sqlite3.connect(folder / "data" / "journal.db")) as journal:
-        lanes = journal.execute("SELECT stream_id, incarnation, journaled_through FROM lane").fetchall()
+        lanes = journal.execute(
+            "SELECT stream_id, incarnation, journaled_through FROM lane"
+        ).fetchall()
     marks = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
     return [f"{s}/{i}: {j} journaled" for s, i, j in lanes if j and marks.get((s, i), 0) != j]
 
@@ -147,7 +149,8 @@ def _lines_of_legs(folder: Path, pbx_uid: str) -> Counter[bytes]:
     """Give the printed line of every stored leg."""
     with contextlib.closing(sqlite3.connect(folder / "data" / "store" / "main.db")) as main:
         return Counter(
-            bytes(row[0]) for row in main.execute("SELECT raw FROM leg WHERE pbx_uid = ?", (pbx_uid,))
+            bytes(row[0])
+            for row in main.execute("SELECT raw FROM leg WHERE pbx_uid = ?", (pbx_uid,))
         )
 
 
@@ -188,11 +191,15 @@ def _settle(world: World) -> None:
     wait_until((main / "main.db").exists, PATIENCE_S, "the store")
     with Store.open(main) as store:
         wait_until(
-            lambda: not compare(world.truth, store, folders), PATIENCE_S, "every call of the folders"
+            lambda: not compare(world.truth, store, folders),
+            PATIENCE_S,
+            "every call of the folders",
         )
         wait_until(
-            lambda: not _not_stored(world.folder, store)
-            and not any(store.completeness().days.column("open").to_pylist()),
+            lambda: (
+                not _not_stored(world.folder, store)
+                and not any(store.completeness().days.column("open").to_pylist())
+            ),
             PATIENCE_S,
             "every journaled record",
         )

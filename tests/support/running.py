@@ -147,5 +147,3 @@ def run(*arguments: str | Path, timeout_s: float = 120) -> subprocess.CompletedP
         stdin=subprocess.DEVNULL,
         check=False,
     )
-
-

@@ -59,7 +59,11 @@ def _import_all() -> None:
 
     for name in DIALECTS:
         get_dialect(name)
-    for zone, country in (("Europe/Berlin", "DE"), ("America/New_York", "US"), ("Australia/Sydney", "AU")):
+    for zone, country in (
+        ("Europe/Berlin", "DE"),
+        ("America/New_York", "US"),
+        ("Australia/Sydney", "AU"),
+    ):
         compile_plan(Site("warm", "warm", zone, country))
     for name, module in list(sys.modules.items()):
         if name.startswith("bluewhale."):
