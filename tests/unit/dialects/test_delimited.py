@@ -11,8 +11,8 @@ from bluewhale.dialects.engine.delimited import (
     UNTERMINATED,
     layout_of,
     scan,
-    undouble,
 )
+from bluewhale.dialects.engine.delimited_texts import undouble
 
 LAYOUT = layout_of(("a", "b", "c"), texts=("b", "x"), integers=("c",))
 

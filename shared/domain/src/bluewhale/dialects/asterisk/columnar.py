@@ -39,11 +39,9 @@ from bluewhale.dialects.engine.delimited import (
     Scan,
     ScanFault,
     fault_reject,
-    holds_replacement,
     scan,
-    texts,
-    undouble,
 )
+from bluewhale.dialects.engine.delimited_texts import holds_replacement, texts, undouble
 from bluewhale.dialects.engine.dialect import Reject
 from bluewhale.dialects.engine.legs import (
     DIRECTIONS,

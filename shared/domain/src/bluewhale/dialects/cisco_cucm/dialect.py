@@ -26,8 +26,10 @@ from bluewhale.dialects.engine.delimited import (
     MISSING,
     ScanFault,
     fault_reject,
-    holds_replacement,
     scan,
+)
+from bluewhale.dialects.engine.delimited_texts import (
+    holds_replacement,
     text_column,
     texts,
     undouble,
