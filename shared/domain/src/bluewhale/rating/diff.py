@@ -11,7 +11,6 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.rating.schedule_table import ScheduleTable
@@ -41,6 +40,8 @@ DIFF_SCHEMA = pa.schema(
     ]
 )
 
+SLOTS_COMPARED = 4  # schedules of more slots are put into words one by one
+_NO_WORD, _NO_MOMENT = "\0", -(2**62)  # stand for null in keys: joins pass over nulls
 _KEY = ["prefix", "carrier", "trunk_group", "call_class", "subscriber", "active_from", "rate"]
 
 
@@ -87,32 +88,22 @@ def diff_versions(old: TariffVersion, new: TariffVersion) -> TariffDiff:
     """
     terms = _Terms()
     before, after = _lines(old, terms), _lines(new, terms)
-    # a key that neither side uses would only cost
-    keys = [
-        name
-        for name in _KEY
-        if name in {"prefix", "rate"}
-        or before[name].null_count() < len(before)
-        or after[name].null_count() < len(after)
-    ]
-    after = after.drop([name for name in _KEY if name not in keys])
-    joined = before.join(after, on=keys, how="full", coalesce=True, nulls_equal=True, suffix="_new")
-    gone, come = pl.col("terms_new").is_null(), pl.col("terms").is_null()
-    moved = (pl.col("top") != pl.col("top_new")) | (pl.col("bottom") != pl.col("bottom_new"))
-    joined = joined.with_columns(
-        pl.when(come)
-        .then(pl.lit("added"))
-        .when(gone)
-        .then(pl.lit("removed"))
-        .when(moved)
-        .then(pl.lit("price"))
-        .when(pl.col("terms") != pl.col("terms_new"))
-        .then(pl.lit("terms"))
-        .otherwise(pl.lit("same"))
-        .alias("change")
+    joined = before.join(
+        after, keys=_KEY, join_type="full outer", coalesce_keys=True, right_suffix="_new"
     )
-    counts = dict(joined["change"].value_counts().iter_rows())
-    changed = joined.filter(pl.col("change") != "same").sort("prefix", "rate", maintain_order=True)
+    gone, come = pc.is_null(joined["terms_new"]), pc.is_null(joined["terms"])
+    moved = pc.or_(
+        pc.not_equal(joined["top"], joined["top_new"]),
+        pc.not_equal(joined["bottom"], joined["bottom_new"]),
+    )
+    other = pc.not_equal(joined["terms"], joined["terms_new"])
+    cases = pc.make_struct(come, gone, pc.fill_null(moved, False), pc.fill_null(other, False))
+    change = pc.case_when(cases, "added", "removed", "price", "terms", "same")
+    counts = {c["values"]: c["counts"] for c in change.value_counts().to_pylist()}
+    joined = joined.append_column("change", change)
+    order = [("prefix", "ascending"), ("rate", "ascending")]
+    order += [(name, "ascending") for name in _KEY if name not in {"prefix", "rate"}]
+    changed = joined.filter(pc.not_equal(change, "same")).sort_by(order)
     up, down = _directions(changed)
     summary = DiffSummary(
         added=counts.get("added", 0),
@@ -131,23 +122,24 @@ class _Terms:
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
-    def codes(self, texts: pl.Series) -> npt.NDArray[np.int32]:
+    def codes(self, texts: pa.Array) -> npt.NDArray[np.int64]:
         """Number texts; equal texts have equal numbers."""
-        distinct = texts.unique(maintain_order=True).to_list()
-        table = {text: self._codes.setdefault(text, len(self._codes)) for text in distinct}
-        return texts.replace_strict(table, return_dtype=pl.Int32).to_numpy()
+        words = texts.dictionary_encode()
+        numbers = [
+            self._codes.setdefault(text, len(self._codes)) for text in words.dictionary.to_pylist()
+        ]
+        return np.array(numbers, dtype=np.int64)[words.indices.to_numpy()]
 
-    def texts(self, codes: pl.Series) -> pa.Array:
+    def texts(self, codes: pa.Array) -> pa.Array:
         """Give the words of numbers; null stays null."""
-        words = pa.array(list(self._codes), pa.string())
-        return words.take(pa.array(codes.to_arrow(), pa.int32()))
+        return pa.array(list(self._codes), pa.string()).take(codes)
 
 
-def _lines(version: TariffVersion, terms: _Terms) -> pl.DataFrame:
+def _lines(version: TariffVersion, terms: _Terms) -> pa.Table:
     """Give one row per prefix and rate label with its price and terms."""
     deck = version.deck
     schedules = _ScheduleText(version)
-    schedule_terms = terms.codes(pl.Series(schedules.terms))
+    schedule_terms = terms.codes(schedules.terms)
     frames = []
     timing_of = np.asarray(deck["timing"].cast(pa.string()).to_numpy(zero_copy_only=False))
     lists = deck["schedules"].combine_chunks()
@@ -161,35 +153,34 @@ def _lines(version: TariffVersion, terms: _Terms) -> pl.DataFrame:
         part = deck.take(pa.array(rows))
         for place, label in enumerate(timing.labels):
             which = values[offsets[rows] + place]
+            columns = {name: part[name].cast(pa.string()).combine_chunks() for name in _KEY[:5]}
+            columns = {name: pc.fill_null(column, _NO_WORD) for name, column in columns.items()}
+            moments = part["active_from"].cast(pa.int64()).combine_chunks()
             frames.append(
-                pl.DataFrame(
+                pa.table(
                     {
-                        **{
-                            name: pl.Series(name, part[name].cast(pa.string()))
-                            for name in (*_KEY[:5], "destination")
-                        },
-                        "active_from": pl.Series("active_from", part["active_from"]),
-                        "rate": pl.repeat(label, len(rows), eager=True),
+                        **columns,
+                        "active_from": pc.fill_null(moments, _NO_MOMENT),
+                        "rate": pa.repeat(label, len(rows)),
+                        "destination": part["destination"].cast(pa.string()),
                         "top": schedules.top[which],
                         "bottom": schedules.bottom[which],
-                        "terms": schedule_terms[which].astype(np.int64) << 32 | row_terms[rows],
+                        "terms": schedule_terms[which] << 32 | row_terms[rows],
                     }
                 )
             )
-    return pl.concat(frames)
+    return pa.concat_tables(frames)
 
 
-def _row_terms(deck: pa.Table) -> pl.Series:
+def _row_terms(deck: pa.Table) -> pa.Array:
     """Give the words of rounding and cap per row; "" where a row has none."""
-    frame = pl.DataFrame(
-        {
-            name: pl.Series(name, deck[name].cast(pa.string()))
-            for name in ("rounding_mode", "rounding_places", "max_cost", "max_cost_action")
-        }
+    mode, places, cap, action = (
+        deck[name].cast(pa.string()).combine_chunks()
+        for name in ("rounding_mode", "rounding_places", "max_cost", "max_cost_action")
     )
-    rounding = pl.format(", rounded {} to {}", "rounding_mode", "rounding_places").fill_null("")
-    cap = pl.format(", at most {} ({})", "max_cost", "max_cost_action").fill_null("")
-    return frame.select((rounding + cap).alias("row_terms"))["row_terms"]
+    rounding = pc.binary_join_element_wise(", rounded ", mode, " to ", places, "")
+    most = pc.binary_join_element_wise(", at most ", cap, " (", action, ")", "")
+    return pc.binary_join_element_wise(pc.fill_null(rounding, ""), pc.fill_null(most, ""), "")
 
 
 class _ScheduleText:
@@ -231,45 +222,51 @@ def _terms_of_table(table: pa.Table) -> pa.StringArray:
     The price of a one-price schedule is no part of its terms, so a deck with a
     million prices has few terms.
     """
-    columns = {
-        name: pl.Series(name, table[name])
-        for name in ("connect_fee_numerator", "connect_fee_denominator", "minimum_charge")
-    }
-    frame = pl.DataFrame(
-        {
-            **columns,
-            "whole_duration": pl.Series(table["whole_duration"]),
-            "prices_attempts": pl.Series(table["prices_attempts"]),
-            "slot_from_ms": pl.Series(table["slot_from_ms"]),
-            "slot_increment_ms": pl.Series(table["slot_increment_ms"]),
-            "steps": _price_steps(table),
-        }
-    ).with_row_index("row")
-    groups = frame.group_by(
-        [name for name in frame.columns if name != "row"], maintain_order=True
-    ).agg(pl.col("row"))
+    names = (
+        "connect_fee_numerator", "connect_fee_denominator", "minimum_charge", "whole_duration",
+        "prices_attempts",
+    )  # fmt: skip
+    columns = {name: table[name].cast(pa.string()) for name in names}
+    columns["steps"] = pa.array(_price_steps(table))
+    for name in ("slot_from_ms", "slot_increment_ms"):
+        columns |= _slot_columns(name, table)
+    keys = list(columns)
+    columns["row"] = pa.array(np.arange(table.num_rows))
+    groups = pa.table(columns).group_by(keys).aggregate([("row", "list")])
     schedules = ScheduleTable(table)
     texts = np.empty(table.num_rows, dtype=object)
-    for rows in groups["row"]:
-        members = rows.to_numpy()
+    for rows in groups["row_list"].combine_chunks():
+        members = rows.values.to_numpy()
         texts[members] = terms_text(schedules[int(members[0])])
     return pa.array(texts, pa.string())
 
 
-def _price_steps(table: pa.Table) -> pl.Series:
-    """Tell schedules apart whose slots have different prices; null = one price."""
+def _slot_columns(name: str, table: pa.Table) -> dict[str, pa.Array]:
+    """Spread the first slots of a list column over columns of their own; -1 = no such slot."""
+    lists = table[name].combine_chunks()
+    offsets = np.asarray(lists.offsets, dtype=np.int64)
+    values = np.append(np.asarray(lists.values, dtype=np.int64), -1)
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    return {
+        f"{name} {k}": pa.array(values[np.where(k < lengths, starts + k, -1)])
+        for k in range(SLOTS_COMPARED)
+    }
+
+
+def _price_steps(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Tell schedules apart that have many slots or slots of different prices; -1 = neither."""
     lists = table["slot_price_numerator"].combine_chunks()
     offsets = np.asarray(lists.offsets, dtype=np.int64)
     first = offsets[:-1]
     owner = np.repeat(np.arange(table.num_rows), np.diff(offsets))
-    differs = np.zeros(table.num_rows, dtype=bool)
+    differs = np.diff(offsets) > SLOTS_COMPARED
     for name in ("slot_price_numerator", "slot_price_denominator", "slot_per_ms"):
         values = np.asarray(table[name].combine_chunks().values, dtype=np.int64)
         differs |= np.bincount(
             owner, weights=values != values[first][owner], minlength=table.num_rows
         ).astype(bool)
     rows = np.arange(table.num_rows)
-    return pl.Series("steps", np.where(differs, rows, -1))
+    return np.where(differs, rows, -1)
 
 
 def terms_text(schedule: Schedule) -> str:
@@ -298,47 +295,50 @@ def terms_text(schedule: Schedule) -> str:
     return "".join(words)
 
 
-def _directions(changed: pl.DataFrame) -> tuple[int, int]:
+def _directions(changed: pa.Table) -> tuple[int, int]:
     """Count lines whose price rose and fell; exact, by cross products in Python integers."""
-    moved = changed.filter(pl.col("change") == "price")
-    old = moved["top"].to_numpy().astype(np.float64) / moved["bottom"].to_numpy()
-    new = moved["top_new"].to_numpy().astype(np.float64) / moved["bottom_new"].to_numpy()
-    close = np.flatnonzero(np.isclose(old, new, rtol=1e-12, atol=0))
+    moved = changed.filter(pc.equal(changed["change"], "price"))
+    top, bottom, top_new, bottom_new = (
+        moved[name].to_numpy() for name in ("top", "bottom", "top_new", "bottom_new")
+    )
+    old, new = top.astype(np.float64) / bottom, top_new.astype(np.float64) / bottom_new
     up = new > old
-    for row in close:
-        line = moved.row(int(row), named=True)
-        up[row] = line["top_new"] * line["bottom"] > line["top"] * line["bottom_new"]
+    for row in np.flatnonzero(np.isclose(old, new, rtol=1e-12, atol=0)):
+        up[row] = int(top_new[row]) * int(bottom[row]) > int(top[row]) * int(bottom_new[row])
     return int(up.sum()), int(len(up) - up.sum())
 
 
-def _table(changed: pl.DataFrame, terms: _Terms) -> pa.Table:
-    columns = {
-        name: changed[name].to_arrow().cast(DIFF_SCHEMA.field(name).type)
-        for name in ("change", *_KEY)
-    }
-    named = changed["destination_new"].fill_null(changed["destination"])
+def _table(changed: pa.Table, terms: _Terms) -> pa.Table:
+    columns = {name: changed[name] for name in ("change", "prefix", "rate")}
+    for name in _KEY[1:5]:
+        unknown = pc.equal(changed[name], _NO_WORD)
+        columns[name] = pc.if_else(unknown, pa.scalar(None, pa.string()), changed[name])
+    unknown = pc.equal(changed["active_from"], _NO_MOMENT)
+    moments = pc.if_else(unknown, pa.scalar(None, pa.int64()), changed["active_from"])
     columns |= {
-        "destination": named.to_arrow().cast(pa.string()),
+        "active_from": moments.cast(DIFF_SCHEMA.field("active_from").type),
+        "destination": pc.coalesce(changed["destination_new"], changed["destination"]),
         "old_per_minute": _decimals(changed["top"], changed["bottom"]),
         "new_per_minute": _decimals(changed["top_new"], changed["bottom_new"]),
         "old_terms": _words(changed["terms"], terms),
         "new_terms": _words(changed["terms_new"], terms),
     }
-    return pa.table(columns, schema=DIFF_SCHEMA)
+    return pa.table([columns[name] for name in DIFF_SCHEMA.names], schema=DIFF_SCHEMA)
 
 
-def _words(codes: pl.Series, terms: _Terms) -> pa.Array:
+def _words(codes: pa.ChunkedArray, terms: _Terms) -> pa.Array:
     """Join the words of the schedule with those of the row."""
-    of_schedule = terms.texts((codes // 2**32).cast(pl.Int32))
-    of_row = terms.texts((codes % 2**32).cast(pl.Int32))
+    both = codes.combine_chunks()
+    of_schedule = terms.texts(pc.shift_right(both, 32))
+    of_row = terms.texts(pc.bit_wise_and(both, 2**32 - 1))
     return pc.binary_join_element_wise(of_schedule, of_row, "")
 
 
-def _decimals(tops: pl.Series, bottoms: pl.Series) -> pa.Array:
+def _decimals(tops: pa.ChunkedArray, bottoms: pa.ChunkedArray) -> pa.Array:
     """Give exact quotients with 12 places; in int64 where they fit, else one by one."""
-    missing = tops.is_null().to_numpy()
-    top = tops.fill_null(0).to_numpy()
-    bottom = bottoms.fill_null(1).to_numpy()
+    missing = pc.is_null(tops).to_numpy()
+    top = pc.fill_null(tops, 0).to_numpy()
+    bottom = pc.fill_null(bottoms, 1).to_numpy()
     scale = 10**PRICE_SCALE
     shared = np.gcd(scale, bottom)
     factor, rest = scale // shared, bottom // shared
