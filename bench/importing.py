@@ -12,6 +12,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bluewhale.cli.importer import import_files
+from bluewhale.cli.pipeline import Stages
+from bluewhale.database import CallFilter, Store
+from bluewhale.rating.tariff_files import load_tariff
+from bluewhale.records.directory import Directory
+
 from bench.__main__ import Figure
 from bench.data import (
     AVAYA_STEP,
@@ -27,11 +33,6 @@ from bench.data import (
 )
 from bench.pipeline import profiles
 from bench.report import clock, give, peak_rss_mib, short
-from bluewhale.cli.importer import import_files
-from bluewhale.cli.pipeline import Stages
-from bluewhale.database import CallFilter, Store
-from bluewhale.rating.tariff_files import load_tariff
-from bluewhale.records.directory import Directory
 
 CHUNK_BYTES = 48 << 20
 SEARCHES = 200

@@ -7,11 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bluewhale.database import Store
+
 from bench.__main__ import ROOT, Figure
 from bench.data import BLOCK_LINES
 from bench.importing import load, stages_of, warm, write_input
 from bench.report import give, peak_rss_mib, short
-from bluewhale.database import Store
 
 PREFIXES = 100_000
 SMALL_BLOCKS = 4  # 1,000,000 lines

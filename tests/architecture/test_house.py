@@ -116,7 +116,7 @@ def test_the_tree_names_no_machine_and_no_lock_with_an_index():
 def test_every_dependency_has_its_reason(member: Path):
     """A line of dependencies without a comment has no reason to be there."""
     text = (member / "pyproject.toml").read_text()
-    block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.S | re.M)
+    block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.DOTALL | re.MULTILINE)
     assert block
     bare = [
         x for x in block[1].splitlines() if x.strip() and "#" not in x and "bluewhale-" not in x

@@ -88,7 +88,8 @@ class Runtime:
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread: the caller stops us
+            # in another thread than the main one the caller stops us
+            with contextlib.suppress(RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._stopping.set)
         tasks = [
             asyncio.create_task(connector.run(), name=link_uid)
