@@ -99,6 +99,8 @@ def try_lines(
             f"line {row['line']}: {row['status']}"
             + (f" ({row['reason']})" if row["reason"] else "")
         )
+        if row["note"]:
+            print(f"  {row['note']}")
         for name, field in row["fields"].items():
             note = f"  ({field['note']})" if field.get("note") else ""
             print(
@@ -158,7 +160,8 @@ def _tried(
     records = [*framer.feed(data), *framer.flush()]
     now_ms = int(time.time() * 1000)
     rows = []
-    for number, (record, context) in enumerate(records, 1):
+    for number, (record, heard) in enumerate(records, 1):
+        context = dialect.assumed_context(record) if heard is None else heard
         parsed = dialect.parse_one(record, context, profile, now_ms)
         fields = {
             f.name: {
@@ -178,6 +181,9 @@ def _tried(
                 "record": {}
                 if isinstance(parsed, Reject)
                 else {k: plain(v) for k, v in parsed.items() if v is not None},
+                "note": "no header: columns of the release that has as many were assumed"
+                if context is not None and heard is None
+                else "",
                 "reason": f"{parsed.reason}: {parsed.detail}" if isinstance(parsed, Reject) else "",
                 "raw": record.decode("utf-8", "backslashreplace"),
             }

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.capture import ContextRule, FramingTable
-from bluewhale.dialects.cisco_cucm import codes, meaning
+from bluewhale.dialects.cisco_cucm import codes, meaning, writer
 from bluewhale.dialects.cisco_cucm.devices import is_gateway
 from bluewhale.dialects.cisco_cucm.layout import INTEGERS, TEXTS, Int, Text, header_layout
 from bluewhale.dialects.cisco_cucm.on_demand import fields
@@ -27,6 +27,7 @@ from bluewhale.dialects.engine.delimited import (
     ScanFault,
     fault_reject,
     scan,
+    split_record,
 )
 from bluewhale.dialects.engine.delimited_texts import (
     holds_replacement,
@@ -84,7 +85,7 @@ FRAMING: Final = FramingTable(
             rb'"[cC][dD][rR][rR][eE][cC][oO][rR][dD][tT][yY][pP][eE]",.*',
             length_min=100,
         ),
-        ContextRule("header", rb"cdr[rR]ecord[tT]ype,.*", length_min=100),
+        ContextRule("bare_header", rb"cdr[rR]ecord[tT]ype,.*", length_min=100),
     ),
 )
 
@@ -332,6 +333,20 @@ def _class_of_diverted(
     return legs.set_column(legs.schema.get_field_index("class"), LEG_SCHEMA.field("class"), column)
 
 
+def assumed_context(record: bytes) -> bytes | None:
+    """Give the header of the release whose files have as many columns; see `Dialect`."""
+    pieces, fault = split_record(record)
+    if fault is not None:
+        return None
+    shapes = (
+        (writer.CMR_COLUMNS,)
+        if pieces[0][1] == b"2"
+        else (writer.CDR_COLUMNS, writer.CDR_COLUMNS_110)
+    )
+    fitting = (columns for columns in shapes if len(columns) == len(pieces))
+    return next((writer.header_line(columns) for columns in fitting), None)
+
+
 CISCO_CUCM: Final = Dialect(
     dialect_id="cisco_cucm",
     title="Cisco Unified Communications Manager, CDR and CMR files",
@@ -344,4 +359,5 @@ CISCO_CUCM: Final = Dialect(
     fields=fields,
     room=Path(__file__).parent,
     check=check,
+    assumed_context=assumed_context,
 )

@@ -88,6 +88,9 @@ class Dialect:
     twin: the leg columns that this dialect sets, as plain values, or a Reject.
     fields(record, context, options): every field on demand, from raw bytes.
     check(options): mistakes that the option list alone cannot say, as text.
+    assumed_context(record): the context that a lone pasted record most likely
+    stood under, None = it needs none or nothing can be said. For trying lines
+    out; never used for records of a link.
     """
 
     dialect_id: str
@@ -101,6 +104,7 @@ class Dialect:
     fields: Callable[[bytes, bytes | None, Options], list[Field]]
     room: Path
     check: Callable[[Options], Iterable[str]] = lambda _: ()
+    assumed_context: Callable[[bytes], bytes | None] = lambda _: None
 
     def mistakes(self, options: Options) -> list[str]:
         """List every mistake in a link's options, each with its remedy; empty = good."""
