@@ -1,6 +1,18 @@
-"""Figures of long tests, told at the end of a run: `record_property("figure", text)`."""
+"""What all tests share: steady random examples, and figures told at the end of a run.
+
+Figures: `record_property("figure", text)`. Random examples are the same in every
+run, so that a red run is red for everybody; HYPOTHESIS_PROFILE=explore draws new ones.
+"""
 
 from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

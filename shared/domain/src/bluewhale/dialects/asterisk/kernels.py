@@ -10,6 +10,7 @@ from typing import Final
 import numba
 import numpy as np
 import numpy.typing as npt
+from bluewhale.dialects.asterisk.layout import FIRST_YEAR
 from bluewhale.dialects.engine.delimited import MISSING
 from bluewhale.dialects.engine.numbers import fixed_digits
 from bluewhale.dialects.engine.spans import Bytes, Positions
@@ -53,7 +54,13 @@ def local_times(data: Bytes, starts: Positions, ends: Positions) -> Rows:
         hour = fixed_digits(data, at + 11, 2)
         minute = fixed_digits(data, at + 14, 2)
         second = fixed_digits(data, at + 17, 2)
-        if year < 1 or month < 1 or month > 12 or day < 1 or day > _days_of_month(year, month):
+        if (
+            year < FIRST_YEAR
+            or month < 1
+            or month > 12
+            or day < 1
+            or day > _days_of_month(year, month)
+        ):
             continue
         if hour < 0 or hour > 23 or minute < 0 or minute > 59 or second < 0 or second > 59:
             continue

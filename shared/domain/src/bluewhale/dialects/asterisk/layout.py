@@ -17,6 +17,8 @@ from typing import Final
 
 from bluewhale.dialects.engine.delimited import Layout, layout_of
 
+FIRST_YEAR: Final = 1970  # a time printed before it is no time of a call
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

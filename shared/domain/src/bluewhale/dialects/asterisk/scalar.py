@@ -17,6 +17,7 @@ from bluewhale.dialects.asterisk.layout import (
     AUTO,
     COUNTS,
     EXTENSION,
+    FIRST_YEAR,
     INTEGERS,
     LOCAL,
     TEXTS,
@@ -303,4 +304,4 @@ def local_ms(text: bytes | None) -> int | None:
         moment = datetime.strptime(text.decode(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return int(moment.timestamp()) * 1000
+    return int(moment.timestamp()) * 1000 if moment.year >= FIRST_YEAR else None
