@@ -55,9 +55,9 @@ def _day_table(*, day_first: bool) -> npt.NDArray[np.int32]:
     first, second, year = dates // 10_000, dates // 100 % 100, 2000 + dates % 100
     day, month = (first, second) if day_first else (second, first)
     good = (month >= 1) & (month <= 12) & (day >= 1)
-    months = ((year - 1970) * 12 + np.where(good, month, 1) - 1).astype("datetime64[M]")
-    begin = months.astype("datetime64[D]").astype(np.int64)
-    follow = (months + 1).astype("datetime64[D]").astype(np.int64)
+    months = (year - 1970) * 12 + np.where(good, month, 1) - 1
+    begin = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    follow = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     found = begin + day - 1
     return np.where(good & (found < follow), found, -1).astype(np.int32)
 
