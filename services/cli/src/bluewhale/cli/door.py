@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# what the running command opened; closed when it ends, however it ends
+_opened: ContextVar[ExitStack] = ContextVar("opened")
 
 CONFIG_VARIABLE = "BLUEWHALE_CONFIG"
 FULL = frozenset({"store_full"})  # permanent for a program, but a person can make room
@@ -55,7 +60,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with ExitStack() as opened:
+                _opened.set(opened)
+                return command(*args, **kwargs)
         except BluewhaleError as error:
             note(f"bluewhale: {error}")
             raise typer.Exit(exit_code(error)) from None
@@ -77,7 +84,7 @@ def open_store(path: Path) -> tuple[Settings, Store]:
     from bluewhale.database import Store
 
     settings = read_settings(path)
-    return settings, Store.open(settings.data / "store")
+    return settings, _opened.get().enter_context(Store.open(settings.data / "store"))
 
 
 def open_whole(path: Path) -> tuple[Configuration, Store]:
@@ -86,4 +93,5 @@ def open_whole(path: Path) -> tuple[Configuration, Store]:
     from bluewhale.database import Store
 
     configuration = load(path)
-    return configuration, Store.open(configuration.settings.data / "store")
+    store = Store.open(configuration.settings.data / "store")
+    return configuration, _opened.get().enter_context(store)
