@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
-MEMBERS := shared/capture shared/domain shared/edge shared/platform services/cli
+MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
+  $(addprefix services/,remoteunit ingest parser billing storage cli)
 WORKERS ?= 2
 PATHS  := shared services tests bench
 
@@ -47,6 +48,7 @@ check: setup  ## format, lint, types, import contracts, generated files; changes
 fix: setup  ## repair what a machine can: format, lint fixes, generated pages
 	$(BIN)/ruff format $(PATHS)
 	$(BIN)/ruff check --fix $(PATHS)
+	$(BIN)/python protos/generate.py
 	$(BIN)/python -m bluewhale.cli.reference --write
 
 bench: setup  ## measure; prints a table and writes build/bench.json

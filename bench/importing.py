@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluewhale.cli.importer import import_files
-from bluewhale.cli.pipeline import Stages
 from bluewhale.database import CallFilter, Store
 from bluewhale.rating.tariff_files import load_tariff
 from bluewhale.records.directory import Directory
+from bluewhale.stages import Stages
 
 from bench.__main__ import Figure
 from bench.data import (

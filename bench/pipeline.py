@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from bluewhale.cli.pipeline import Stages, parse_stage, span_billables
 from bluewhale.dialects import frame_buffer, get_dialect
 from bluewhale.merge import build_calls, components
 from bluewhale.rating.columnar import rate_batch
 from bluewhale.rating.tariff_files import load_tariff
 from bluewhale.records.batches import LinkProfile, RawBatch
 from bluewhale.records.directory import Directory, Site
+from bluewhale.stages import Stages, parse_stage, span_billables
 
 from bench.__main__ import Figure
 from bench.data import (

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pyarrow as pa
-from bluewhale.cli.pipeline import Stages
 from bluewhale.rating.columnar import rate_batch
 from bluewhale.records.schemas import BILLABLE_SCHEMA, CALL_SCHEMA
+from bluewhale.stages import Stages
 
 from bench.__main__ import Figure
 from bench.data import BLOCK_LINES, START_S, deck_prefixes, numbers_of

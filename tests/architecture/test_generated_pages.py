@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bluewhale.cli.config import Settings
 from bluewhale.cli.reference import PAGES, main
+from bluewhale.configuration import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -19,6 +19,17 @@ def test_reference_pages_match_the_code():
     done = subprocess.run(
         [sys.executable, "-m", "bluewhale.cli.reference", "--check"],
         cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_generated_code_of_contracts_is_current():
+    """What protos/ holds is what the compiler makes of its contracts today."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "protos" / "generate.py"), "--check"],
         capture_output=True,
         text=True,
         check=False,

@@ -11,12 +11,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
+API = ["protos", "shared/capture"]
+RUNTIME = [*API, "shared/runtime"]
+PLATFORM = [*RUNTIME, "shared/domain", "shared/platform"]
 NEEDS = {  # distribution folder -> the distributions it stands on
     "shared/capture": [],
-    "shared/edge": ["shared/capture"],
+    "shared/edge": API,
+    "shared/runtime": API,
     "shared/domain": ["shared/capture"],
-    "shared/platform": ["shared/capture", "shared/domain"],
-    "services/cli": ["shared/capture", "shared/domain", "shared/edge", "shared/platform"],
+    "shared/platform": [*RUNTIME, "shared/domain"],
+    "services/remoteunit": [*RUNTIME, "shared/edge"],
+    "services/ingest": [*PLATFORM, "shared/edge"],
+    "services/parser": PLATFORM,
+    "services/billing": PLATFORM,
+    "services/storage": PLATFORM,
+    "services/cli": [
+        *PLATFORM,
+        "shared/edge",
+        *(f"services/{s}" for s in ("remoteunit", "ingest", "parser", "billing", "storage")),
+    ],
 }
 
 

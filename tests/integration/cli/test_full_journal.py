@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bluewhale.cli.config import load
 from bluewhale.cli.runtime import Runtime
 from bluewhale.cli.simulate.session import World
 from bluewhale.cli.simulate.setup import free_port
+from bluewhale.configuration import load
 from bluewhale.database import Store
 
 from tests.support.running import wait_until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from bluewhale.cli.config import (
+from bluewhale.configuration import (
     FolderSettings,
     ImportSettings,
     TcpClientSettings,
@@ -13,7 +13,7 @@ from bluewhale.cli.config import (
 from bluewhale.connectors import Folder, LinkSettings, TcpClient, TcpServer
 
 if TYPE_CHECKING:
-    from bluewhale.cli.config import Configuration
+    from bluewhale.configuration import Configuration
     from bluewhale.journal import Journal
 
 Connector = TcpServer | TcpClient | Folder

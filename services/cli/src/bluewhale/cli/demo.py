@@ -161,7 +161,7 @@ def _journaled(world: World) -> int:
 
 def _swallow(world: World, link_uid: str, seqs: range) -> None:
     """Take a range of records out of the journal behind its back."""
-    from bluewhale.cli.config import stream_id
+    from bluewhale.configuration import stream_id
 
     with contextlib.closing(_journal(world)) as db:
         rows = db.execute(

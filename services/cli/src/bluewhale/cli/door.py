@@ -15,7 +15,7 @@ from bluewhale.cli.exceptions import CheckFailedError, NotFoundError
 from bluewhale.cli.output import Format, note
 
 if TYPE_CHECKING:
-    from bluewhale.cli.config import Configuration, Settings
+    from bluewhale.configuration import Configuration, Settings
     from bluewhale.database import Store
 
 P = ParamSpec("P")
@@ -80,7 +80,7 @@ def chosen(form: Format, json: bool) -> Format:
 
 def open_store(path: Path) -> tuple[Settings, Store]:
     """Open the store of a configuration for a reading command; directory and tariffs stay closed."""
-    from bluewhale.cli.config import read_settings
+    from bluewhale.configuration import read_settings
     from bluewhale.database import Store
 
     settings = read_settings(path)
@@ -89,7 +89,7 @@ def open_store(path: Path) -> tuple[Settings, Store]:
 
 def open_whole(path: Path) -> tuple[Configuration, Store]:
     """Load a configuration with all it names, and open its store."""
-    from bluewhale.cli.config import load
+    from bluewhale.configuration import load
     from bluewhale.database import Store
 
     configuration = load(path)

@@ -10,9 +10,10 @@ BluewhaleError (bluewhale.capture.exceptions)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bluewhale.capture.exceptions import PermanentError
+from bluewhale.configuration.exceptions import ConfigurationError, InputError
+
+__all__ = ["EXIT_CODES", "CheckFailedError", "ConfigurationError", "InputError", "NotFoundError"]
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
@@ -23,27 +24,6 @@ EXIT_CODES: dict[int, str] = {
     5: "an error of Bluewhale itself; the traceback says where",
     130: "stopped by Ctrl-C",
 }
-
-
-class ConfigurationError(PermanentError):
-    """The configuration is refused whole; every mistake is listed.
-
-    Each mistake names file, line, field and remedy.
-    """
-
-    code = "configuration_invalid"
-
-    def __init__(self, mistakes: Sequence[str]) -> None:
-        self.mistakes = tuple(mistakes)
-        count = len(self.mistakes)
-        head = f"{count} mistake{'s' if count != 1 else ''} in the configuration"
-        super().__init__("\n  ".join([f"{head}:", *self.mistakes]))
-
-
-class InputError(PermanentError):
-    """A file or argument cannot be used; says which and what to do."""
-
-    code = "input_invalid"
 
 
 class NotFoundError(PermanentError):

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 from bluewhale.capture import context_id
-from bluewhale.cli.config import stream_id
 from bluewhale.cli.exceptions import InputError
-from bluewhale.cli.pipeline import Stages, parse_stage, propose
-from bluewhale.cli.processor import join_everything
+from bluewhale.configuration import stream_id
 from bluewhale.database import Batch
 from bluewhale.dialects import count_occurrences, frame_buffer, get_dialect
+from bluewhale.jobs.rejoining import join_everything
 from bluewhale.records.batches import LinkProfile, RawBatch
+from bluewhale.stages import Stages, parse_stage, propose
 
 if TYPE_CHECKING:
     from bluewhale.database import Prepared, Store

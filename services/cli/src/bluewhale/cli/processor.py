@@ -14,42 +14,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 from bluewhale.capture import context_id
-from bluewhale.cli.pipeline import Stages, parse_stage, propose
 from bluewhale.database import Batch, ClaimStep, Heard
+from bluewhale.jobs.rejoining import REJOIN_BATCH, offer, rejoin
 from bluewhale.merge import MergeWindow
-from bluewhale.records.batches import RawBatch, StreamLoss
+from bluewhale.records.batches import StreamLoss
+from bluewhale.stages import Stages, parse_stage, propose, raw_batch
 
 if TYPE_CHECKING:
     from bluewhale.capture import Frame
     from bluewhale.cli.monitoring import Monitor
-    from bluewhale.database import RejoinWork, Store
+    from bluewhale.database import Store
     from bluewhale.journal import Journal
     from bluewhale.records.batches import LinkProfile
 
-REJOIN_BATCH = 2_000
 ORPHAN_WINDOWS = 2  # legs in no call this many windows behind data time are work
-
-
-def raw_batch(frame: Frame, ingested_at_ms: int) -> RawBatch:
-    """Turn a frame of the journal into columns over one buffer."""
-    records = frame.records
-    ends = np.cumsum([len(r.data) for r in records], dtype=np.int64)
-    return RawBatch(
-        data=np.frombuffer(b"".join(r.data for r in records), np.uint8),
-        starts=ends - np.array([len(r.data) for r in records], dtype=np.int64),
-        ends=ends,
-        incarnation=np.full(len(records), frame.incarnation, dtype=np.int64),
-        seq=np.array([r.seq for r in records], dtype=np.int64),
-        connection=np.array([r.connection for r in records], dtype=np.int64),
-        n=np.array([r.n for r in records], dtype=np.int32),
-        received_at_ms=np.array([r.received_at_ms for r in records], dtype=np.int64),
-        context_row=np.full(len(records), -1 if frame.context is None else 0, dtype=np.int32),
-        contexts=() if frame.context is None else (frame.context,),
-        ingested_at_ms=ingested_at_ms,
-    )
 
 
 @dataclass(slots=True)
@@ -188,30 +168,3 @@ class Processor:
                     self._journal.acknowledge(
                         mark.stream_id, mark.incarnation, mark.stored_through, mark.record_crc
                     )
-
-
-def offer(store: Store, stages: Stages, work: RejoinWork | None, now_ms: int) -> int:
-    """Propose calls for whole components; gives the count of their legs."""
-    if work is None or not work.legs.num_rows:
-        return 0
-    proposals = propose(work.legs, stages, rated_at_ms=now_ms)
-    store.commit(Batch(now_ms=now_ms, proposals=proposals, cleared_marks=work.marks))
-    return work.legs.num_rows
-
-
-def rejoin(store: Store, stages: Stages, now_ms: int) -> int:
-    """Answer one batch of re-join marks; gives the count of legs proposed."""
-    return offer(store, stages, store.rejoin_work(REJOIN_BATCH), now_ms)
-
-
-def join_everything(store: Store, stages: Stages, now_ms: int) -> int:
-    """Answer every mark and every leg without a call; for the end of an import.
-
-    Each round clears the marks that it answers, so it ends.
-    """
-    total = 0
-    while done := rejoin(store, stages, now_ms) + offer(
-        store, stages, store.legs_without_call(now_ms), now_ms
-    ):
-        total += done
-    return total

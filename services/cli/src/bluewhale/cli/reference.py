@@ -22,7 +22,7 @@ Made from `bluewhale.records`; do not edit. Each list is closed: a code is added
 """
 _CONFIGURATION_HEAD = """# Configuration: bluewhale.yaml
 
-Made from `bluewhale.cli.config`; do not edit. `bluewhale check` names every mistake at once, with file and line; an unknown key
+Made from `bluewhale.configuration`; do not edit. `bluewhale check` names every mistake at once, with file and line; an unknown key
 is one. Relative paths begin at the folder of the file. A name ending in `_ms` is in milliseconds, `_mib` in MiB, `_records` and
 `_rows` count. An editor can check the file while you type: [bluewhale.schema.json](bluewhale.schema.json).
 The options of a link are those of its dialect: [dialects.md](dialects.md). A whole example: `examples/small-site`.
@@ -117,14 +117,14 @@ def exit_codes_page() -> str:
 
 def configuration_schema() -> str:
     """Give docs/reference/bluewhale.schema.json, as `bluewhale config-schema` prints it."""
-    from bluewhale.cli.config import Settings
+    from bluewhale.configuration import Settings
 
     return json.dumps(Settings.model_json_schema(), indent=2) + "\n"
 
 
 def configuration_page() -> str:
     """Give docs/reference/configuration.md: every key of bluewhale.yaml."""
-    from bluewhale.cli.config import Settings
+    from bluewhale.configuration import Settings
 
     schema = Settings.model_json_schema()
     definitions = schema["$defs"]

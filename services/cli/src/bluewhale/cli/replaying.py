@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bluewhale.cli.pipeline import parse_stage
-from bluewhale.cli.processor import join_everything
-from bluewhale.cli.runtime import prepare
 from bluewhale.dialects import get_dialect
+from bluewhale.jobs.preparing import prepare
+from bluewhale.jobs.rejoining import join_everything
 from bluewhale.records.batches import LinkProfile, RawBatch
+from bluewhale.stages import parse_stage
 
 if TYPE_CHECKING:
-    from bluewhale.cli.config import Configuration
+    from bluewhale.configuration import Configuration
     from bluewhale.database import Store
 
 

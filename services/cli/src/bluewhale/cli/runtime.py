@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING
 
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
-from bluewhale.cli.directory_store import keep_directory
 from bluewhale.cli.monitoring import Monitor
-from bluewhale.cli.pipeline import Stages
 from bluewhale.cli.processor import Processor
-from bluewhale.cli.tariff_store import keep, versions_in_use
 from bluewhale.database import Store
+from bluewhale.jobs.preparing import prepare
 from bluewhale.journal import Journal
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from bluewhale.cli.config import Configuration
+    from bluewhale.configuration import Configuration
 
 HOUSEKEEPING_INTERVAL_S = 1.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
@@ -142,25 +140,3 @@ class Runtime:
             self.store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms)
             self.processor.legs_since_seal = 0
         return joined
-
-
-def prepare(configuration: Configuration, store: Store) -> Stages:
-    """Tell the store its links, tariffs and directory; give the stages to run with.
-
-    Tariffs that the configuration names are stored and activated once; the book
-    holds every version in use, so that a version switched by command is used too.
-    """
-    settings = configuration.settings
-    now_ms = int(time.time() * 1000)
-    profiles = configuration.profiles.values()
-    store.declare_links(
-        [(p.link_uid, p.stream_id, p.pbx_uid, p.site.site_uid, p.dialect_id) for p in profiles]
-    )
-    for version, path in zip(configuration.tariffs, settings.tariffs, strict=True):
-        stored = keep(store, path, version, "configuration")
-        if stored.state == "validated":
-            store.activate_tariff(
-                stored.tariff_uid, stored.version, who="configuration", now_ms=now_ms
-            )
-    directory = keep_directory(store, settings.directory, configuration.directory)
-    return Stages.of(directory, versions_in_use(store), settings.payer_policy)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from bluewhale.cli.directory_store import stored_directory
-from bluewhale.cli.pipeline import Stages, span_billables
-from bluewhale.cli.tariff_store import versions_in_use
 from bluewhale.database import CallFilter, page_key
+from bluewhale.jobs.directories import stored_directory
+from bluewhale.jobs.tariffs import versions_in_use
 from bluewhale.merge import build_calls
 from bluewhale.rating.receipts import Verification, verify
 from bluewhale.records.schemas import CALL_SCHEMA
+from bluewhale.stages import Stages, span_billables
 
 if TYPE_CHECKING:
     from bluewhale.database import Store

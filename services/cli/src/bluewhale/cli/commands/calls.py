@@ -22,7 +22,7 @@ from bluewhale.cli.exceptions import CheckFailedError, InputError, NotFoundError
 from bluewhale.cli.output import Format, bar, duration, emit, instant, money, note, show_table
 
 if TYPE_CHECKING:
-    from bluewhale.cli.config import Settings
+    from bluewhale.configuration import Settings
     from bluewhale.database import CallDetail, CallFilter, ReportBy, Store
 
 HERE = Path()
@@ -145,7 +145,7 @@ def explain(call_id: CallName, config: ConfigOption = HERE) -> None:
 
 def print_explanation(store: Store, call_id: bytes) -> None:
     """Print a call in one sentence and each of its live prices in plain words."""
-    from bluewhale.cli.tariff_store import stored_version
+    from bluewhale.jobs.tariffs import stored_version
     from bluewhale.rating.explain import explain_charge
 
     detail = store.get_call(call_id)

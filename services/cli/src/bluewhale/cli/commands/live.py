@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
 @guarded
 def up(config: ConfigOption = HERE) -> None:
     """Run everything in this process: collect, price, store; stop with Ctrl-C or SIGTERM."""
-    from bluewhale.cli.config import load
     from bluewhale.cli.runtime import Runtime
+    from bluewhale.configuration import load
     from bluewhale.telemetry import configure_logs
 
     configure_logs()
@@ -38,7 +38,7 @@ def up(config: ConfigOption = HERE) -> None:
 @guarded
 def check(config: ConfigOption = HERE) -> None:
     """Report every mistake of a configuration at once; changes nothing."""
-    from bluewhale.cli.config import load
+    from bluewhale.configuration import load
 
     configuration = load(config)
     directory = configuration.directory
@@ -69,7 +69,7 @@ def import_command(
 
     from bluewhale.cli.exceptions import NotFoundError
     from bluewhale.cli.importer import import_files
-    from bluewhale.cli.runtime import prepare
+    from bluewhale.jobs.preparing import prepare
 
     configuration, store = open_whole(config)
     if link not in configuration.profiles:
@@ -125,7 +125,7 @@ def _progress(total_bytes: int) -> Iterator[Callable[[int], None]]:
 @guarded
 def config_schema() -> None:
     """Print the JSON schema of bluewhale.yaml."""
-    from bluewhale.cli.config import Settings
+    from bluewhale.configuration import Settings
 
     print(json_text.dumps(Settings.model_json_schema(), indent=2))
     note("save it beside bluewhale.yaml and point your editor at it")

@@ -68,7 +68,7 @@ def import_tariff(
     activate: Annotated[bool, typer.Option("--activate", help="Switch to it at once.")] = False,
 ) -> None:
     """Validate a tariff and store it; a version never changes once stored."""
-    from bluewhale.cli.tariff_store import keep
+    from bluewhale.jobs.tariffs import keep
     from bluewhale.rating.tariff_files import load_tariff
 
     version = load_tariff(file)
@@ -192,7 +192,7 @@ def try_number(
     json: JsonOption = False,
 ) -> None:
     """Price a number on every price list, and say why."""
-    from bluewhale.cli.tariff_store import versions_in_use
+    from bluewhale.jobs.tariffs import versions_in_use
     from bluewhale.rating.book import PriceBook
     from bluewhale.rating.preview import Selectors, try_number
     from bluewhale.rating.tariff_files import load_tariff
@@ -243,7 +243,7 @@ def _headline(version: TariffVersion) -> str:
 
 
 def _version(store: Store, name: str) -> TariffVersion:
-    from bluewhale.cli.tariff_store import stored_version
+    from bluewhale.jobs.tariffs import stored_version
 
     uid, _, number = name.partition("@")
     if number and not number.isdigit():

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bluewhale.cli.exceptions import InputError
+from bluewhale.configuration.exceptions import InputError
 from bluewhale.rating.tariff_files import load_tariff, source_files
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Legs to proposed calls and charges."""

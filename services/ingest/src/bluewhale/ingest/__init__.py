@@ -1,0 +1,1 @@
+"""Frames of Remote Units into the raw log."""

@@ -1,0 +1,1 @@
+"""Raw log to legs and rejects."""

@@ -1,0 +1,1 @@
+"""The Remote Unit: connectors, journal, uplink in one light process."""

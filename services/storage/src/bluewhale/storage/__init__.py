@@ -1,0 +1,1 @@
+"""The truth: commits, query API, jobs."""

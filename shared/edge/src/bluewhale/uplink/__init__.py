@@ -1,0 +1,1 @@
+"""The one stream from a unit to the centre."""

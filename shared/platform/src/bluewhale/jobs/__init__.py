@@ -1,0 +1,1 @@
+"""Long works over the main database: preparing, re-join, re-rating."""

@@ -1,0 +1,1 @@
+"""The log between stages: Kafka, in memory."""

@@ -1,0 +1,1 @@
+"""Plugins, their life, governed calls between services."""

@@ -1,0 +1,1 @@
+"""Which unit is entitled to read which link."""
