@@ -4,6 +4,7 @@ Owns the closed lists of log attributes and metrics, set-up of structlog, the
 masking of phone numbers and the local HTTP endpoint. Does not own alerting.
 """
 
+from bluewhale.telemetry import tracing
 from bluewhale.telemetry.attributes import ATTRIBUTES, Attribute
 from bluewhale.telemetry.endpoint import Endpoint
 from bluewhale.telemetry.logs import canonical_line, configure_logs, get_logger
@@ -22,4 +23,5 @@ __all__ = [
     "get_logger",
     "mask_number",
     "mask_text",
+    "tracing",
 ]

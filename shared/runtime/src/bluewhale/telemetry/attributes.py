@@ -83,9 +83,35 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("version", "text", "release of the product"),
     Attribute("state", "text", "state of a state machine"),
     Attribute("count", "count", "how many, where the event says of what"),
+    Attribute("role", "text", "role of the process: ingest, parser, billing, storage ..."),
+    Attribute("instance", "text", "which copy of the role"),
+    Attribute("unit_uid", "text", "Remote Unit"),
+    Attribute("session", "id", "one connection of a unit to the centre"),
+    Attribute("topic", "text", "topic of the log"),
+    Attribute(
+        "received_through", "count", "everything up to this sequence number is in the raw log"
+    ),
+    Attribute("term", "count", "term of the ownership service"),
+    Attribute("plugin", "text", "symbolic name of a plugin"),
+    Attribute("skew_ms", "ms", "clock of a unit minus the centre's"),
+    Attribute("trace_id", "id", "trace that this line belongs to, if it is traced"),
+    Attribute("span_id", "id", "span of that trace"),
 )
 
 NAMES = frozenset(a.name for a in ATTRIBUTES)
+
+# What a span may carry: the names of the OpenTelemetry conventions, and ours for the rest.
+# Never a phone number, an account code or the name of a person.
+SPAN_NAMES = frozenset({
+    "messaging.system", "messaging.operation.type", "messaging.destination.name",
+    "messaging.destination.partition.id", "messaging.batch.message_count",
+    "messaging.consumer.group.name", "messaging.kafka.offset", "rpc.system", "rpc.service",
+    "rpc.method", "rpc.response.status_code", "db.system.name", "db.operation.name", "error.type",
+    "bluewhale.unit_uid", "bluewhale.link_uid", "bluewhale.stream_id", "bluewhale.first_seq",
+    "bluewhale.last_seq", "bluewhale.records", "bluewhale.legs", "bluewhale.rejects",
+    "bluewhale.reason", "bluewhale.calls", "bluewhale.charges", "bluewhale.job",
+    "bluewhale.sealed",
+})  # fmt: skip
 
 
 def reference_page() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
+from bluewhale.telemetry import tracing
 from bluewhale.telemetry.attributes import NAMES
 from bluewhale.telemetry.masking import mask_number
 
@@ -29,6 +30,13 @@ def _only_known(
         line["error"] = (
             f"attributes outside the closed list were dropped: {', '.join(sorted(stray))}"
         )
+    return line
+
+
+def _traced(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    traceparent = tracing.current()
+    if traceparent:
+        line["trace_id"], line["span_id"] = tracing.ids_of(traceparent)
     return line
 
 
@@ -56,6 +64,7 @@ def configure_logs(
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _traced,
         _only_known,
         _masked,
     ]

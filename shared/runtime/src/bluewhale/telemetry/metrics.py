@@ -34,6 +34,19 @@ MetricName = Literal[
     "bluewhale_commit_seconds",
     "bluewhale_hot_legs",
     "bluewhale_sealed_segments",
+    "bluewhale_calls_served_total",
+    "bluewhale_call_served_seconds",
+    "bluewhale_batches_total",
+    "bluewhale_batch_seconds",
+    "bluewhale_log_lag_messages",
+    "bluewhale_data_time_age_seconds",
+    "bluewhale_units_connected",
+    "bluewhale_unit_skew_seconds",
+    "bluewhale_frames_total",
+    "bluewhale_frame_bytes_total",
+    "bluewhale_frames_refused_total",
+    "bluewhale_links_owned",
+    "bluewhale_spans_dropped_total",
 ]
 
 
@@ -93,6 +106,32 @@ METRICS: tuple[Metric, ...] = (
            "above a few million: the sealer stands"),
     Metric("bluewhale_sealed_segments", "gauge", "segments", "live sealed segments",
            "above some thousand: searches slow down"),
+    Metric("bluewhale_calls_served_total", "counter", "calls", "calls of services answered, by outcome",
+           "codes other than OK rising: look at the log of that role", ("service", "method", "code")),
+    Metric("bluewhale_call_served_seconds", "histogram", "seconds", "time to answer a call of a service",
+           "above the caller's deadline: calls fail", ("service", "method")),
+    Metric("bluewhale_batches_total", "counter", "batches", "batches of the log that were worked on, by outcome",
+           "outcome retried rising: what the role needs is away", ("topic", "outcome")),
+    Metric("bluewhale_batch_seconds", "histogram", "seconds", "time to work on one batch of the log",
+           "above a second: the role is too slow or waits", ("topic",)),
+    Metric("bluewhale_log_lag_messages", "gauge", "messages", "messages of a partition not worked on yet",
+           "growing: the role is too slow or stands", ("topic", "partition")),
+    Metric("bluewhale_data_time_age_seconds", "gauge", "seconds", "age of the newest data seen in a partition",
+           "above a minute: nothing arrives, not even ticks", ("topic", "partition")),
+    Metric("bluewhale_units_connected", "gauge", "units", "units connected to this copy of ingest",
+           "below the number of units over all copies: some are cut off"),
+    Metric("bluewhale_unit_skew_seconds", "gauge", "seconds", "clock of a unit minus the centre's",
+           "beyond a minute: set the unit's clock; nothing is corrected", ("unit_uid",)),
+    Metric("bluewhale_frames_total", "counter", "frames", "frames taken into the raw log", "flat in working hours",
+           ("unit_uid",)),
+    Metric("bluewhale_frame_bytes_total", "counter", "bytes", "compressed bytes of those frames",
+           "far above usual: look at the link's records", ("unit_uid",)),
+    Metric("bluewhale_frames_refused_total", "counter", "frames", "frames that were not taken",
+           "above 0: the reason says which unit to look at", ("unit_uid", "reason")),
+    Metric("bluewhale_links_owned", "gauge", "links", "links that this unit is entitled to read",
+           "0 on the preferred unit: another one took over"),
+    Metric("bluewhale_spans_dropped_total", "counter", "spans", "spans that no collector took",
+           "above 0: the collector is away; calls are not affected"),
 )  # fmt: skip
 
 assert {m.name for m in METRICS} == set(get_args(MetricName))
@@ -122,11 +161,11 @@ class Metrics:
         assert isinstance(made, Gauge)
         (made.labels(**labels) if labels else made).set(value)
 
-    def observe(self, name: MetricName, value: float) -> None:
+    def observe(self, name: MetricName, value: float, **labels: str) -> None:
         """Add an observation to a histogram."""
         made = self._made[name]
         assert isinstance(made, Histogram)
-        made.observe(value)
+        (made.labels(**labels) if labels else made).observe(value)
 
     def text(self) -> bytes:
         """Give all metrics in Prometheus' text format."""
