@@ -25,6 +25,8 @@ _CONFIGURATION_HEAD = """# Configuration: bluewhale.yaml
 Made from `bluewhale.configuration`; do not edit. `bluewhale check` names every mistake at once, with file and line; an unknown key
 is one. Relative paths begin at the folder of the file. A name ending in `_ms` is in milliseconds, `_mib` in MiB, `_records` and
 `_rows` count. An editor can check the file while you type: [bluewhale.schema.json](bluewhale.schema.json).
+Every key can also come from the environment: `BLUEWHALE_CLUSTER__KAFKA__BOOTSTRAP` sets cluster.kafka.bootstrap, a number names a
+place in a list (`BLUEWHALE_LINKS__0__CONNECTOR__PORT`); it wins over the file. Put passwords there.
 The options of a link are those of its dialect: [dialects.md](dialects.md). A whole example: `examples/small-site`.
 """
 _COMMANDS_HEAD = """# Commands
@@ -37,9 +39,23 @@ _PARTS = {  # class of the settings -> the key under which it stands
     "TcpServerSettings": "connector of type tcp_server",
     "TcpClientSettings": "connector of type tcp_client",
     "FolderSettings": "connector of type folder",
+    "SyslogUdpSettings": "connector of type syslog_udp",
+    "SyslogTcpSettings": "connector of type syslog_tcp",
     "ImportSettings": "connector of type import",
     "MonitorSettings": "monitor",
     "LimitSettings": "limits",
+    "UnitSettings": "units, each",
+    "ClusterSettings": "cluster",
+    "KafkaSettings": "cluster.kafka",
+    "DatabaseSettings": "cluster.database",
+    "RedisSettings": "cluster.redis",
+    "TelemetrySettings": "cluster.telemetry",
+    "IngestSettings": "cluster.ingest",
+    "ServerSettings": "cluster.ingest.internal",
+    "ParserSettings": "cluster.parser",
+    "BillingSettings": "cluster.billing",
+    "StorageSettings": "cluster.storage",
+    "HealthSettings": "cluster.health",
 }
 
 
@@ -164,6 +180,25 @@ _MEANINGS = {
     "journal_quota_mib": "room for records not yet stored; alarm at 80 %, reading stops at 100 %",
     "batch_records_max": "records of one transaction",
     "import_chunk_mib": "an import reads this much at a time",
+    "name": "what people read",
+    "listen": "host:port where it answers",
+    "kafka": "the log",
+    "database": "the main database",
+    "redis": "what may be lost",
+    "telemetry": "traces",
+    "ingest": "the role that units connect to",
+    "parser": "the role that makes legs of frames",
+    "billing": "the role that makes calls and charges",
+    "storage": "the role that owns the main database",
+    "health": "probes and metrics of each role",
+}
+
+
+_PATTERNS = {  # what a person would say instead
+    r"^[a-z0-9][a-z0-9._-]{0,63}$": "a-z, 0-9, `.`, `_`, `-`; at most 64",
+    r"^[a-zA-Z0-9._-]{0,64}$": "a-z, A-Z, 0-9, `.`, `_`, `-`; at most 64",
+    r"^$|^postgres(ql)?://": "`postgresql://...`",
+    r"^(\S+):\d{1,5}$|^unix:\S+$": "`host:port`",
 }
 
 
@@ -182,13 +217,19 @@ def _value(field: dict[str, Any]) -> str:
         return "see below"
     if field["type"] == "array":
         return f"list: {_value(field['items'])}"
-    kind = {"string": "text", "integer": "whole number", "object": "keys"}[field["type"]]
+    kinds = {
+        "string": "text", "integer": "whole number", "number": "number", "object": "keys",
+        "boolean": "`true`, `false`",
+    }  # fmt: skip
+    kind = kinds[field["type"]]
     if field.get("format") == "path":
         kind = "path"
     if "pattern" in field:
-        kind = "a-z, 0-9, `.`, `_`, `-`; at most 64"
+        kind = _PATTERNS[field["pattern"]]
     least, most = field.get("minimum"), field.get("maximum")
-    if least is not None and most is not None:
+    if "exclusiveMinimum" in field:
+        kind += f", more than {field['exclusiveMinimum']}, at most {most}"
+    elif least is not None and most is not None:
         kind += f", {least} to {most}"
     elif least is not None:
         kind += f", {least} or more"
@@ -202,9 +243,11 @@ def _default(name: str, field: dict[str, Any], required: list[str]) -> str:
     if "$ref" in field:
         return "as below"
     if isinstance(default, dict):
-        return f"`{{type: {default['type']}}}`" if "type" in default else "none"
-    if default in (None, "", []):
+        return f"`{{type: {default['type']}}}`" if "type" in default else "as below"
+    if default in (None, "", [], {}):
         return "none"
+    if isinstance(default, bool | list):
+        return f"`{json.dumps(default)}`"
     return f"`{default}`"
 
 

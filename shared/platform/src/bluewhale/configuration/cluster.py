@@ -1,0 +1,171 @@
+"""The part of a configuration that roles add: where log, database and peers are.
+
+Owns the shape of `cluster` and `units`. The embedded runtime needs neither.
+Every key can also come from the environment (`BLUEWHALE_CLUSTER__KAFKA__BOOTSTRAP`);
+secrets belong there, not into the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from bluewhale.configuration.shape import UID, Strict
+from pydantic import Field
+
+Address = Annotated[str, Field(pattern=r"^(\S+):\d{1,5}$|^unix:\S+$")]
+WILDCARDS = ("0.0.0.0", "[::]")  # noqa: S104 - what a person may write, not what we bind
+
+
+class KafkaSettings(Strict):
+    """The log between the roles."""
+
+    bootstrap: str = Field(default="127.0.0.1:9092", description="brokers, host:port,host:port")
+    prefix: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9._-]{0,64}$",
+        description="begins the names of topics and groups, so that installations share a cluster",
+    )
+    partitions: int = Field(
+        default=4, ge=1, le=1024, description="of each topic; fixed when the topics are made"
+    )
+    replication: int = Field(default=1, ge=1, le=9, description="copies of each partition")
+
+
+class DatabaseSettings(Strict):
+    """The main database of the roles."""
+
+    url: str = Field(
+        default="",
+        pattern=r"^$|^postgres(ql)?://",
+        repr=False,
+        description="postgresql://user:password@host/database; empty = SQLite in the folder `data`",
+    )
+    segments: Path = Field(
+        default=Path("segments"), description="folder of sealed segments, shared by all of storage"
+    )
+
+
+class RedisSettings(Strict):
+    """What may be lost: caches, limits, fan-out."""
+
+    url: str | None = Field(
+        default=None, repr=False, description="redis://host:port/number; none = in memory"
+    )
+
+
+class TelemetrySettings(Strict):
+    """Where traces go."""
+
+    otlp_endpoint: str | None = Field(default=None, description="OTLP over gRPC; none = no traces")
+    sample_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="share of frames that start a trace"
+    )
+
+
+class ServerSettings(Strict):
+    """Where a role answers other roles and the command."""
+
+    listen: Address
+    advertised: str | None = Field(
+        default=None, description="where others reach it (host:port, dns:///name:port)"
+    )
+
+    @property
+    def address(self) -> str:
+        """Give where others reach this server."""
+        if self.advertised:
+            return self.advertised
+        host, _, port = self.listen.rpartition(":")
+        return f"127.0.0.1:{port}" if host in WILDCARDS else self.listen
+
+
+class IngestSettings(ServerSettings):
+    """The role that units connect to."""
+
+    listen: Address = "127.0.0.1:7440"
+    internal: ServerSettings = Field(
+        default=ServerSettings(listen="127.0.0.1:7441"),
+        description="where it answers other roles and the command",
+    )
+    authority: Path = Field(
+        default=Path("authority"), description="folder of the certificate authority of the units"
+    )
+    names: list[str] = Field(
+        default=["localhost", "127.0.0.1"],
+        description="names and addresses in the certificate of the server",
+    )
+    heartbeat_ms: int = Field(default=5_000, ge=100, description="units report this often")
+    window_kib: int = Field(
+        default=4_096, ge=256, description="bytes in flight per unit, before it waits for marks"
+    )
+    marks_interval_ms: int = Field(
+        default=200, ge=20, description="storage is asked this often what is stored"
+    )
+
+
+class ParserSettings(Strict):
+    """The role that makes legs of frames."""
+
+    batch_rows_max: int = Field(default=4_096, ge=1, description="rows of one message")
+    linger_ms: int = Field(default=50, ge=0, description="a message waits this long for more rows")
+    reject_ratio_max: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="a stream with a larger share of rejected records is suspended",
+    )
+    reject_rows_min: int = Field(
+        default=500, ge=10, description="records of a stream that the share is taken over"
+    )
+
+
+class BillingSettings(ServerSettings):
+    """The role that makes calls and charges of legs."""
+
+    listen: Address = "127.0.0.1:7443"
+    held_rows_max: int = Field(
+        default=200_000, ge=1_000, description="legs held per partition; more are offered at once"
+    )
+    tariffs_poll_ms: int = Field(
+        default=2_000, ge=100, description="looks this often for an activated tariff"
+    )
+
+
+class StorageSettings(ServerSettings):
+    """The role that owns the main database and answers questions."""
+
+    listen: Address = "127.0.0.1:7442"
+
+
+class HealthSettings(Strict):
+    """Where a role answers /livez, /readyz, /startupz and /metrics."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535, description="0 = any free port, said in the log")
+
+
+class ClusterSettings(Strict):
+    """What the roles share; every role reads all of it."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    ingest: IngestSettings = IngestSettings()
+    parser: ParserSettings = ParserSettings()
+    billing: BillingSettings = BillingSettings()
+    storage: StorageSettings = StorageSettings()
+    health: HealthSettings = HealthSettings()
+
+
+class UnitSettings(Strict):
+    """One Remote Unit and the links that it reads."""
+
+    unit_uid: UID = Field(description="name of the unit for ever; its token and certificate say it")
+    name: str = ""
+    site_uid: UID | None = Field(default=None, description="where it stands")
+    links: list[UID] = Field(
+        min_length=1, description="a link may have two units; the one named first is preferred"
+    )
+    trace: bool = Field(default=False, description="trace every frame of this unit")

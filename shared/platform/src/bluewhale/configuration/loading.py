@@ -1,0 +1,330 @@
+"""From bluewhale.yaml to a consistent configuration, or every mistake at once.
+
+Owns reading the file and the environment, placing each mistake (file, line,
+field, remedy), and loading what the file points to: directory files and
+tariffs. Does not own their formats or the shape of the file (`settings`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from bluewhale.configuration.configured import Configuration, stream_id
+from bluewhale.configuration.environment import Place, apply, overrides
+from bluewhale.configuration.exceptions import ConfigurationError
+from bluewhale.configuration.settings import (
+    CONFIG_NAME,
+    FolderSettings,
+    LinkSettings,
+    Settings,
+    SyslogTcpSettings,
+    SyslogUdpSettings,
+    TcpServerSettings,
+)
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from bluewhale.configuration.cluster import ClusterSettings
+    from bluewhale.rating.tariff import TariffVersion
+    from bluewhale.records.batches import LinkProfile
+    from bluewhale.records.directory import Directory
+
+EMBEDDED = "embedded"  # the unit that the embedded runtime is
+RESERVED_UNITS = frozenset({EMBEDDED, "import"})
+_CONNECTOR_TYPES = frozenset(
+    {"tcp_server", "tcp_client", "folder", "syslog_udp", "syslog_tcp", "import"}
+)
+
+
+def load(path: Path) -> Configuration:
+    """Load a configuration file (or the folder that holds it) and all it names.
+
+    Raises
+    ------
+    ConfigurationError
+        With every mistake found, each with file, line, field and remedy.
+    """
+    file = _file(path)
+    settings, places = _settings(file)
+    mistakes: list[str] = []
+    directory = _load_directory(settings, mistakes)
+    tariffs = _load_tariffs(settings, mistakes)
+    profiles = _profiles(places, settings, directory, mistakes)
+    _check_twice(places, settings, mistakes)
+    _check_units(places, settings, mistakes)
+    if mistakes or directory is None:
+        raise ConfigurationError(mistakes)
+    streams = {p.stream_id: p for p in profiles.values()} | _unit_streams(settings, profiles)
+    return Configuration(file, settings, directory, tuple(tariffs), profiles, streams)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the configuration file and the environment, with every path made absolute.
+
+    Raises
+    ------
+    ConfigurationError
+        With every mistake of the file itself.
+    """
+    return _settings(_file(path))[0]
+
+
+def _settings(file: Path) -> tuple[Settings, _Places]:
+    read, mistakes = _read(file, os.environ)
+    if read is None:
+        raise ConfigurationError(mistakes)
+    return _anchored(read[0], file.parent), read[1]
+
+
+def _file(path: Path) -> Path:
+    return path / CONFIG_NAME if path.is_dir() else path
+
+
+def _read(
+    file: Path, environment: Mapping[str, str]
+) -> tuple[tuple[Settings, _Places] | None, list[str]]:
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return None, [f"{file}: cannot be read ({reason}); give --config a file or its folder"]
+    except UnicodeDecodeError as error:
+        return None, [f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8"]
+    try:
+        node = yaml.compose(text)
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return None, [f"{file}:{line}: not YAML: {error.problem}; check indentation and quotes"]
+    if not isinstance(document, dict):
+        return None, [f"{file}:1: expected keys such as data, directory, links; found none"]
+    found = overrides(environment, set(Settings.model_fields))
+    places = _Places(file, node, {place: name for place, (name, _) in found.items()})
+    try:
+        return (Settings.model_validate(apply(document, found)), places), []
+    except ValidationError as error:
+        return None, [_mistake(places, e) for e in error.errors()]
+
+
+def _mistake(places: _Places, error: Any) -> str:
+    location = [x for x in error["loc"] if x not in _CONNECTOR_TYPES]
+    field = ".".join(str(x) for x in location)
+    if "url" in location:  # may hold a password
+        remedy = "see docs/reference/configuration.md"
+    else:
+        remedy = {
+            "missing": "add it",
+            "extra_forbidden": "remove it, or correct its spelling",
+        }.get(error["type"], f"found {error.get('input')!r}")
+    return f"{places.where(*location)}: {field}: {error['msg']}; {remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where each key was written."""
+
+    file: Path
+    node: yaml.Node | None
+    variables: Mapping[Place, str]
+
+    def where(self, *location: str | int) -> str:
+        """Name the variable that set a key, or file and line."""
+        for place, name in self.variables.items():
+            below = place[: len(location)] == location and not _stands(self.node, location)
+            if location[: len(place)] == place or below:
+                return f"environment {name}"
+        return f"{self.file}:{_line(self.node, list(location))}"
+
+
+def _stands(node: yaml.Node | None, location: tuple[str | int, ...]) -> bool:
+    """Say whether the file itself has the key that a location begins with."""
+    keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    return location[0] in keys
+
+
+def _line(node: yaml.Node | None, location: list[Any]) -> int:
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                return line
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    """Read every relative path from the folder of the configuration file."""
+    links = [
+        link.model_copy(
+            update={
+                "connector": link.connector.model_copy(
+                    update={
+                        "path": base / link.connector.path,
+                        "archive": link.connector.archive and base / link.connector.archive,
+                    }
+                )
+            }
+        )
+        if isinstance(link.connector, FolderSettings)
+        else link
+        for link in settings.links
+    ]
+    return settings.model_copy(
+        update={
+            "cluster": settings.cluster and _anchored_cluster(settings.cluster, base),
+            "data": base / settings.data,
+            "directory": [base / p for p in settings.directory],
+            "tariffs": [base / p for p in settings.tariffs],
+            "links": links,
+        }
+    )
+
+
+def _anchored_cluster(cluster: ClusterSettings, base: Path) -> ClusterSettings:
+    database, ingest = cluster.database, cluster.ingest
+    return cluster.model_copy(
+        update={
+            "database": database.model_copy(update={"segments": base / database.segments}),
+            "ingest": ingest.model_copy(update={"authority": base / ingest.authority}),
+        }
+    )
+
+
+def _load_directory(settings: Settings, mistakes: list[str]) -> Directory | None:
+    from bluewhale.records.directory_files import DirectoryError, load_directory
+
+    try:
+        return load_directory(settings.directory)
+    except DirectoryError as error:
+        mistakes.extend(str(m) for m in error.mistakes)
+        return None
+
+
+def _load_tariffs(settings: Settings, mistakes: list[str]) -> list[TariffVersion]:
+    from bluewhale.rating.tariff_files import load_tariff
+    from bluewhale.rating.validation import TariffError
+
+    tariffs = []
+    for path in settings.tariffs:
+        try:
+            tariffs.append(load_tariff(path))
+        except TariffError as error:
+            mistakes.extend(m.text() for m in error.mistakes)
+    return tariffs
+
+
+def _profiles(
+    places: _Places, settings: Settings, directory: Directory | None, mistakes: list[str]
+) -> dict[str, LinkProfile]:
+    from bluewhale.dialects import DIALECTS, get_dialect
+    from bluewhale.records.batches import LinkProfile
+
+    sites = {s.site_uid: s for s in directory.sites} if directory else {}
+    pbxs = {p.pbx_uid: p for p in directory.pbxs} if directory else {}
+    profiles = {}
+    for i, link in enumerate(settings.links):
+        where = f"{places.where('links', i)}: links.{i} ({link.link_uid})"
+        if link.dialect not in DIALECTS:
+            known = ", ".join(sorted(DIALECTS))
+            mistakes.append(f"{where}: dialect: {link.dialect!r} is not known; one of {known}")
+            continue
+        wrong = get_dialect(link.dialect).mistakes(link.options)
+        if wrong:
+            mistakes.extend(f"{where}: options: {w}" for w in wrong)
+            continue
+        if directory is None:
+            continue
+        pbx = pbxs.get(link.pbx_uid)
+        if pbx is None:
+            mistakes.append(
+                f"{where}: pbx_uid: {link.pbx_uid!r} is not in the directory; "
+                f"declare the PBX there, or use one of {', '.join(sorted(pbxs)) or 'none'}"
+            )
+            continue
+        profiles[link.link_uid] = LinkProfile(
+            link_uid=link.link_uid,
+            stream_id=stream_id(link.link_uid),
+            pbx_uid=link.pbx_uid,
+            site=sites[pbx.site_uid],
+            dialect_id=link.dialect,
+            options=link.options,
+        )
+    return profiles
+
+
+def _check_twice(places: _Places, settings: Settings, mistakes: list[str]) -> None:
+    """Two links may not share a name, nor a listening port where one process reads both."""
+    seen: dict[tuple[str, ...], str] = {}
+    for i, link in enumerate(settings.links):
+        keys: list[tuple[str, ...]] = [("link_uid", link.link_uid)]
+        keys += [
+            ("port", at, reader) for at in _listens(link) for reader in _read_by(settings, link)
+        ]
+        for key in keys:
+            name, value = key[0], key[1].rpartition(" ")[2]
+            text = f"{places.where('links', i)}: links.{i}.{name}: {value} is used by {seen.get(key)} already; choose another"
+            if key in seen and text not in mistakes:
+                mistakes.append(text)
+            seen.setdefault(key, link.link_uid)
+
+
+def _listens(link: LinkSettings) -> list[str]:
+    """Name the port that a link opens, with its protocol."""
+    connector = link.connector
+    if isinstance(connector, TcpServerSettings | SyslogTcpSettings) and connector.port:
+        return [f"tcp {connector.port}"]
+    if isinstance(connector, SyslogUdpSettings) and connector.port:
+        return [f"udp {connector.port}"]
+    return []
+
+
+def _read_by(settings: Settings, link: LinkSettings) -> list[str]:
+    """Name the processes that read a link: its units, else the embedded runtime."""
+    return [u.unit_uid for u in settings.units if link.link_uid in u.links] or [EMBEDDED]
+
+
+def _check_units(places: _Places, settings: Settings, mistakes: list[str]) -> None:
+    """Units have names of their own and read links that exist."""
+    known = {link.link_uid for link in settings.links}
+    seen: set[str] = set()
+    for i, unit in enumerate(settings.units):
+        where = f"{places.where('units', i)}: units.{i} ({unit.unit_uid})"
+        if unit.unit_uid in RESERVED_UNITS:
+            mistakes.append(f"{where}: unit_uid: this name is our own; choose another")
+        if unit.unit_uid in seen:
+            mistakes.append(f"{where}: unit_uid: another unit has this name; choose another")
+        seen.add(unit.unit_uid)
+        mistakes.extend(
+            f"{where}: links: {link_uid!r} is no link; add it to links, "
+            f"or use one of {', '.join(sorted(known))}"
+            for link_uid in unit.links
+            if link_uid not in known
+        )
+        if len(set(unit.links)) < len(unit.links):
+            mistakes.append(f"{where}: links: a link stands twice; remove one")
+
+
+def _unit_streams(
+    settings: Settings, profiles: Mapping[str, LinkProfile]
+) -> dict[int, LinkProfile]:
+    """Give the profile of every unit reading a link, by stream_id."""
+    pairs = [(unit.unit_uid, link_uid) for unit in settings.units for link_uid in unit.links]
+    return {
+        stream_id(link_uid, unit_uid): replace(
+            profiles[link_uid], stream_id=stream_id(link_uid, unit_uid)
+        )
+        for unit_uid, link_uid in pairs
+    }
