@@ -1,7 +1,8 @@
 """/metrics and /healthz on a local port, in a thread; standard library only.
 
 Owns the HTTP door. What is healthy is decided by the `health` function that the
-runtime gives: a mapping of part -> what is wrong with it, empty = well.
+runtime gives: a mapping of part -> what is wrong with it, empty = well. Probes
+(`livez`, `readyz`, `startupz`) are more such functions under paths of their own.
 """
 
 from __future__ import annotations
@@ -34,17 +35,23 @@ class Endpoint:
         *,
         port: int,
         host: str = "127.0.0.1",
+        probes: Mapping[str, Callable[[], Mapping[str, str]]] | None = None,
     ) -> None:
+        asked = {"/healthz": health, "/health": health}
+        asked |= {f"/{name}": probe for name, probe in (probes or {}).items()}
+
+        known = f"only /metrics, {', '.join(asked)}\n".encode()
+
         class Door(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._answer(200, "text/plain; version=0.0.4; charset=utf-8", metrics.text())
-                elif self.path in {"/healthz", "/health"}:
-                    wrong = dict(health())
+                elif self.path in asked:
+                    wrong = dict(asked[self.path]())
                     body = json.dumps({"healthy": not wrong, "wrong": wrong}).encode()
                     self._answer(503 if wrong else 200, "application/json", body)
                 else:
-                    self._answer(404, "text/plain", b"only /metrics and /healthz\n")
+                    self._answer(404, "text/plain", known)
 
             def _answer(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)

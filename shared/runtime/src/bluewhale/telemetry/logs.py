@@ -17,7 +17,23 @@ from bluewhale.telemetry import tracing
 from bluewhale.telemetry.attributes import NAMES
 from bluewhale.telemetry.masking import mask_number
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_level = ["info"]  # of this process; loggers that were bound before see a change too
+
+
+def _at_level(
+    _logger: Any, method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    if LEVELS.get(method, 50) < LEVELS[_level[0]]:
+        raise structlog.DropEvent
+    return line
+
+
+def set_level(level: str) -> str:
+    """Change the level of this process at once; gives the previous one."""
+    assert level in LEVELS, f"{level} is no log level"
+    previous, _level[0] = _level[0], level
+    return previous
 
 
 def _only_known(
@@ -60,7 +76,9 @@ def configure_logs(
         if human
         else structlog.processors.JSONRenderer()
     )
+    set_level(level)
     processors: list[Any] = [
+        _at_level,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -72,7 +90,7 @@ def configure_logs(
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS["debug"]),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )

@@ -1,0 +1,104 @@
+"""Plugins that tests start: each writes down what happens to it in `settings`, a list."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+
+from bluewhale.capture.exceptions import TemporaryError
+from bluewhale.nexus import Manifest
+
+
+def plugin(name: str, activator: str = "quiet", **facts) -> Manifest:
+    """Give the manifest of one of the plugins below."""
+    return Manifest(
+        symbolic_name=name, version="1.0", activator=f"tests.unit.nexus.actors:{activator}", **facts
+    )
+
+
+@contextlib.asynccontextmanager
+async def quiet(context):
+    """Provide a text for each promised service."""
+    name = context.manifest.symbolic_name
+    context.settings.append(f"start {name}")
+    yield {service: f"{service} of {name}" for service in context.manifest.provides}
+    context.settings.append(f"end {name}")
+
+
+@contextlib.asynccontextmanager
+async def looking(context):
+    """Look up everything required, at start."""
+    for service in context.manifest.requires:
+        context.settings.append(await context.lookup(service))
+    yield {}
+
+
+@contextlib.asynccontextmanager
+async def refused(context):
+    """Meet an operating error at start."""
+    raise TemporaryError("the broker 127.0.0.1:1 does not answer; start it")
+    yield {}
+
+
+@contextlib.asynccontextmanager
+async def broken(context):
+    """Meet a programmer's error at start."""
+    raise KeyError("listen")
+    yield {}
+
+
+@contextlib.asynccontextmanager
+async def forgetful(context):
+    """Promise services and give none."""
+    yield {}
+
+
+@contextlib.asynccontextmanager
+async def falling(context):
+    """Fall over while running, in a task of its own."""
+
+    async def fall():
+        await asyncio.sleep(0.01)
+        raise TemporaryError("the disk went away; mount it")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fall())
+        yield {}
+
+
+@contextlib.asynccontextmanager
+async def endless(context):
+    """Never end by itself."""
+    yield {}
+    await asyncio.sleep(3600)
+
+
+@contextlib.asynccontextmanager
+async def working(context):
+    """Run a loop in a thread that says when it was asked to stop."""
+
+    def loop(stopping: threading.Event) -> None:
+        stopping.wait()
+        context.settings.append("work finished")
+
+    async with context.worker("loop", loop):
+        yield {}
+
+
+@contextlib.asynccontextmanager
+async def crashing(context):
+    """Run a loop that falls over at once."""
+
+    def loop(stopping: threading.Event) -> None:
+        raise TemporaryError("the database is away; start it")
+
+    async with context.worker("loop", loop):
+        yield {}
+
+
+@contextlib.asynccontextmanager
+async def asking(context):
+    """Look up what the manifest does not require."""
+    context.service("journal")
+    yield {}
