@@ -108,6 +108,9 @@ class RejectReason(StrEnum):
     CAPTURE_CONFLICT = "capture_conflict"
     STREAM_SUSPENDED = "stream_suspended"
     SWITCH_LOST_RECORDS = "switch_lost_records"  # the switch itself reports an outage
+    LINK_UNKNOWN = "link_unknown"  # its stream is in no configuration of the reader
+    FRAME_CORRUPT = "frame_corrupt"  # the frame does not unpack; kept whole
+    PARSER_FAILED = "parser_failed"  # a fault of ours: the parser broke on this record
 
 
 class UnratedReason(StrEnum):
@@ -127,6 +130,7 @@ class LossReason(StrEnum):
     JOURNAL_PAGE_CORRUPT = "journal_page_corrupt"
     JOURNAL_FULL = "journal_full"
     PROTOCOL_OVERRUN = "protocol_overrun"
+    FRAME_UNREADABLE = "frame_unreadable"
 
 
 class Flag(IntFlag):

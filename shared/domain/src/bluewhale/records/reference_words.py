@@ -273,6 +273,22 @@ REASONS = {
         "the switch itself reports that records were lost",
         "Nothing to mend here; check the buffer and link of the switch.",
     ),
+    "link_unknown": (
+        "the stream that brought it is in no configuration",
+        "Add unit and link to the configuration of the roles, then replay.",
+    ),
+    "frame_corrupt": (
+        "the frame does not unpack; its bytes are kept whole",
+        "Update the roles if the unit is newer; else send the frame to who keeps the product.",
+    ),
+    "frame_unreadable": (
+        "its frame does not unpack; the whole frame waits in suspense under its first record",
+        "See the code frame_corrupt.",
+    ),
+    "parser_failed": (
+        "the parser itself broke on it",
+        "Send the line with `bluewhale dialect try --json` to who keeps the dialect; replay after the update.",
+    ),
     "no_tariff": (
         "no tariff of the price list was in force",
         "Activate a tariff that covers the day, then re-rate.",
