@@ -1,0 +1,138 @@
+"""The query API: requests in, messages out.
+
+A thin door: `questions` reads, the store answers, `answers` says it. Owns
+nothing but the status code of each error. Runs in any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import grpc
+from bluewhale.api.query.v1 import query_pb2 as api
+from bluewhale.api.query.v1 import query_pb2_grpc as doors
+from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.database import NotFoundError, StateError, page_key
+from bluewhale.storage import answers, questions
+from bluewhale.storage.exceptions import InvalidRequestError
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from bluewhale.database import Store
+    from bluewhale.storage.marks_feed import MarksFeed
+
+
+@contextlib.contextmanager
+def told(context: grpc.ServicerContext) -> Iterator[None]:
+    """Say operating errors as a status with their text."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    except NotFoundError as error:
+        context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+    except StateError as error:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+    except TemporaryError as error:
+        context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+    except BluewhaleError as error:
+        context.abort(grpc.StatusCode.INTERNAL, f"{error.code}: {error}")
+
+
+class QueryDoor(doors.QueryServicer):
+    """Serves bluewhale.api.query.v1.Query."""
+
+    def __init__(self, store: Store, feed: MarksFeed) -> None:
+        self._store = store
+        self._feed = feed
+
+    @override
+    def SearchCalls(
+        self, request: api.SearchCallsRequest, context: grpc.ServicerContext
+    ) -> Iterator[api.CallPage]:
+        with told(context):
+            wanted = questions.call_filter(request.filter)
+            left = questions.limited(
+                "limit", request.limit, questions.CALLS_DEFAULT, questions.CALLS_MAX
+            )
+            page_rows = questions.limited(
+                "page_rows", request.page_rows, questions.PAGE_ROWS_DEFAULT, questions.PAGE_ROWS_MAX
+            )
+            after = questions.after(request.after)
+            while left > 0 and context.is_active():
+                asked = min(left, page_rows)
+                found = self._store.search_calls(wanted, limit=asked, after=after)
+                after = page_key(found)
+                left -= found.num_rows
+                ended = found.num_rows < asked or after is None
+                place = "" if ended or after is None else questions.place(after)
+                if request.encoding == api.ENCODING_ARROW:
+                    yield api.CallPage(arrow=answers.arrow(found), next=place)
+                else:
+                    yield api.CallPage(calls=answers.calls(found), next=place)
+                if ended:
+                    return
+
+    @override
+    def GetCall(self, request: api.GetCallRequest, context: grpc.ServicerContext) -> api.CallDetail:
+        with told(context):
+            return answers.detail(
+                self._store.get_call(questions.stored_id("call_id", request.call_id))
+            )
+
+    @override
+    def Report(self, request: api.ReportRequest, context: grpc.ServicerContext) -> api.ReportReply:
+        with told(context):
+            limit = questions.limited(
+                "limit", request.limit, questions.GROUPS_MAX, questions.GROUPS_MAX
+            )
+            found = self._store.report(
+                questions.report_by(request.by), questions.call_filter(request.filter), limit=limit
+            )
+            return api.ReportReply(rows=answers.messages(api.ReportRow, found))
+
+    @override
+    def Completeness(
+        self, request: api.CompletenessRequest, context: grpc.ServicerContext
+    ) -> api.CompletenessReply:
+        with told(context):
+            found = self._store.completeness(
+                site=request.site_uid if request.HasField("site_uid") else None,
+                first_day=request.first_day if request.HasField("first_day") else None,
+                last_day=request.last_day if request.HasField("last_day") else None,
+            )
+            return answers.completeness(found)
+
+    @override
+    def Suspense(
+        self, request: api.SuspenseRequest, context: grpc.ServicerContext
+    ) -> api.SuspenseReply:
+        with told(context):
+            limit = questions.limited(
+                "limit", request.limit, questions.LIST_ROWS_DEFAULT, questions.LIST_ROWS_MAX
+            )
+            found = self._store.suspense_list(questions.suspense_filter(request), limit=limit)
+            return api.SuspenseReply(rows=answers.messages(api.SuspenseRow, found))
+
+    @override
+    def Duplicates(
+        self, request: api.DuplicatesRequest, context: grpc.ServicerContext
+    ) -> api.DuplicatesReply:
+        with told(context):
+            limit = questions.limited(
+                "limit", request.limit, questions.LIST_ROWS_DEFAULT, questions.LIST_ROWS_MAX
+            )
+            found = self._store.duplicates(limit=limit, state=questions.duplicate_state(request))
+            return api.DuplicatesReply(rows=answers.messages(api.DuplicateRow, found))
+
+    @override
+    def Marks(
+        self, request: api.MarksRequest, context: grpc.ServicerContext
+    ) -> Iterator[api.MarksReply]:
+        with told(context):
+            for marks in self._feed.listen(request.stream_ids):
+                if not context.is_active():
+                    return
+                yield answers.marks(marks)
