@@ -8,11 +8,11 @@ MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
 WORKERS ?= 2
 PATHS  := shared services tests bench
 
-.PHONY: help setup demo test test-fast test-slow check fix bench up lock clean
+.PHONY: help setup demo roles-demo test test-fast test-slow simulate-ownership check fix bench up lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.ready  ## make .venv with everything; leaves .venv/bin/bluewhale
 
@@ -29,7 +29,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
 demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth
 	$(BIN)/bluewhale demo
 
-test: setup  ## everything that needs no cluster
+roles-demo: setup  ## the same fleet through all roles, with Kafka, PostgreSQL, Redis, Jaeger
+	$(BIN)/bluewhale roles-demo
+
+test: setup  ## everything quick; with Kafka, PostgreSQL, Redis where they can be had
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
 
 test-fast: setup  ## spec, unit, dialects, property, architecture; no services
