@@ -101,3 +101,13 @@ class StreamLoss:
     first_seq: int
     last_seq: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTally:
+    """What the edge counted for one stream on one UTC day (days since 1970-01-01)."""
+
+    stream_id: int
+    day: int
+    heard: int
+    journaled: int
