@@ -62,6 +62,7 @@ class LinkState:
     last_error: str | None = None
     last_error_at_ms: int | None = None
     listening_on: tuple[str, int] | None = field(default=None)
+    lost_datagrams: int = 0  # UDP: dropped by the kernel or by us, heard by nobody
 
 
 def now_ms() -> int:

@@ -17,7 +17,6 @@ Example
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -26,6 +25,7 @@ from typing import Self
 from bluewhale.capture import BluewhaleError
 from bluewhale.connectors.exceptions import ListenError
 from bluewhale.connectors.link import Link, LinkSettings, LinkState, now_ms
+from bluewhale.connectors.peers import Peers
 from bluewhale.connectors.sockets import PbxConnection
 from bluewhale.journal import Journal
 
@@ -64,7 +64,7 @@ class TcpServer:
     ) -> None:
         self.link = Link(settings, journal, state=state, clock_ms=clock_ms)
         self._host, self._port = host, port
-        self._peers = tuple(ipaddress.ip_network(peer, strict=False) for peer in peers)
+        self._peers = Peers(peers)
         self._connections_max = connections_max
         self._idle_timeout_s = idle_timeout_s
         self._server: asyncio.Server | None = None
@@ -136,7 +136,7 @@ class TcpServer:
         """Take a new connection, or say why not in the state of the link."""
         if self._server is None:
             return False
-        if self._peers and not self._allowed(peer):
+        if not self._peers.allow(peer):
             self.link.failed(f"refused {peer}: not among the allowed peers")
             return False
         if len(self._pumps) >= self._connections_max:
@@ -146,11 +146,6 @@ class TcpServer:
         self._pumps[task] = connection
         task.add_done_callback(self._ended)
         return True
-
-    def _allowed(self, peer: str) -> bool:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self._peers)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._pumps.pop(task, None)
