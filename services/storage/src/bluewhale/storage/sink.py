@@ -27,7 +27,7 @@ from bluewhale.storage.lane import Lane, Limits, Round
 from bluewhale.telemetry import get_logger, tracing
 
 if TYPE_CHECKING:
-    from bluewhale.database import CommitResult, Store
+    from bluewhale.database import Claim, CommitResult, Store
     from bluewhale.messaging import AssignmentListener, Consumer, Log, Message, Place, Watchdog
     from bluewhale.storage.aside import Aside
     from bluewhale.telemetry import Metrics
@@ -39,6 +39,7 @@ POLL_MESSAGES = 200
 WAIT_S = 0.5  # between two attempts while the database is away
 RECLAIM_S = 2.0  # a claim that was lost is taken again if the partition is still ours then
 LAG_INTERVAL_S = 2.0
+NAMES_MAX = 10  # how often one log may lose its end
 # the store as a whole, not the batch, is at fault: nothing is kept aside for these
 _STORE_FAULTS = (StoreFullError, StoreCorruptError, StoreVersionError)
 
@@ -170,7 +171,7 @@ class Sink:
                 continue
             topic, partition = place
             try:
-                claim = self._store.claim(CONSUMER, using.topic_id(topic), partition)
+                claim = self._claim(using, place)
             except TemporaryError as error:
                 self._database_away(error)
                 owned.claim_at_s = now_s + WAIT_S
@@ -186,6 +187,21 @@ class Sink:
                 "Partition claimed", topic=topic, partition=partition,
                 generation=claim.generation, offset=claim.next_offset,
             )  # fmt: skip
+
+    def _claim(self, consumer: Consumer, place: Place) -> Claim:
+        """Claim a place; a log that lost its end goes by another name, from its beginning."""
+        topic, partition = place
+        topic_id, end = consumer.topic_id(topic), consumer.end_offsets([place])[place]
+        for turn in range(NAMES_MAX):
+            name = f"{topic_id}~{turn}" if turn else topic_id
+            claim = self._store.claim(CONSUMER, name, partition)
+            if claim.next_offset <= end:
+                break
+            self._log.error(
+                "Log ends before what is stored of it; reading it from its beginning",
+                topic=topic, partition=partition, offset=claim.next_offset, topic_id=name,
+            )  # fmt: skip
+        return claim
 
     # ---- reading -------------------------------------------------------------------------
 

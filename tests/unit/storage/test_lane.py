@@ -1,0 +1,167 @@
+"""What of a partition goes into the next transaction."""
+
+from __future__ import annotations
+
+from bluewhale.database import Claim
+from bluewhale.messaging import PARSED, RATED
+from bluewhale.records.batches import StreamLoss, StreamTally
+from bluewhale.storage.lane import Lane, Limits
+
+from tests.support.legs import leg
+from tests.support.parsed import parsed, rated
+
+
+def lane(limits: Limits | None = None) -> Lane:
+    """Make a lane that owns both topics, from offset 0."""
+    made = Lane(0, limits or Limits())
+    made.claimed(PARSED, Claim("storage", "p", 0, 1, 0))
+    made.claimed(RATED, Claim("storage", "r", 0, 1, 0))
+    return made
+
+
+def bulk() -> Limits:
+    """Give limits under which two legs are a load."""
+    return Limits(bulk_rows=2, seal_rows=4, held_rows_max=6, seal_age_s=1.0, patience_s=10.0)
+
+
+def test_a_quiet_lane_stores_legs_at_once():
+    """One leg, no call yet: it goes as a hot row, and its offset is passed."""
+    it = lane()
+    it.take_parsed(0, parsed(leg(1)), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert (made.legs, made.seal, made.batch.proposals) == (1, False, None)
+    assert made.after == {PARSED: 1, RATED: 0}
+    it.done(made)
+    assert it.idle
+    assert it.due(0.0, 5) is None
+
+
+def test_all_that_came_with_legs_goes_with_them_once():
+    """Losses, contexts and counts of the edge travel in the first round of their message."""
+    it = lane()
+    message = parsed(
+        leg(1), losses=(StreamLoss(1, 1, 7, 9, "disk"),), contexts={4: b"head"},
+        tallies=(StreamTally(1, 20_000, 3, 2),), traceparents=("t",),
+    )  # fmt: skip
+    it.take_parsed(0, message, 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert list(made.batch.losses) == [StreamLoss(1, 1, 7, 9, "disk")]
+    assert made.batch.contexts == {4: b"head"}
+    assert [(h.stream_id, h.day, h.heard, h.journaled) for h in made.batch.heard] == [
+        (1, 20_000, 3, 2)
+    ]
+    assert made.traceparents == ("t",)
+
+
+def test_calls_wait_for_legs_that_were_not_read():
+    """A proposal of data time 9 waits while legs were read up to 5, and no longer."""
+    it = lane()
+    it.take_parsed(0, parsed(leg(1), time_ms=5), 0.0)
+    it.take_rated(0, rated(leg(2), time_ms=9), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.batch.proposals is None
+    it.done(made)
+    assert it.due(0.0, 5) is None
+    it.take_parsed(1, parsed(leg(2), time_ms=9), 0.1)
+    made = it.due(0.1, 5)
+    assert made is not None
+    assert made.batch.proposals is not None
+    assert made.after == {PARSED: 2, RATED: 1}
+    assert made.batch.data_time_ms == 9
+
+
+def test_calls_do_not_wait_for_ever():
+    """Legs that never come (their log was wiped) do not hold proposals back."""
+    it = lane(Limits(patience_s=3.0))
+    it.take_rated(0, rated(leg(2), time_ms=9), 0.0)
+    assert it.due(2.9, 5) is None
+    made = it.due(3.1, 5)
+    assert made is not None
+    assert made.after[RATED] == 1
+
+
+def test_under_load_legs_go_with_their_calls_into_one_segment():
+    """Four legs of which all calls are here are sealed together; the fifth waits, its offset too."""
+    it = lane(bulk())
+    it.take_parsed(0, parsed(leg(1), leg(2), time_ms=1), 0.0)
+    it.take_parsed(1, parsed(leg(3), leg(4), leg(5), time_ms=2), 0.0)
+    assert it.due(0.0, 5) is None
+    it.take_rated(0, rated(leg(1), leg(2), leg(3), leg(4), labels=[0, 0, 1, 1], time_ms=2), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.seal
+    assert made.legs == 4
+    assert made.batch.proposals is not None
+    assert made.batch.proposals.calls.num_rows == 2
+    assert made.after == {PARSED: 1, RATED: 1}
+    it.done(made)
+    assert it.rows == 1
+
+
+def test_a_call_waits_until_all_its_legs_are_here():
+    """A message of two calls: the one that is complete goes, the other one stays."""
+    it = lane(bulk())
+    it.take_parsed(0, parsed(leg(1), leg(2), leg(3), leg(4), time_ms=4), 0.0)
+    first = rated(leg(1), leg(2), leg(3), leg(4), leg(6), labels=[0, 0, 1, 1, 1], time_ms=4)
+    it.take_rated(0, first, 0.0)
+    made = it.due(1.5, 5)  # the age of a segment is over
+    assert made is not None
+    assert made.legs == 2
+    assert made.batch.proposals is not None
+    assert made.batch.proposals.members.column("call_row").to_pylist() == [0, 0]
+    assert made.after == {PARSED: 0, RATED: 0}
+    it.done(made)
+    it.take_parsed(1, parsed(leg(6), time_ms=4), 1.6)
+    made = it.due(3.0, 5)
+    assert made is not None
+    assert made.after == {PARSED: 2, RATED: 1}
+    assert made.legs == 3
+
+
+def test_too_many_legs_go_without_their_calls():
+    """More legs than may be held are stored; memory stays bounded."""
+    it = lane(bulk())
+    it.take_parsed(0, parsed(*(leg(n) for n in range(1, 8))), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.legs == 7
+    assert made.after[PARSED] == 1
+
+
+def test_of_two_proposals_of_one_call_the_larger_stays():
+    """A call that grew within a round is charged once, as it is in the end."""
+    it = lane()
+    it.take_parsed(0, parsed(leg(1), leg(2), time_ms=2), 0.0)
+    it.take_rated(0, rated(leg(1), time_ms=1), 0.0)
+    it.take_rated(1, rated(leg(1), leg(2), labels=[0, 0], time_ms=2), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.batch.proposals is not None
+    assert made.batch.proposals.calls.column("leg_count").to_pylist() == [2]
+    assert made.batch.proposals.charges.num_rows == 1
+    assert made.after[RATED] == 2
+
+
+def test_a_round_that_failed_is_the_same_again():
+    """Nothing is taken away before `done`."""
+    it = lane()
+    it.take_parsed(0, parsed(leg(1)), 0.0)
+    first, second = it.due(0.0, 5), it.due(9.0, 5)
+    assert first is not None
+    assert second is not None
+    assert first.batch.legs.equals(second.batch.legs)
+    assert first.after == second.after
+
+
+def test_a_tick_moves_the_data_time_alone():
+    """A rated message without proposals passes its offset and says how far billing is."""
+    it = lane()
+    it.take_rated(0, rated(time_ms=7), 0.0)
+    it.take_parsed(0, parsed(time_ms=7), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.batch.data_time_ms == 7
+    assert made.after == {PARSED: 1, RATED: 1}
