@@ -21,7 +21,7 @@ def generate(target: Path) -> None:
     sources = sorted(str(p.relative_to(HERE)) for p in HERE.glob("bluewhale/**/*.proto"))
     bin_folder = Path(sys.executable).parent
     done = protoc.main([
-        "protoc", f"-I{HERE}",
+        "protoc", f"-I{HERE}", f"-I{Path(protoc.__file__).parent / '_proto'}",
         f"--plugin=protoc-gen-mypy={bin_folder / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={bin_folder / 'protoc-gen-mypy_grpc'}",
         f"--python_out={target}", f"--grpc_python_out={target}",
