@@ -134,13 +134,15 @@ class ReferenceStore:
         return result
 
     def _claim(self, batch: Batch) -> None:
-        if batch.claim is None:
-            return
-        claim = batch.claim.claim
-        row = self.claims[claim.consumer, claim.topic_id, claim.partition]
-        if row[0] != claim.generation or row[1] > batch.claim.first:
-            raise ClaimLostError("taken over")
-        row[1] = batch.claim.after
+        rows = [
+            (self.claims[s.claim.consumer, s.claim.topic_id, s.claim.partition], s)
+            for s in batch.claims
+        ]
+        for row, step in rows:
+            if row[0] != step.claim.generation or row[1] > step.first:
+                raise ClaimLostError("taken over")
+        for row, step in rows:
+            row[1] = step.after
 
     def claim(self, consumer: str, topic_id: str, partition: int) -> Any:
         """Take a partition over."""

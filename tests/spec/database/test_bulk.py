@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.spec.database.build import leg_row, legs, proposals
+from tests.support.stores import StoreFactory
 
 
 def bulk(*numbers: int, stream: int = 7, now_ms: int = 1) -> Batch:
@@ -23,9 +24,11 @@ def files(folder: Path) -> set[str]:
     return {p.name.split(".")[0] for p in (folder / "segments").iterdir() if p.name[0] != "e"}
 
 
-def test_a_prepared_batch_is_stored_by_its_commit_alone(tmp_path: Path) -> None:
+def test_a_prepared_batch_is_stored_by_its_commit_alone(
+    store_factory: StoreFactory, tmp_path: Path
+) -> None:
     """Preparing shows nothing to anybody; the commit makes the prepared files live."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         prepared = store.prepare(bulk(1, 2, 3))
         assert len(files(tmp_path)) == 1
         assert store.search_calls(CallFilter()).num_rows == 0
@@ -36,18 +39,20 @@ def test_a_prepared_batch_is_stored_by_its_commit_alone(tmp_path: Path) -> None:
         assert store.completeness().complete
 
 
-def test_a_prepared_batch_does_not_hold_the_write_lock(tmp_path: Path) -> None:
+def test_a_prepared_batch_does_not_hold_the_write_lock(store_factory: StoreFactory) -> None:
     """Another writer commits between preparing and committing."""
-    with Store.open(tmp_path) as store, Store(tmp_path, busy_timeout_ms=50) as other:
+    with store_factory() as store, store_factory() as other:
         prepared = store.prepare(bulk(1))
         assert other.commit(bulk(2)).accepted == 1
         assert store.commit_prepared(prepared).accepted == 1
         assert store.search_calls(CallFilter()).num_rows == 2
 
 
-def test_legs_stored_since_preparing_are_replays_or_duplicates(tmp_path: Path) -> None:
+def test_legs_stored_since_preparing_are_replays_or_duplicates(
+    store_factory: StoreFactory, tmp_path: Path
+) -> None:
     """Two of three legs came first, one of them by another stream: one new leg is left."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         prepared = store.prepare(bulk(1, 2, 3))
         store.commit(bulk(1))
         store.commit(bulk(2, stream=8), seal=True)
@@ -58,9 +63,11 @@ def test_legs_stored_since_preparing_are_replays_or_duplicates(tmp_path: Path) -
             assert files(tmp_path) == {r[0] for r in tx.rows("SELECT name FROM segment")}
 
 
-def test_of_two_equal_prepared_batches_one_is_stored(tmp_path: Path) -> None:
+def test_of_two_equal_prepared_batches_one_is_stored(
+    store_factory: StoreFactory, tmp_path: Path
+) -> None:
     """Both saw an empty store; the second finds every record stored."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         first, second = store.prepare(bulk(1, 2)), store.prepare(bulk(1, 2))
         assert store.commit_prepared(first).accepted == 2
         again = store.commit_prepared(second)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from bluewhale.database import Batch, CallFilter, Heard, Store
 from bluewhale.records.batches import StreamLoss
@@ -18,6 +16,7 @@ from tests.spec.database.build import (
     proposals,
     rejects,
 )
+from tests.support.stores import StoreFactory
 
 
 @pytest.fixture(params=[False, True], ids=["hot", "sealed"])
@@ -27,9 +26,9 @@ def seal(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(store_factory: StoreFactory):
     """Open a new store with one declared link."""
-    with Store.open(tmp_path) as opened:
+    with store_factory() as opened:
         opened.declare_links([("hq-1", STREAM, "hq", "berlin", "avaya_cm")])
         yield opened
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
-from bluewhale.database import Batch, ClaimLostError, ClaimStep, Store
+from bluewhale.database import Batch, ClaimLostError, ClaimStep
 from bluewhale.merge import near
 
 from tests.support.delivery import Delivery, ReferenceStore, reject
 from tests.support.legs import leg
+from tests.support.stores import StoreFactory
 
 
 @pytest.fixture(params=["hot", "sealed"])
-def delivery(request: pytest.FixtureRequest, tmp_path: Path):
+def delivery(request: pytest.FixtureRequest, store_factory: StoreFactory):
     """Drive a store; "sealed" puts every stored leg into a segment at once."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         driver = Delivery(store)
         if request.param == "sealed":
             put = driver.put
@@ -190,10 +190,10 @@ def test_a_zombie_commits_nothing(delivery: Delivery) -> None:
     old = store.claim("billing", "topic", 0)
     new = store.claim("billing", "topic", 0)
     with pytest.raises(ClaimLostError):
-        delivery.put(leg(1), claim=ClaimStep(old, 0, 5))
-    assert delivery.put(leg(2), claim=ClaimStep(new, 0, 5)).accepted == 1
+        delivery.put(leg(1), claims=[ClaimStep(old, 0, 5)])
+    assert delivery.put(leg(2), claims=[ClaimStep(new, 0, 5)]).accepted == 1
     with pytest.raises(ClaimLostError):  # the same batch again is past the offset
-        delivery.put(leg(2), claim=ClaimStep(new, 0, 5))
+        delivery.put(leg(2), claims=[ClaimStep(new, 0, 5)])
     assert store.claim("billing", "topic", 0).next_offset == 5
     assert store.marks(1)[0].stored_through == 0  # leg 1 is still missing
 
@@ -237,10 +237,12 @@ def _script(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_random_courses_of_events_end_as_the_rules_say(seed: int, tmp_path: Path) -> None:
+def test_random_courses_of_events_end_as_the_rules_say(
+    seed: int, store_factory: StoreFactory
+) -> None:
     """The real store and the rules in memory end at the same calls, versions apart from order."""
     ends = []
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         for side in (store, ReferenceStore()):
             delivery = Delivery(side)
             for what, legs in _script(seed):

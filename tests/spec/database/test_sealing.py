@@ -8,6 +8,7 @@ import pytest
 from bluewhale.database import Batch, CallFilter, Store, StoreCorruptError
 
 from tests.spec.database.build import DAY, leg_id, leg_row, legs, proposals
+from tests.support.stores import StoreFactory
 
 
 def answers(store: Store) -> list:
@@ -22,10 +23,10 @@ def answers(store: Store) -> list:
     ]
 
 
-def test_answers_are_the_same_before_and_after_sealing(tmp_path: Path) -> None:
+def test_answers_are_the_same_before_and_after_sealing(store_factory: StoreFactory) -> None:
     """A call of two legs with a past version, and a plain one."""
     a, b, c = leg_row(1, key=5), leg_row(2, key=5, at=10), leg_row(3, at=20)
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         store.commit(Batch(now_ms=1, legs=legs(a, b, c), proposals=proposals((a,), (c,))))
         store.commit(Batch(now_ms=2, proposals=proposals((a, b))))
         before = answers(store)
@@ -38,24 +39,24 @@ def test_answers_are_the_same_before_and_after_sealing(tmp_path: Path) -> None:
             assert tx.one("SELECT COUNT(*) FROM charge") == (4,)  # 2 old, 2 reversals: history
             assert tx.rows("SELECT day, generation FROM seal_generation") == [(DAY, 1)]
         assert store.seal(before_ms=2**50, now_ms=4).calls == 0
-    with Store.open(tmp_path) as again:
+    with store_factory() as again:
         assert answers(again) == before
 
 
-def test_only_calls_whose_every_leg_is_old_enough_are_sealed(tmp_path: Path) -> None:
+def test_only_calls_whose_every_leg_is_old_enough_are_sealed(store_factory: StoreFactory) -> None:
     """Leg 2 of call 1 came later than the limit."""
     a, b, c = leg_row(1, key=5), leg_row(2, key=5, at=500), leg_row(3, at=20)
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         store.commit(Batch(now_ms=1, legs=legs(a, b, c), proposals=proposals((a, b), (c,))))
         done = store.seal(before_ms=b["ingested_at"], now_ms=2)
         assert (done.legs, done.calls) == (1, 1)
         assert store.search_calls(CallFilter()).num_rows == 2
 
 
-def test_a_sealed_call_still_grows_and_is_sealed_again(tmp_path: Path) -> None:
+def test_a_sealed_call_still_grows_and_is_sealed_again(store_factory: StoreFactory) -> None:
     """Version 1 sealed, version 2 hot, sealed with the new leg alone: legs stay in one place."""
     a, b = leg_row(1, key=5), leg_row(2, key=5, at=10)
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         store.commit(Batch(now_ms=1, legs=legs(a), proposals=proposals((a,))))
         store.seal(before_ms=2**50, now_ms=2)
         store.commit(Batch(now_ms=3, legs=legs(b)))
@@ -87,21 +88,23 @@ def test_files_that_no_manifest_names_are_swept_at_opening(tmp_path: Path) -> No
         assert store.search_calls(CallFilter()).num_rows == 1
 
 
-def test_a_damaged_segment_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_damaged_segment_is_a_clear_error(store_factory: StoreFactory, tmp_path: Path) -> None:
     """The message names the file."""
     a = leg_row(1)
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         result = store.commit(Batch(now_ms=1, legs=legs(a), proposals=proposals((a,))), seal=True)
     path = tmp_path / "segments" / f"{result.segment}.leg.parquet"
     path.write_bytes(path.read_bytes()[:50])
-    with Store.open(tmp_path) as store, pytest.raises(StoreCorruptError, match=result.segment):
+    with store_factory() as store, pytest.raises(StoreCorruptError, match=result.segment):
         store.get_call(leg_id(1))
 
 
-def test_import_of_the_same_rows_under_another_stream_is_all_duplicates(tmp_path: Path) -> None:
+def test_import_of_the_same_rows_under_another_stream_is_all_duplicates(
+    store_factory: StoreFactory,
+) -> None:
     """The day's segments answer by their sorted ids; nothing is charged twice."""
     rows = [leg_row(n) for n in range(1, 50)]
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         store.commit(
             Batch(now_ms=1, legs=legs(*rows), proposals=proposals(*((r,) for r in rows))), seal=True
         )

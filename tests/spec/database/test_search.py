@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,6 +16,7 @@ from tests.spec.database.build import (
     legs,
     proposals,
 )
+from tests.support.stores import StoreFactory
 
 # number, facts of its call; started_at is 10:00 UTC plus a minute per number
 CALLS = {
@@ -33,20 +33,11 @@ CALLS = {
 WHERE = ("hot", "sealed", "half", "moved")
 
 
-@pytest.fixture(params=WHERE, scope="module")
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """Store six calls: hot, in a segment, half of them each, or hot and sealed later."""
-    yield from _stored(request.param, tmp_path_factory.mktemp("store"))
-
-
 @pytest.fixture(params=WHERE)
-def changing_store(request: pytest.FixtureRequest, tmp_path: Path):
-    """Store the same, for one test alone."""
-    yield from _stored(request.param, tmp_path)
-
-
-def _stored(where: str, folder: Path):
-    with Store.open(folder) as opened:
+def store(request: pytest.FixtureRequest, store_factory: StoreFactory):
+    """Store six calls: hot, in a segment, half of them each, or hot and sealed later."""
+    where = request.param
+    with store_factory() as opened:
         for part in ((1, 2, 3), (4, 5, 6)):
             rows = [leg_row(n, at=60 * n) for n in part]
             made = proposals(*((row,) for row in rows))
@@ -145,9 +136,8 @@ def test_a_call_carries_its_totals_per_price_list(store: Store) -> None:
     ]
 
 
-def test_a_grown_call_replaces_its_sealed_version(changing_store: Store) -> None:
+def test_a_grown_call_replaces_its_sealed_version(store: Store) -> None:
     """Call 1 grows by leg 7: found once, with two legs."""
-    store = changing_store
     a, b = leg_row(1, at=60), leg_row(7, at=65)
     store.commit(Batch(now_ms=20, legs=legs(b), proposals=proposals((a, b))))
     calls = store.search_calls(CallFilter(number="0301234"), limit=10)

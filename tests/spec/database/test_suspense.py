@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from bluewhale.database import Batch, CallFilter, NotFoundError, StateError, Store, SuspenseFilter
 from bluewhale.records.enums import Flag
@@ -17,12 +15,13 @@ from tests.spec.database.build import (
     proposals,
     rejects,
 )
+from tests.support.stores import StoreFactory
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(store_factory: StoreFactory):
     """Open a store with two waiting records, 1 and 2."""
-    with Store.open(tmp_path) as opened:
+    with store_factory() as opened:
         opened.declare_links([("hq-1", STREAM, "hq", "berlin", "avaya_cm")])
         opened.commit(
             Batch(now_ms=1, rejects=rejects(leg_row(1, raw_context_id=5), leg_row(2)),

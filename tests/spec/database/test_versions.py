@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from bluewhale.database import NotFoundError, StateError, Store
+
+from tests.support.stores import StoreFactory
 
 
 def put(store: Store, text: bytes, **more):
@@ -18,9 +18,9 @@ def put(store: Store, text: bytes, **more):
     return store.put_tariff(**(facts | more))
 
 
-def test_activating_a_version_retires_the_one_before(tmp_path: Path) -> None:
+def test_activating_a_version_retires_the_one_before(store_factory: StoreFactory) -> None:
     """Validated -> active; the files of both stay readable."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         first, second = put(store, b"one"), put(store, b"two")
         assert (first.version, second.version, first.state) == (1, 2, "validated")
         store.activate_tariff("telco", 1, who="ada", now_ms=2)
@@ -32,9 +32,11 @@ def test_activating_a_version_retires_the_one_before(tmp_path: Path) -> None:
         assert store.activate_tariff("telco", 1, who="ada", now_ms=4).state == "active"
 
 
-def test_versions_in_force_from_different_days_are_active_together(tmp_path: Path) -> None:
+def test_versions_in_force_from_different_days_are_active_together(
+    store_factory: StoreFactory,
+) -> None:
     """A price change next month does not end the present prices."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         put(store, b"one", effective_from_ms=1000)
         put(store, b"two", effective_from_ms=2000)
         store.activate_tariff("telco", 1, who="ada", now_ms=2)
@@ -42,16 +44,16 @@ def test_versions_in_force_from_different_days_are_active_together(tmp_path: Pat
         assert [t.version for t in store.list_tariffs("active")] == [1, 2]
 
 
-def test_the_same_files_again_are_the_same_version(tmp_path: Path) -> None:
+def test_the_same_files_again_are_the_same_version(store_factory: StoreFactory) -> None:
     """An import repeated changes nothing."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         assert put(store, b"one") == put(store, b"one", now_ms=99)
         assert len(store.list_tariffs()) == 1
 
 
-def test_a_draft_cannot_be_activated(tmp_path: Path) -> None:
+def test_a_draft_cannot_be_activated(store_factory: StoreFactory) -> None:
     """Only what was validated goes into force."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         put(store, b"one", state="draft")
         with pytest.raises(StateError, match="is draft"):
             store.activate_tariff("telco", 1, who="ada", now_ms=2)
@@ -61,9 +63,9 @@ def test_a_draft_cannot_be_activated(tmp_path: Path) -> None:
             store.get_tariff("other")
 
 
-def test_directories_are_kept_by_version(tmp_path: Path) -> None:
+def test_directories_are_kept_by_version(store_factory: StoreFactory) -> None:
     """The same files keep their version; older ones stay."""
-    with Store.open(tmp_path) as store:
+    with store_factory() as store:
         assert store.put_directory({"a.yaml": b"1"}, who="ada", now_ms=1) == 1
         assert store.put_directory({"a.yaml": b"1"}, who="ada", now_ms=2) == 1
         assert store.put_directory({"a.yaml": b"2"}, who="ada", now_ms=3) == 2

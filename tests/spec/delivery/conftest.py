@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bluewhale.database import Store
 
 from tests.support.delivery import Delivery, ReferenceStore
+from tests.support.stores import ENGINES, factory_of
 
 
-@pytest.fixture(params=["reference", "sqlite"])
+@pytest.fixture(params=["reference", *ENGINES])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Delivery]:
     """A driver over an empty store."""
     if request.param == "reference":
         yield Delivery(ReferenceStore())
         return
-    with Store.open(tmp_path / "store") as store:
+    with factory_of(request, request.param, tmp_path / "store")() as store:
         yield Delivery(store)

@@ -268,10 +268,10 @@ def test_rule_context_a_record_without_a_date_waits(world: Delivery) -> None:
 def test_rule_position_a_wiped_log_has_its_own_offsets(world: Delivery) -> None:
     """Offsets carry the name of their log: a new log begins at 0, the old claim says nothing."""
     old = world.store.claim("storage", "log-1", 0)
-    world.put(leg(1, seconds=1), claim=ClaimStep(old, first=0, after=40))
+    world.put(leg(1, seconds=1), claims=[ClaimStep(old, first=0, after=40)])
     new = world.store.claim("storage", "log-2", 0)
     assert new.next_offset == 0
-    world.put(leg(2, seconds=2), claim=ClaimStep(new, first=0, after=1))
+    world.put(leg(2, seconds=2), claims=[ClaimStep(new, first=0, after=1)])
     world.settle()
     assert world.calls() == {1: {1}, 2: {2}}
 
@@ -281,7 +281,7 @@ def test_rule_claim_a_zombie_changes_nothing(world: Delivery) -> None:
     mine = world.store.claim("storage", "log-1", 0)
     world.store.claim("storage", "log-1", 0)
     with pytest.raises(ClaimLostError):
-        world.put(leg(1, seconds=1), claim=ClaimStep(mine, first=0, after=1))
+        world.put(leg(1, seconds=1), claims=[ClaimStep(mine, first=0, after=1)])
     world.settle()
     assert world.calls() == {}
 

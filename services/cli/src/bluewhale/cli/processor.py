@@ -90,7 +90,7 @@ class Processor:
         result = self._store.commit(
             Batch(
                 now_ms=now_ms,
-                claim=ClaimStep(self._claim, self._offset, self._offset + 1),
+                claims=[ClaimStep(self._claim, self._offset, self._offset + 1)],
                 legs=legs,
                 rejects=pa.concat_tables(work.rejects) if work.rejects else None,
                 losses=work.losses,

@@ -68,10 +68,15 @@ class Batch:
     the context lines. `data_time_ms` is the partition's latest ingested_at.
     `cleared_marks` (cdr_id, stamp) are the re-join marks that the proposals
     answer; a mark renewed since stays. `now_ms` is the clock, for first_at.
+    `claims` all hold or nothing is applied: parsed and rated records of one
+    partition may share a transaction. `partition` is the merge-domain partition
+    that everything in here belongs to, so that others may commit beside it;
+    None = not known (imports, jobs): the batch runs alone.
     """
 
     now_ms: int
-    claim: ClaimStep | None = None
+    claims: Sequence[ClaimStep] = ()
+    partition: int | None = None
     legs: pa.Table | None = None
     rejects: pa.Table | None = None
     losses: Sequence[StreamLoss] = ()

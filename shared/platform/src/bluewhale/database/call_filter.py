@@ -6,14 +6,14 @@ DuckDB, with the same meaning. Does not own reading (`search`, `reports`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bluewhale.database import keys
 
-Dialect = Literal["sqlite", "duckdb"]
+Dialect = Literal["sqlite", "postgresql", "duckdb"]
 _TEXT_COLUMNS = (
     "calling", "called", "first_destination", "final_destination", "extension", "person_uid",
     "department_uid", "account_code", "trunk_in", "trunk_out",
@@ -53,6 +53,16 @@ class CallFilter:
     unrated_only: bool = False
 
 
+_UNRATED: Mapping[Dialect, str] = {
+    "sqlite": "EXISTS (SELECT 1 FROM json_each(COALESCE(c.totals, '[]'))"
+    " WHERE json_extract(value, '$.unrated') > 0)",
+    "postgresql": "EXISTS (SELECT 1 FROM"
+    " jsonb_array_elements(CAST(COALESCE(c.totals, '[]') AS JSONB)) AS t"
+    " WHERE CAST(t.value ->> 'unrated' AS BIGINT) > 0)",
+    "duckdb": "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0",
+}
+
+
 def milliseconds(moment: datetime) -> int:
     """Give an instant as integer milliseconds since 1970; naive means UTC."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
@@ -61,7 +71,7 @@ def milliseconds(moment: datetime) -> int:
 
 def instant_sql(dialect: Dialect) -> str:
     """Give the parameter expression of an instant in integer milliseconds."""
-    return "?" if dialect == "sqlite" else "make_timestamptz(? * 1000)"
+    return "make_timestamptz(? * 1000)" if dialect == "duckdb" else "?"
 
 
 def _cost_sql(price_list: str | None, dialect: Dialect) -> tuple[str, list[Any]]:
@@ -71,6 +81,13 @@ def _cost_sql(price_list: str | None, dialect: Dialect) -> tuple[str, list[Any]]
         cost = (
             "(SELECT COALESCE(SUM(json_extract(value, '$.amount_nanos')), 0)"
             f" FROM json_each(COALESCE(c.totals, '[]')){only})"
+        )
+        return cost, values
+    if dialect == "postgresql":
+        only = "" if price_list is None else " WHERE t.value ->> 'price_list' = ?"
+        cost = (
+            "(SELECT COALESCE(CAST(SUM(CAST(t.value ->> 'amount_nanos' AS BIGINT)) AS BIGINT), 0)"
+            f" FROM jsonb_array_elements(CAST(COALESCE(c.totals, '[]') AS JSONB)) AS t{only})"
         )
         return cost, values
     only = "" if price_list is None else " if t.price_list = ?"
@@ -111,12 +128,7 @@ def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
         if f.cost_max_nanos is not None:
             add(f"{cost} <= ?", *given, f.cost_max_nanos)
     if f.unrated_only:
-        add(
-            "EXISTS (SELECT 1 FROM json_each(COALESCE(c.totals, '[]'))"
-            " WHERE json_extract(value, '$.unrated') > 0)"
-            if dialect == "sqlite"
-            else "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0"
-        )
+        add(_UNRATED[dialect])
     if f.text:
         needle = (
             "%" + f.text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -136,7 +148,7 @@ def number_key(call_filter: CallFilter) -> int | None:
 def number_where(key: int, dialect: Dialect) -> tuple[str, list[Any]]:
     """Give the condition that a call shows this number, for scans without postings."""
     text = str(key)
-    if dialect == "sqlite":
+    if dialect != "duckdb":
         shown = (
             "EXISTS (SELECT 1 FROM call_number n WHERE n.number = ?"
             " AND n.call_id = c.call_id AND n.version = c.version)"

@@ -18,15 +18,18 @@ import sqlalchemy as sa
 
 Row = tuple[Any, ...]
 
+# Texts sort by their bytes on every engine, whatever the database's own order is.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def sql_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:
     """Give the relational type of an Arrow type."""
     if pa.types.is_dictionary(kind) or pa.types.is_string(kind):
-        return sa.Text()
+        return TEXT
     if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
         return sa.BigInteger()
     if pa.types.is_boolean(kind):
-        return sa.Boolean()
+        return sa.Integer()  # 0 and 1: the one truth value that every engine takes
     if pa.types.is_floating(kind):
         return sa.Float()
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
@@ -35,7 +38,7 @@ def sql_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:
     inner = kind.value_type
     if pa.types.is_integer(inner) or pa.types.is_fixed_size_binary(inner):
         return sa.LargeBinary()
-    return sa.Text()
+    return TEXT
 
 
 def sql_columns(schema: pa.Schema) -> list[sa.Column[Any]]:

@@ -65,9 +65,10 @@ class Commit:
     def run(self, *, seal: bool) -> CommitResult:
         """Apply the whole batch."""
         batch = self.batch
-        self._claim()
+        self._claims()
         self.tx.many(
-            "INSERT OR IGNORE INTO raw_context VALUES (?, ?)", list(batch.contexts.items())
+            "INSERT INTO raw_context VALUES (?, ?) ON CONFLICT DO NOTHING",
+            sorted(batch.contexts.items()),
         )
         legs = batch.legs if batch.legs is not None else LEG_SCHEMA.empty_table()
         rejects = batch.rejects if batch.rejects is not None else SUSPENSE_SCHEMA.empty_table()
@@ -92,25 +93,25 @@ class Commit:
 
     # ---- claim -------------------------------------------------------------------------
 
-    def _claim(self) -> None:
-        step = self.batch.claim
-        if step is None:
-            return
-        claim = step.claim
-        changed = self.tx.run(
-            "UPDATE claim SET next_offset = ?, data_time = MAX(COALESCE(data_time, 0), ?)"
-            " WHERE consumer = ? AND topic_id = ? AND partition = ?"
-            " AND generation = ? AND next_offset <= ?",
-            (
-                step.after, self.batch.data_time_ms or 0, claim.consumer, claim.topic_id,
-                claim.partition, claim.generation, step.first,
-            ),
-        )  # fmt: skip
-        if changed != 1:
-            raise ClaimLostError(
-                f"the claim of {claim.consumer} on {claim.topic_id}/{claim.partition} was taken"
-                f" over or is past offset {step.first}; this worker must stop"
-            )
+    def _claims(self) -> None:
+        data_time = self.batch.data_time_ms or 0
+        for step in self.batch.claims:
+            claim = step.claim
+            changed = self.tx.run(
+                "UPDATE claim SET next_offset = ?, data_time = CASE"
+                " WHEN COALESCE(data_time, 0) > ? THEN data_time ELSE ? END"
+                " WHERE consumer = ? AND topic_id = ? AND partition = ?"
+                " AND generation = ? AND next_offset <= ?",
+                (
+                    step.after, data_time, data_time, claim.consumer, claim.topic_id,
+                    claim.partition, claim.generation, step.first,
+                ),
+            )  # fmt: skip
+            if changed != 1:
+                raise ClaimLostError(
+                    f"the claim of {claim.consumer} on {claim.topic_id}/{claim.partition} was"
+                    f" taken over or is past offset {step.first}; claim it anew, or stop"
+                )
 
     # ---- records -----------------------------------------------------------------------
 
@@ -261,7 +262,10 @@ class Commit:
         self.tx.many(
             "INSERT INTO stream_heard VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (stream_id, incarnation, day) DO UPDATE SET"
-            " heard = MAX(heard, excluded.heard), journaled = MAX(journaled, excluded.journaled)",
+            " heard = CASE WHEN excluded.heard > stream_heard.heard"
+            " THEN excluded.heard ELSE stream_heard.heard END,"
+            " journaled = CASE WHEN excluded.journaled > stream_heard.journaled"
+            " THEN excluded.journaled ELSE stream_heard.journaled END",
             [(h.stream_id, h.incarnation, h.day, h.heard, h.journaled) for h in self.batch.heard],
         )
 
@@ -310,7 +314,7 @@ def insert_hot_legs(tx: Transaction, legs: pa.Table) -> None:
     ids = legs.column("cdr_id").to_pylist()
     columns = (key.tolist(), at.tolist(), row.tolist(), gap.tolist())
     tx.many(
-        "INSERT OR IGNORE INTO leg_key VALUES (?, ?, ?, ?)",
+        "INSERT INTO leg_key VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [(k, a, ids[r], g) for k, a, r, g in zip(*columns, strict=True)],
     )
     insert_orphans(tx, legs)
@@ -319,7 +323,7 @@ def insert_hot_legs(tx: Transaction, legs: pa.Table) -> None:
 def insert_orphans(tx: Transaction, legs: pa.Table) -> None:
     """Note legs that are in no call."""
     tx.many(
-        "INSERT OR IGNORE INTO orphan VALUES (?, ?)",
+        "INSERT INTO orphan VALUES (?, ?) ON CONFLICT DO NOTHING",
         list(
             zip(
                 legs.column("cdr_id").to_pylist(),

@@ -77,7 +77,8 @@ def completeness(
     ):
         counts.setdefault((site_uid, day), {})[stage] = count
     for site_uid, day, heard, journaled in tx.rows(
-        "SELECT COALESCE(l.site_uid, ''), h.day, SUM(h.heard), SUM(h.journaled)"
+        "SELECT COALESCE(l.site_uid, ''), h.day, CAST(SUM(h.heard) AS BIGINT),"
+        " CAST(SUM(h.journaled) AS BIGINT)"
         " FROM stream_heard h LEFT JOIN (SELECT stream_id, MIN(site_uid) AS site_uid FROM link"
         " GROUP BY stream_id) l ON l.stream_id = h.stream_id GROUP BY 1, 2"
     ):

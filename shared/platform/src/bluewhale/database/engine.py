@@ -1,162 +1,100 @@
-"""The SQLite engine of the embedded runtime: settings, transactions, error mapping.
+"""The port to a database engine: what a transaction can do, whichever engine runs.
 
-The only module that knows which engine runs. One writer at a time: write
-transactions begin IMMEDIATE under a lock of the process; readers see the last
-committed state (WAL). synchronous=FULL: what was committed survives power loss.
+Two drivers fill it: `sqlite` (embedded) and `postgres` (cluster). Statements are
+written once, in words that both understand (README), with `?` for parameters.
+Owns the port alone; errors are ours, never the engine's.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
+import pyarrow as pa
 import sqlalchemy as sa
-from bluewhale.database.exceptions import (
-    StoreBusyError,
-    StoreCorruptError,
-    StoreError,
-    StoreFullError,
-)
-from sqlalchemy import event, exc
 
-PAGES_MAX = 2**31 - 2  # 8 TiB: no limit but the disk
-PARAMETERS_MAX = 900  # of one statement; old SQLite builds allow 999
+Dialect = Literal["sqlite", "postgresql"]
 
 
-def translate(error: Exception) -> Exception:
-    """Give our error for one of the engine's; the text says what to do."""
-    cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
-    text = str(cause)
-    if isinstance(cause, sqlite3.OperationalError | sqlite3.DatabaseError):
-        low = text.lower()
-        if "locked" in low or "busy" in low:
-            return StoreBusyError(
-                f"the database is in use by another writer ({text}); try again", retry_after_s=1.0
-            )
-        if "full" in low or "disk i/o" in low:
-            return StoreFullError(
-                f"no space left for the database ({text}); free space and repeat. "
-                "Nothing of this batch was stored"
-            )
-        if "malformed" in low or "not a database" in low:
-            return StoreCorruptError(f"main.db is damaged or not a database ({text})")
-    return StoreError(f"the database refused: {text}")
-
-
-class Database:
-    """Connections to one main database."""
-
-    def __init__(self, path: Path, *, busy_timeout_ms: int) -> None:
-        self.path = path
-        self._lock = threading.RLock()
-        self._pages_max = PAGES_MAX
-        self._engine = sa.create_engine(
-            f"sqlite+pysqlite:///{path}",
-            connect_args={"check_same_thread": False, "timeout": busy_timeout_ms / 1000},
-            pool_size=8,
-            max_overflow=8,
-        )
-
-        @event.listens_for(self._engine, "connect")
-        def _connected(raw: Any, _record: Any) -> None:
-            raw.isolation_level = None  # transactions are begun by us, below
-            for pragma in (
-                f"busy_timeout={busy_timeout_ms}",
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                "temp_store=MEMORY",
-                "cache_size=-65536",
-                "journal_size_limit=67108864",
-            ):
-                raw.execute(f"PRAGMA {pragma}").fetchall()
-
-        @event.listens_for(self._engine, "begin")
-        def _begun(connection: sa.Connection) -> None:
-            connection.exec_driver_sql(f"PRAGMA max_page_count={self._pages_max}")
-            writes = connection.get_execution_options().get("writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    @contextlib.contextmanager
-    def write(self) -> Iterator[Transaction]:
-        """Open the one write transaction; commits at the end, rolls back on any error."""
-        with self._lock:
-            try:
-                with (
-                    self._engine.connect().execution_options(writes=True) as connection,
-                    connection.begin(),
-                ):
-                    yield Transaction(connection)
-            except (exc.DBAPIError, sqlite3.Error) as error:
-                raise translate(error) from error
-
-    @contextlib.contextmanager
-    def read(self) -> Iterator[Transaction]:
-        """Open a read transaction: one consistent state."""
-        try:
-            with self._engine.connect() as connection, connection.begin():
-                yield Transaction(connection)
-        except (exc.DBAPIError, sqlite3.Error) as error:
-            raise translate(error) from error
-
-    def limit_pages(self, pages: int) -> None:
-        """Set how large the database may grow, in pages of 4 KiB; beyond it is "disk full"."""
-        self._pages_max = pages
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-
-class Transaction:
+class Transaction(ABC):
     """One transaction: plain SQL with positional parameters, rows as tuples."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-        self.after_commit: list[Callable[[], None]] = []
+    dialect: Dialect
 
+    @abstractmethod
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and give all its rows."""
-        return [
-            tuple(r) for r in self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall()
-        ]
 
-    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
-        """Run a query and give its first row."""
-        row = self.connection.exec_driver_sql(sql, tuple(parameters)).fetchone()
-        return None if row is None else tuple(row)
-
+    @abstractmethod
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement and give the count of rows it changed."""
-        return self.connection.exec_driver_sql(sql, tuple(parameters)).rowcount
 
+    @abstractmethod
     def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run a statement once per row of parameters."""
-        if rows:
-            self.connection.exec_driver_sql(sql, list(rows))
 
+    @abstractmethod
     def rows_in(
         self, sql: str, values: Iterable[Any], parameters: Sequence[Any] = ()
     ) -> list[tuple[Any, ...]]:
-        """Run a query whose `{marks}` stands for many values, in pieces."""
-        listed = list(values)
-        found: list[tuple[Any, ...]] = []
-        for at in range(0, len(listed), PARAMETERS_MAX):
-            piece = listed[at : at + PARAMETERS_MAX]
-            marks = ",".join("?" * len(piece))
-            found += self.rows(sql.replace("{marks}", marks), (*parameters, *piece))
-        return found
+        """Run a query whose `IN ({marks})` stands for many values; it stands last."""
 
+    @abstractmethod
     def run_in(self, sql: str, values: Iterable[Any], parameters: Sequence[Any] = ()) -> int:
-        """Run a statement whose `{marks}` stands for many values, in pieces."""
-        listed = list(values)
-        changed = 0
-        for at in range(0, len(listed), PARAMETERS_MAX):
-            piece = listed[at : at + PARAMETERS_MAX]
-            marks = ",".join("?" * len(piece))
-            changed += self.run(sql.replace("{marks}", marks), (*parameters, *piece))
-        return changed
+        """Run a statement whose `IN ({marks})` stands for many values; it stands last."""
+
+    @abstractmethod
+    def put(self, table: sa.Table, rows: pa.Table) -> None:
+        """Insert the rows of an Arrow table whose columns are columns of `table`.
+
+        A column that `rows` does not have takes its default.
+        """
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Run a query and give its first row."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else None
+
+
+class Database(ABC):
+    """Connections to one main database.
+
+    Which transactions run beside each other is said when one begins; an engine
+    with one writer lets none.
+    """
+
+    dialect: Dialect
+    place: str  # for messages; never a password
+
+    @abstractmethod
+    def write(self, *, partition: int | None = None) -> AbstractContextManager[Transaction]:
+        """Open a write transaction; commits at the end, rolls back on any error.
+
+        It runs alone, or, where `partition` names the merge-domain partition that
+        owns everything it touches, beside those of other partitions.
+        """
+
+    @abstractmethod
+    def write_beside(self) -> AbstractContextManager[Transaction]:
+        """Open a write transaction on tables that no commit of records writes.
+
+        Such transactions run one after the other, but beside commits.
+        """
+
+    @abstractmethod
+    def write_rows(self) -> AbstractContextManager[Transaction]:
+        """Open a write transaction that needs no order but that of the rows it changes."""
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a read transaction: one consistent state."""
+
+    @abstractmethod
+    def migrate(self) -> None:
+        """Bring the tables to this release; of several processes one does it, others wait."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all connections."""

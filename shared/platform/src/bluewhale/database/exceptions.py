@@ -2,7 +2,8 @@
 
     BluewhaleError (bluewhale.capture.exceptions)
     |- TemporaryError
-    |  `- StoreBusyError          another writer holds the database
+    |  |- StoreBusyError          another writer holds the database, or won a conflict
+    |  `- StoreAwayError          no connection, or it broke: repeating is safe, even a commit
     `- PermanentError
        `- StoreError
           |- ClaimLostError       another worker took over; this one must stop (zombie)
@@ -26,6 +27,16 @@ class StoreBusyError(TemporaryError):
     """Another process is writing and did not finish within the busy time-out."""
 
     code: ClassVar[str] = "store_busy"
+
+
+class StoreAwayError(TemporaryError):
+    """The database cannot be reached, or the connection broke in the middle.
+
+    A commit whose answer never came may stand or not. Repeating it is safe: its
+    claim is then past these records, or its records are replays.
+    """
+
+    code: ClassVar[str] = "store_away"
 
 
 class StoreError(PermanentError):

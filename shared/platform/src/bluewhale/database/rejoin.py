@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-from bluewhale.database import keys
+from bluewhale.database import counters, keys
 from bluewhale.database.batch import RejoinWork
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import KeyEntry, Lookup
@@ -21,22 +21,11 @@ from bluewhale.database.lookup import KeyEntry, Lookup
 COMPONENT_LEGS_MAX = 100_000  # a component larger than this is cut; keys that wide are a fault
 
 
-def next_stamp(tx: Transaction) -> int:
-    """Give a number that no mark had before."""
-    tx.run(
-        "INSERT INTO counter VALUES ('rejoin_stamp', 1)"
-        " ON CONFLICT (name) DO UPDATE SET value = value + 1"
-    )
-    row = tx.one("SELECT value FROM counter WHERE name = 'rejoin_stamp'")
-    assert row is not None
-    return int(row[0])
-
-
 def mark(tx: Transaction, ids: Collection[bytes]) -> None:
     """Mark legs for re-join; a mark that stands is renewed."""
     if not ids:
         return
-    stamp = next_stamp(tx)
+    stamp = counters.next_value(tx, "rejoin_stamp")
     tx.many(
         "INSERT INTO rejoin_mark VALUES (?, ?)"
         " ON CONFLICT (cdr_id) DO UPDATE SET stamp = excluded.stamp",
@@ -46,7 +35,7 @@ def mark(tx: Transaction, ids: Collection[bytes]) -> None:
 
 def clear(tx: Transaction, marks: Iterable[tuple[bytes, int]]) -> None:
     """Take marks away, except those renewed since they were read."""
-    tx.many("DELETE FROM rejoin_mark WHERE cdr_id = ? AND stamp = ?", list(marks))
+    tx.many("DELETE FROM rejoin_mark WHERE cdr_id = ? AND stamp = ?", sorted(marks))
 
 
 def apart(lookup: Lookup, touched: Collection[bytes]) -> set[bytes]:

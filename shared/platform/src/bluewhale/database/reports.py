@@ -104,9 +104,9 @@ def report(
 
 
 def _hot(tx: Transaction, call_filter: CallFilter, key: int | None) -> pa.Table:
-    condition, values = where(call_filter, "sqlite")
+    condition, values = where(call_filter, tx.dialect)
     if key is not None:
-        shows, given = number_where(key, "sqlite")
+        shows, given = number_where(key, tx.dialect)
         condition, values = f"{condition} AND {shows}", [*values, *given]
     columns = ", ".join(f'c."{c}"' for c in _COLUMNS)
     rows: list[tuple[Any, ...]] = tx.rows(

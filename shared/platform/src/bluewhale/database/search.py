@@ -89,7 +89,7 @@ def _in_time(segments: Sequence[Segment], f: CallFilter, after: PageKey | None) 
 def _hot(
     tx: Transaction, f: CallFilter, key: int | None, limit: int, after: PageKey | None
 ) -> pa.Table:
-    condition, values = where(f, "sqlite")
+    condition, values = where(f, tx.dialect)
     if after is not None:
         condition += " AND (c.started_at < ? OR (c.started_at = ? AND c.call_id < ?))"
         values += [after[0], after[0], after[1]]
@@ -105,7 +105,7 @@ def _hot(
     columns = ", ".join(f'c."{name}"' for name in STORED_CALL_SCHEMA.names)
     rows = tx.rows(
         f"SELECT {columns} FROM {source} WHERE {live} AND {condition}"
-        " ORDER BY c.started_at DESC, c.call_id DESC LIMIT ?",
+        " ORDER BY c.started_at DESC NULLS LAST, c.call_id DESC LIMIT ?",
         [*values, limit],
     )
     return rows_table(rows, STORED_CALL_SCHEMA)

@@ -1,4 +1,4 @@
-"""The main database of the embedded runtime: one object in front of everything stored.
+"""The main database: one object in front of everything stored, embedded or in a cluster.
 
     with Store.open(Path("data")) as store:
         claim = store.claim("import", "file-1", 0)
@@ -13,11 +13,10 @@ thread may call any method; writers queue.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 from bluewhale.database import (
@@ -28,7 +27,6 @@ from bluewhale.database import (
     sealing,
     search,
     suspense,
-    tables,
     versions,
 )
 from bluewhale.database.batch import Batch, Claim, CommitResult, Mark, RejoinWork
@@ -38,66 +36,93 @@ from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
 from bluewhale.database.completeness import Completeness
 from bluewhale.database.engine import Database, Transaction
-from bluewhale.database.exceptions import StoreVersionError
+from bluewhale.database.exceptions import StoreError
 from bluewhale.database.lookup import Lookup
+from bluewhale.database.postgres import PostgresDatabase
 from bluewhale.database.reports import ReportBy
 from bluewhale.database.sealing import Sealed
 from bluewhale.database.search import CallDetail, PageKey
 from bluewhale.database.segments import SegmentFolder, live_segments
-from bluewhale.database.streams import read_marks
+from bluewhale.database.sqlite import SqliteDatabase
+from bluewhale.database.streams import read_changed, read_marks
 from bluewhale.database.suspense import SuspenseFilter
+from bluewhale.database.units import Units
 from bluewhale.database.versions import StoredTariff, TariffState
 
+T = TypeVar("T")
+
 BUSY_TIMEOUT_MS = 30_000
+POSTGRES = ("postgresql://", "postgres://")
 
 
 class Store:
-    """One main database: `main.db` and `segments/` in a folder."""
+    """One main database: `main.db` or PostgreSQL, and the folder of sealed segments."""
 
-    def __init__(self, folder: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.db = Database(folder / "main.db", busy_timeout_ms=busy_timeout_ms)
-        self.files = SegmentFolder(folder / "segments")
+    def __init__(
+        self,
+        where: Path | str,
+        *,
+        segments: Path | None = None,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    ) -> None:
+        self.db: Database
+        if isinstance(where, str) and where.startswith(POSTGRES):
+            if segments is None:
+                raise StoreError(
+                    "a store on PostgreSQL needs the folder of its sealed segments: the same"
+                    " shared volume for every replica"
+                )
+            self.db = PostgresDatabase(where, busy_timeout_ms=busy_timeout_ms)
+        else:
+            folder = Path(where)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.db = SqliteDatabase(folder / "main.db", busy_timeout_ms=busy_timeout_ms)
+            segments = segments or folder / "segments"
+        self.files = SegmentFolder(segments)
         self.columnar = Columnar()
+        self.units = Units(self.db)
 
     @classmethod
-    def open(cls, folder: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Store:
-        """Open or create a store; sweep files that no manifest names.
+    def open(
+        cls,
+        where: Path | str,
+        *,
+        segments: Path | None = None,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    ) -> Store:
+        """Open or create a store; bring its tables to this release.
+
+        `where`: a folder (SQLite), or `postgresql://...` with `segments`, the
+        folder of sealed files on a volume that all replicas share. Of a folder's
+        files, those that no manifest names are swept.
 
         Raises
         ------
         StoreVersionError
             Written by a newer release.
+        StoreAwayError
+            PostgreSQL cannot be reached; try again.
         StoreBusyError, StoreFullError, StoreCorruptError
             As their names say; the text says what to do.
         """
-        store = cls(folder, busy_timeout_ms=busy_timeout_ms)
+        store = cls(where, segments=segments, busy_timeout_ms=busy_timeout_ms)
         try:
-            store._prepare()
+            store.db.migrate()
+            if store.db.dialect == "sqlite":
+                store.sweep()
         except BaseException:
             store.close()
             raise
         return store
 
-    def _prepare(self) -> None:
+    def sweep(self) -> int:
+        """Remove segment files that no manifest row names; give how many.
+
+        In the write transaction that runs alone, so that no commit is just making
+        a file live.
+        """
         with self.db.write() as tx:
-            tables.metadata.create_all(tx.connection, checkfirst=True)
-            row = tx.one("SELECT MAX(version) FROM schema_version")
-            found = row[0] if row and row[0] is not None else None
-            if found is None:
-                tx.run(
-                    "INSERT INTO schema_version VALUES (?, ?)",
-                    (tables.SCHEMA_VERSION, int(time.time() * 1000)),
-                )
-            elif found > tables.SCHEMA_VERSION:
-                raise StoreVersionError(
-                    f"{self.folder} was written by a newer release (schema {found}, this release"
-                    f" knows {tables.SCHEMA_VERSION}); use that release"
-                )
-            # Inside the write transaction, so that no other process is just writing a segment.
-            live = {s.name for s in live_segments(tx)}
-            self.files.sweep(live)
+            return self.files.sweep({s.name for s in live_segments(tx)})
 
     def close(self) -> None:
         """Close connections; nothing is pending."""
@@ -118,18 +143,24 @@ class Store:
     # ---- delivery ----------------------------------------------------------------------
 
     def claim(self, consumer: str, topic_id: str, partition: int) -> Claim:
-        """Take a partition over: raises its generation, so that older workers cannot commit."""
-        with self.db.write() as tx:
-            tx.run(
-                "INSERT INTO claim VALUES (?, ?, ?, 1, 0, NULL)"
-                " ON CONFLICT (consumer, topic_id, partition)"
-                " DO UPDATE SET generation = generation + 1",
+        """Take a partition over: raise its generation, so that the former owner cannot commit.
+
+        Waits for a commit of the former owner that is under way. The data time of
+        other topics under this consumer and partition is forgotten: a topic that
+        was made anew has a new id, and the old one will not go on.
+        """
+        with self.db.write_rows() as tx:
+            row = tx.one(
+                "INSERT INTO claim (consumer, topic_id, partition, generation, next_offset)"
+                " VALUES (?, ?, ?, 1, 0) ON CONFLICT (consumer, topic_id, partition)"
+                " DO UPDATE SET generation = claim.generation + 1"
+                " RETURNING generation, next_offset",
                 (consumer, topic_id, partition),
             )
-            row = tx.one(
-                "SELECT generation, next_offset FROM claim"
-                " WHERE consumer = ? AND topic_id = ? AND partition = ?",
-                (consumer, topic_id, partition),
+            tx.run(
+                "UPDATE claim SET data_time = NULL"
+                " WHERE consumer = ? AND partition = ? AND topic_id <> ?",
+                (consumer, partition, topic_id),
             )
         assert row is not None
         return Claim(consumer, topic_id, partition, row[0], row[1])
@@ -146,10 +177,14 @@ class Store:
             Another worker took over; nothing was applied.
         StoreBusyError, StoreFullError
             Nothing was applied; the batch can be offered again.
+        StoreAwayError
+            The connection broke; whether it was applied is not known where that
+            was while committing. Offer it again: ClaimLostError then says that it
+            was, and a new claim says where to go on.
         """
         if seal:
             return self.commit_prepared(self.prepare(batch, threads=2))
-        with self.db.write() as tx:
+        with self.db.write(partition=batch.partition) as tx:
             return Commit(tx, self.files, batch).run(seal=False)
 
     def prepare(self, batch: Batch, *, threads: int = 1) -> Prepared:
@@ -185,7 +220,7 @@ class Store:
         done = False
         name = prepared.entry["name"] if prepared.entry else ""
         try:
-            with self.db.write() as tx:
+            with self.db.write(partition=prepared.batch.partition) as tx:
                 work = Commit(tx, self.files, prepared.batch, prepared)
                 result = work.run(seal=True)
             done = True
@@ -205,15 +240,38 @@ class Store:
         with self.db.read() as tx:
             return read_marks(tx, stream_id)
 
+    def marks_changed(self, after: int) -> tuple[int, list[Mark]]:
+        """Give the marks that changed since stamp `after`, and the stamp to ask with next.
+
+        0 gives all. No change is missed, in whatever order commits end.
+        """
+        with self.db.read() as tx:
+            return read_changed(tx, after)
+
     def declare_links(self, links: Iterable[tuple[str, int, str, str, str]]) -> None:
         """Tell the store its links: (link_uid, stream_id, pbx_uid, site_uid, dialect_id)."""
-        with self.db.write() as tx:
+        with self.db.write_beside() as tx:
             tx.many(
                 "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT (link_uid) DO UPDATE SET"
                 " stream_id = excluded.stream_id, pbx_uid = excluded.pbx_uid,"
                 " site_uid = excluded.site_uid, dialect_id = excluded.dialect_id",
                 list(links),
             )
+
+    # ---- the rooms beside: units, terms ----------------------------------------------
+
+    def run_write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a write transaction of its own, for tables that commits do not write.
+
+        Such transactions run one after the other, beside commits.
+        """
+        with self.db.write_beside() as tx:
+            return work(tx)
+
+    def run_read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a read transaction: one consistent state."""
+        with self.db.read() as tx:
+            return work(tx)
 
     # ---- re-join -----------------------------------------------------------------------
 
@@ -371,7 +429,7 @@ class Store:
         state: TariffState = "validated",
     ) -> StoredTariff:
         """Store a tariff as its next version (same files: the version they have)."""
-        with self.db.write() as tx:
+        with self.db.write_beside() as tx:
             return versions.put_tariff(
                 tx, tariff_uid=tariff_uid, name=name, price_list=price_list, currency=currency,
                 effective_from_ms=effective_from_ms, effective_until_ms=effective_until_ms,
@@ -382,7 +440,7 @@ class Store:
         self, tariff_uid: str, version: int, state: TariffState, *, who: str, now_ms: int
     ) -> StoredTariff:
         """Move a tariff version to another state."""
-        with self.db.write() as tx:
+        with self.db.write_beside() as tx:
             return versions.change_tariff(tx, tariff_uid, version, state, who=who, now_ms=now_ms)
 
     def activate_tariff(
@@ -408,7 +466,7 @@ class Store:
 
     def put_directory(self, files: Mapping[str, bytes], *, who: str, now_ms: int) -> int:
         """Store a directory as its next version; gives the version."""
-        with self.db.write() as tx:
+        with self.db.write_beside() as tx:
             return versions.put_directory(tx, files, who=who, now_ms=now_ms)
 
     def directory_files(self, version: int | None = None) -> tuple[int, dict[str, bytes]]:
@@ -422,7 +480,7 @@ class Store:
         self, kind: str, name: str, state: str, progress: Mapping[str, Any], *, now_ms: int
     ) -> None:
         """Keep how far a job is, by its name, so that it can go on after a stop."""
-        with self.db.write() as tx:
+        with self.db.write_beside() as tx:
             tx.run(
                 "INSERT INTO job (kind, name, state, progress, changed_at) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET state = excluded.state,"

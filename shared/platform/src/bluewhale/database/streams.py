@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from bluewhale.database import keys
+from bluewhale.database import counters, keys
 from bluewhale.database.batch import Mark
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import Lookup
@@ -225,6 +225,7 @@ class Gate:
 
     def save(self) -> None:
         """Write intervals and marks of every stream that changed."""
+        marks: list[tuple[int, int, int, int | None]] = []
         for key, state in self.states.items():
             if not state.changed:
                 continue
@@ -233,12 +234,19 @@ class Gate:
             crc = self._crc_at.get(key, {}).get(through)
             if crc is None and through:
                 crc = self._lookup.crcs(*key, [through]).get(through)
-            self._tx.run(
-                "INSERT INTO stream_mark VALUES (?, ?, ?, ?) ON CONFLICT (stream_id, incarnation)"
-                " DO UPDATE SET stored_through = excluded.stored_through,"
-                " record_crc = excluded.record_crc",
-                (*key, through, crc),
-            )
+            marks.append((*key, through, crc))
+        if not marks:
+            return
+        # Last of all: the counter's row is held until the commit, so stamps become
+        # visible in their order and a reader that asks "after N" misses none.
+        stamp = counters.next_value(self._tx, "mark_stamp")
+        self._tx.many(
+            "INSERT INTO stream_mark (stream_id, incarnation, stored_through, record_crc, stamp)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream_id, incarnation)"
+            " DO UPDATE SET stored_through = excluded.stored_through,"
+            " record_crc = excluded.record_crc, stamp = excluded.stamp",
+            [(*mark, stamp) for mark in sorted(marks, key=lambda m: m[:2])],
+        )
 
 
 def read_marks(tx: Transaction, stream_id: int | None = None) -> list[Mark]:
@@ -252,3 +260,13 @@ def read_marks(tx: Transaction, stream_id: int | None = None) -> list[Mark]:
             values,
         )
     ]
+
+
+def read_changed(tx: Transaction, after: int) -> tuple[int, list[Mark]]:
+    """Give the marks changed since stamp `after`, and the stamp to ask with next."""
+    rows = tx.rows(
+        "SELECT stream_id, incarnation, stored_through, record_crc, stamp FROM stream_mark"
+        " WHERE stamp > ? ORDER BY stamp, stream_id, incarnation",
+        (after,),
+    )
+    return (rows[-1][4] if rows else after), [Mark(*r[:4]) for r in rows]

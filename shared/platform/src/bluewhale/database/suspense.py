@@ -51,13 +51,12 @@ def listed(tx: Transaction, wanted: SuspenseFilter, limit: int) -> pa.Table:
         if value is not None:
             parts.append(f"{column} = ?")
             values.append(value)
+    sql = f"SELECT {_COLUMNS} FROM suspense WHERE {' AND '.join(parts)}"
     if wanted.suspense_ids is not None:
-        parts.append("suspense_id IN (SELECT value FROM json_each(?))")
-        values.append("[" + ",".join(str(int(i)) for i in wanted.suspense_ids) + "]")
-    rows = tx.rows(
-        f"SELECT {_COLUMNS} FROM suspense WHERE {' AND '.join(parts)} ORDER BY suspense_id LIMIT ?",
-        [*values, limit],
-    )
+        rows = tx.rows_in(f"{sql} AND suspense_id IN ({{marks}})", wanted.suspense_ids, values)
+        rows = sorted(rows)[:limit]  # the id stands first
+    else:
+        rows = tx.rows(f"{sql} ORDER BY suspense_id LIMIT ?", [*values, limit])
     return rows_table(rows, STORED_SUSPENSE_SCHEMA)
 
 

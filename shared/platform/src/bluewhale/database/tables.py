@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from bluewhale.database.columns import sql_columns
+from bluewhale.database.columns import TEXT, sql_columns
 from bluewhale.database.schemas import (
     DUPLICATE_SCHEMA,
     STORED_CALL_SCHEMA,
@@ -160,8 +160,8 @@ superseded = sa.Table(
 claim = sa.Table(
     "claim",
     metadata,
-    _key("consumer", sa.Text),
-    _key("topic_id", sa.Text),
+    _key("consumer", TEXT),
+    _key("topic_id", TEXT),
     _key("partition"),
     sa.Column("generation", _INT, nullable=False),
     sa.Column("next_offset", _INT, nullable=False),
@@ -175,8 +175,8 @@ stream_interval = sa.Table(
     _key("incarnation"),
     _key("first_seq"),
     sa.Column("last_seq", _INT, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # stored, lost
-    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("state", TEXT, nullable=False),  # stored, lost
+    sa.Column("reason", TEXT, nullable=False, default=""),
     sqlite_with_rowid=False,
 )
 
@@ -187,6 +187,8 @@ stream_mark = sa.Table(
     _key("incarnation"),
     sa.Column("stored_through", _INT, nullable=False),
     sa.Column("record_crc", _INT),
+    sa.Column("stamp", _INT, nullable=False, default=0),  # grows with every change
+    sa.Index("stream_mark_by_stamp", "stamp"),
     sqlite_with_rowid=False,
 )
 
@@ -205,20 +207,20 @@ stream_heard = sa.Table(
 link = sa.Table(
     "link",
     metadata,
-    _key("link_uid", sa.Text),
+    _key("link_uid", TEXT),
     sa.Column("stream_id", _INT, nullable=False),
-    sa.Column("pbx_uid", sa.Text, nullable=False),
-    sa.Column("site_uid", sa.Text, nullable=False),
-    sa.Column("dialect_id", sa.Text, nullable=False, default=""),
+    sa.Column("pbx_uid", TEXT, nullable=False),
+    sa.Column("site_uid", TEXT, nullable=False),
+    sa.Column("dialect_id", TEXT, nullable=False, default=""),
 )
 sa.Index("link_by_stream", link.c.stream_id)
 
 control_total = sa.Table(
     "control_total",
     metadata,
-    _key("site_uid", sa.Text),
+    _key("site_uid", TEXT),
     _key("day"),
-    _key("stage", sa.Text),
+    _key("stage", TEXT),
     sa.Column("count", _INT, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -227,15 +229,15 @@ control_total = sa.Table(
 segment = sa.Table(
     "segment",
     metadata,
-    sa.Column("segment_id", sa.Text, primary_key=True),
+    sa.Column("segment_id", TEXT, primary_key=True),
     sa.Column("generation", _INT, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),  # stem of its files in segments/
+    sa.Column("name", TEXT, nullable=False),  # stem of its files in segments/
     sa.Column("leg_rows", _INT, nullable=False),
     sa.Column("call_rows", _INT, nullable=False),
     sa.Column("charge_rows", _INT, nullable=False),
     sa.Column("file_bytes", _INT, nullable=False),
-    sa.Column("checksums", sa.Text, nullable=False),  # JSON: kind -> XXH3-64 of the file
-    sa.Column("sites", sa.Text, nullable=False),  # JSON list of site_uid
+    sa.Column("checksums", TEXT, nullable=False),  # JSON: kind -> XXH3-64 of the file
+    sa.Column("sites", TEXT, nullable=False),  # JSON list of site_uid
     sa.Column("leg_id_min", _ID),
     sa.Column("leg_id_max", _ID),
     sa.Column("call_id_min", _ID),
@@ -246,7 +248,7 @@ segment = sa.Table(
     sa.Column("join_max", _INT),
     sa.Column("join_gap_ms", _INT),
     sa.Column("sealed_at", _INT, nullable=False),
-    sa.Column("replaced_by", sa.Text),
+    sa.Column("replaced_by", TEXT),
 )
 
 seal_generation = sa.Table(
@@ -257,47 +259,47 @@ seal_generation = sa.Table(
 tariff = sa.Table(
     "tariff",
     metadata,
-    _key("tariff_uid", sa.Text),
+    _key("tariff_uid", TEXT),
     _key("version"),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("price_list", sa.Text, nullable=False),
-    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("price_list", TEXT, nullable=False),
+    sa.Column("currency", TEXT, nullable=False),
     sa.Column("effective_from", _INT),
     sa.Column("effective_until", _INT),
-    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("state", TEXT, nullable=False),
     sa.Column("rows", _INT, nullable=False),
-    sa.Column("checksum", sa.Text, nullable=False),
+    sa.Column("checksum", TEXT, nullable=False),
     sa.Column("files", sa.LargeBinary, nullable=False),  # packed source files
     sa.Column("created_at", _INT, nullable=False),
-    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_by", TEXT, nullable=False),
     sa.Column("activated_at", _INT),
-    sa.Column("activated_by", sa.Text),
+    sa.Column("activated_by", TEXT),
 )
 
 directory_version = sa.Table(
     "directory_version",
     metadata,
     _key("version"),
-    sa.Column("checksum", sa.Text, nullable=False),
+    sa.Column("checksum", TEXT, nullable=False),
     sa.Column("files", sa.LargeBinary, nullable=False),
     sa.Column("created_at", _INT, nullable=False),
-    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_by", TEXT, nullable=False),
 )
 
 job = sa.Table(
     "job",
     metadata,
     sa.Column("job_id", _ROWID, primary_key=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("progress", sa.Text, nullable=False),  # JSON, the job's own
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("name", TEXT, nullable=False, unique=True),
+    sa.Column("state", TEXT, nullable=False),
+    sa.Column("progress", TEXT, nullable=False),  # JSON, the job's own
     sa.Column("changed_at", _INT, nullable=False),
 )
 
 # Numbers that only grow, such as the stamp of re-join marks.
 counter = sa.Table(
-    "counter", metadata, _key("name", sa.Text), sa.Column("value", _INT, nullable=False)
+    "counter", metadata, _key("name", TEXT), sa.Column("value", _INT, nullable=False)
 )
 
 audit = sa.Table(
@@ -305,17 +307,17 @@ audit = sa.Table(
     metadata,
     sa.Column("audit_id", _ROWID, primary_key=True),
     sa.Column("at", _INT, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("who", TEXT, nullable=False),
+    sa.Column("action", TEXT, nullable=False),
+    sa.Column("subject", TEXT, nullable=False),
+    sa.Column("detail", TEXT, nullable=False),
 )
 
 
 def insert_sql(table: sa.Table, names: list[str] | None = None, *, or_ignore: bool = False) -> str:
     """Give an INSERT with positional parameters, for executemany."""
     columns = [c.name for c in table.columns] if names is None else names
-    head = "INSERT OR IGNORE" if or_ignore else "INSERT"
+    tail = " ON CONFLICT DO NOTHING" if or_ignore else ""
     listed = ", ".join(f'"{c}"' for c in columns)
     marks = ", ".join("?" * len(columns))
-    return f"{head} INTO {table.name} ({listed}) VALUES ({marks})"
+    return f"INSERT INTO {table.name} ({listed}) VALUES ({marks}){tail}"

@@ -1,0 +1,264 @@
+"""The PostgreSQL driver of the cluster: connections, locks, transactions, error mapping.
+
+Transactions are READ COMMITTED; what must not run together is kept apart by
+advisory locks taken first (docs/adr/0011). Readers see one state (REPEATABLE
+READ). Does not own statements: `?` marks become the driver's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pyarrow as pa
+import sqlalchemy as sa
+from bluewhale.database import engine, migrations, tables
+from bluewhale.database.columns import table_rows
+from bluewhale.database.exceptions import (
+    StoreAwayError,
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+)
+from psycopg import pq
+from typing_extensions import override
+
+IDLE_CONNECTIONS_MAX = 8
+# A frozen process must not hold its locks for ever: the server ends its session.
+IDLE_IN_TRANSACTION_MS = 120_000
+# Advisory locks: the first word says what of, the second which one.
+_LOCKS, _PARTITIONS = 0x4257, 0x4258
+_WHOLE, _BESIDE, _MIGRATION = 1, 2, 3
+
+_BUSY = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
+_FULL = {"53100"}
+_CORRUPT = {"XX001", "XX002"}
+# Connections and shutdown (08, 57P), limits of the server (53), idle in transaction (25P03).
+_AWAY = ("08", "57P", "53", "25P03")
+
+
+def translate(error: psycopg.Error, place: str) -> Exception:
+    """Give our error for one of the engine's; the text says what to do."""
+    state = error.sqlstate or ""
+    text = str(error).strip().split("\n", 1)[0]
+    if state in _BUSY:
+        return StoreBusyError(
+            f"the database at {place} gave way to another writer ({text}); repeat",
+            retry_after_s=0.2,
+        )
+    if state in _FULL:
+        return StoreFullError(
+            f"no space left for the database at {place} ({text}); free space and repeat."
+            " Nothing of this batch was stored"
+        )
+    if state in _CORRUPT:
+        return StoreCorruptError(f"the database at {place} is damaged ({text})")
+    if state.startswith(_AWAY) or (not state and isinstance(error, psycopg.OperationalError)):
+        return StoreAwayError(
+            f"the database at {place} cannot be reached ({text}); waiting for it", retry_after_s=1.0
+        )
+    return StoreError(f"the database at {place} refused: {text}")
+
+
+@lru_cache(maxsize=1024)
+def _marks(sql: str) -> str:
+    """Give a statement with the marks of psycopg instead of `?`."""
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+@lru_cache(maxsize=1024)
+def _marks_in(sql: str) -> str:
+    return _marks(sql).replace("IN ({marks})", "= ANY(%b)")
+
+
+class PostgresTransaction(engine.Transaction):
+    """One transaction of PostgreSQL."""
+
+    dialect: engine.Dialect = "postgresql"
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self.connection = connection
+
+    @override
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self.connection.execute(_marks(sql), parameters, binary=True).fetchall()
+
+    @override
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self.connection.execute(_marks(sql), parameters).rowcount
+
+    @override
+    def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            with self.connection.cursor() as cursor:
+                cursor.executemany(_marks(sql), rows)
+
+    @override
+    def rows_in(
+        self, sql: str, values: Iterable[Any], parameters: Sequence[Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        listed = list(values)
+        if not listed:
+            return []
+        return self.connection.execute(
+            _marks_in(sql), (*parameters, listed), binary=True
+        ).fetchall()
+
+    @override
+    def run_in(self, sql: str, values: Iterable[Any], parameters: Sequence[Any] = ()) -> int:
+        listed = list(values)
+        if not listed:
+            return 0
+        return self.connection.execute(_marks_in(sql), (*parameters, listed)).rowcount
+
+    @override
+    def put(self, table: sa.Table, rows: pa.Table) -> None:
+        self.many(tables.insert_sql(table, rows.column_names), table_rows(rows))
+
+
+class PostgresDatabase(engine.Database):
+    """Connections to one PostgreSQL database."""
+
+    dialect: engine.Dialect = "postgresql"
+
+    def __init__(self, url: str, *, busy_timeout_ms: int) -> None:
+        parts = urlsplit(url)
+        self.place = f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
+        self._url = url
+        self._settings = (
+            f"-c lock_timeout={busy_timeout_ms}"
+            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS}"
+        )
+        self._idle: list[psycopg.Connection[tuple[Any, ...]]] = []
+        self._idle_lock = threading.Lock()
+        self._closed = False
+
+    # ---- connections -------------------------------------------------------------------
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,  # transactions are begun by us, with their locks, in one go
+            connect_timeout=10,
+            options=self._settings,
+            application_name="bluewhale",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=20_000,
+        )
+
+    def _begun(self, begin: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """Give a connection on which `begin` ran; one that went stale is replaced."""
+        with self._idle_lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is not None:
+            try:
+                connection.execute(begin)
+            except psycopg.OperationalError:
+                if not connection.broken:
+                    self._give_back(connection)
+                    raise
+                self._forget()  # the server restarted: none of them lives
+            else:
+                return connection
+        connection = self._connect()
+        try:
+            connection.execute(begin)
+        except BaseException:
+            self._give_back(connection)
+            raise
+        return connection
+
+    def _give_back(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        """Keep a connection for the next transaction, unless something is still open on it."""
+        if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            with contextlib.suppress(psycopg.Error):
+                connection.rollback()
+        usable = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        with self._idle_lock:
+            if usable and not self._closed and len(self._idle) < IDLE_CONNECTIONS_MAX:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _forget(self) -> None:
+        with self._idle_lock:
+            stale, self._idle = self._idle, []
+        for connection in stale:
+            connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[PostgresTransaction]:
+        try:
+            connection = self._begun(begin)
+            try:
+                yield PostgresTransaction(connection)
+                connection.commit()
+            finally:
+                self._give_back(connection)
+        except psycopg.Error as error:
+            raise translate(error, self.place) from error
+
+    # ---- transactions ------------------------------------------------------------------
+
+    @override
+    def write(
+        self, *, partition: int | None = None
+    ) -> contextlib.AbstractContextManager[engine.Transaction]:
+        """Open a write transaction alone, or beside those of other partitions."""
+        if partition is None:
+            return self._transaction(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCKS}, {_WHOLE})")
+        return self._transaction(
+            f"BEGIN; SELECT pg_advisory_xact_lock_shared({_LOCKS}, {_WHOLE});"
+            f" SELECT pg_advisory_xact_lock({_PARTITIONS}, {int(partition)})"
+        )
+
+    @override
+    def write_beside(self) -> contextlib.AbstractContextManager[engine.Transaction]:
+        """Open a write transaction on tables that no commit of records writes."""
+        return self._transaction(f"BEGIN; SELECT pg_advisory_xact_lock({_LOCKS}, {_BESIDE})")
+
+    @override
+    def write_rows(self) -> contextlib.AbstractContextManager[engine.Transaction]:
+        """Open a write transaction that needs no order but that of its rows."""
+        return self._transaction("BEGIN")
+
+    @override
+    def read(self) -> contextlib.AbstractContextManager[engine.Transaction]:
+        """Open a read transaction: one consistent state."""
+        return self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    @override
+    def migrate(self) -> None:
+        """Bring the tables to this release; of several replicas one does it, others wait."""
+        made = sa.create_engine(
+            "postgresql+psycopg://", creator=self._connect, poolclass=sa.NullPool
+        )
+        try:
+            with made.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCKS}, {_MIGRATION})")
+                migrations.upgrade(connection, self.place)
+                connection.exec_driver_sql("COMMIT")
+        except psycopg.Error as error:
+            raise translate(error, self.place) from error
+        except sa.exc.DBAPIError as error:
+            if isinstance(error.orig, psycopg.Error):
+                raise translate(error.orig, self.place) from error
+            raise
+        finally:
+            made.dispose()
+
+    @override
+    def close(self) -> None:
+        """Close all connections."""
+        self._closed = True
+        self._forget()

@@ -1,0 +1,193 @@
+"""The SQLite driver of the embedded runtime: settings, transactions, error mapping.
+
+One writer at a time: write transactions begin IMMEDIATE under a lock of the
+process; readers see the last committed state (WAL). synchronous=FULL: what was
+committed survives power loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from bluewhale.database import engine, migrations, tables
+from bluewhale.database.columns import table_rows
+from bluewhale.database.exceptions import (
+    StoreBusyError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+)
+from sqlalchemy import event, exc
+from typing_extensions import override
+
+PAGES_MAX = 2**31 - 2  # 8 TiB: no limit but the disk
+PARAMETERS_MAX = 900  # of one statement; old SQLite builds allow 999
+
+
+def translate(error: Exception) -> Exception:
+    """Give our error for one of the engine's; the text says what to do."""
+    cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
+    text = str(cause)
+    if isinstance(cause, sqlite3.OperationalError | sqlite3.DatabaseError):
+        low = text.lower()
+        if "locked" in low or "busy" in low:
+            return StoreBusyError(
+                f"the database is in use by another writer ({text}); try again", retry_after_s=1.0
+            )
+        if "full" in low or "disk i/o" in low:
+            return StoreFullError(
+                f"no space left for the database ({text}); free space and repeat. "
+                "Nothing of this batch was stored"
+            )
+        if "malformed" in low or "not a database" in low:
+            return StoreCorruptError(f"main.db is damaged or not a database ({text})")
+    return StoreError(f"the database refused: {text}")
+
+
+class SqliteTransaction(engine.Transaction):
+    """One transaction of SQLite."""
+
+    dialect: engine.Dialect = "sqlite"
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    @override
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return [
+            tuple(r) for r in self.connection.exec_driver_sql(sql, tuple(parameters)).fetchall()
+        ]
+
+    @override
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self.connection.exec_driver_sql(sql, tuple(parameters)).rowcount
+
+    @override
+    def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            self.connection.exec_driver_sql(sql, list(rows))
+
+    @override
+    def rows_in(
+        self, sql: str, values: Iterable[Any], parameters: Sequence[Any] = ()
+    ) -> list[tuple[Any, ...]]:
+        listed = list(values)
+        found: list[tuple[Any, ...]] = []
+        for at in range(0, len(listed), PARAMETERS_MAX):
+            piece = listed[at : at + PARAMETERS_MAX]
+            marks = ",".join("?" * len(piece))
+            found += self.rows(sql.replace("{marks}", marks), (*parameters, *piece))
+        return found
+
+    @override
+    def run_in(self, sql: str, values: Iterable[Any], parameters: Sequence[Any] = ()) -> int:
+        listed = list(values)
+        changed = 0
+        for at in range(0, len(listed), PARAMETERS_MAX):
+            piece = listed[at : at + PARAMETERS_MAX]
+            marks = ",".join("?" * len(piece))
+            changed += self.run(sql.replace("{marks}", marks), (*parameters, *piece))
+        return changed
+
+    @override
+    def put(self, table: sa.Table, rows: pa.Table) -> None:
+        self.many(tables.insert_sql(table, rows.column_names), table_rows(rows))
+
+
+class SqliteDatabase(engine.Database):
+    """Connections to one SQLite file."""
+
+    dialect: engine.Dialect = "sqlite"
+
+    def __init__(self, path: Path, *, busy_timeout_ms: int) -> None:
+        self.path = path
+        self.place = str(path.parent)
+        self._lock = threading.RLock()
+        self._pages_max = PAGES_MAX
+        self._engine = sa.create_engine(
+            f"sqlite+pysqlite:///{path}",
+            connect_args={"check_same_thread": False, "timeout": busy_timeout_ms / 1000},
+            pool_size=8,
+            max_overflow=8,
+        )
+
+        @event.listens_for(self._engine, "connect")
+        def _connected(raw: Any, _record: Any) -> None:
+            raw.isolation_level = None  # transactions are begun by us, below
+            for pragma in (
+                f"busy_timeout={busy_timeout_ms}",
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                "cache_size=-65536",
+                "journal_size_limit=67108864",
+            ):
+                raw.execute(f"PRAGMA {pragma}").fetchall()
+
+        @event.listens_for(self._engine, "begin")
+        def _begun(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={self._pages_max}")
+            writes = connection.get_execution_options().get("writes", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @override
+    @contextlib.contextmanager
+    def write(self, *, partition: int | None = None) -> Iterator[engine.Transaction]:
+        """Open the one write transaction; a partition changes nothing here."""
+        with self._writing() as connection:
+            yield SqliteTransaction(connection)
+
+    @override
+    def write_beside(self) -> contextlib.AbstractContextManager[engine.Transaction]:
+        """Open the one write transaction."""
+        return self.write()
+
+    @override
+    def write_rows(self) -> contextlib.AbstractContextManager[engine.Transaction]:
+        """Open the one write transaction."""
+        return self.write()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._lock:
+            try:
+                with (
+                    self._engine.connect().execution_options(writes=True) as connection,
+                    connection.begin(),
+                ):
+                    yield connection
+            except (exc.DBAPIError, sqlite3.Error) as error:
+                raise translate(error) from error
+
+    @override
+    @contextlib.contextmanager
+    def read(self) -> Iterator[engine.Transaction]:
+        """Open a read transaction: one consistent state."""
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                yield SqliteTransaction(connection)
+        except (exc.DBAPIError, sqlite3.Error) as error:
+            raise translate(error) from error
+
+    @override
+    def migrate(self) -> None:
+        """Bring the tables to this release, inside the one write transaction."""
+        with self._writing() as connection:
+            migrations.upgrade(connection, self.place)
+
+    def limit_pages(self, pages: int) -> None:
+        """Set how large the database may grow, in pages of 4 KiB; beyond it is "disk full"."""
+        self._pages_max = pages
+
+    @override
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
