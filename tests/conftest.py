@@ -1,5 +1,6 @@
 """What all tests share: steady random examples, and figures told at the end of a run.
 
+Real services come by the fixtures of tests/support/services/fixtures.py.
 Figures: `record_property("figure", text)`. Random examples are the same in every
 run, so that a red run is red for everybody; HYPOTHESIS_PROFILE=explore draws new ones.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 
 from hypothesis import settings
+
+pytest_plugins = ["tests.support.services.fixtures"]
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
