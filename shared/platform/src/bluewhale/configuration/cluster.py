@@ -91,6 +91,20 @@ class IngestSettings(ServerSettings):
     authority: Path = Field(
         default=Path("authority"), description="folder of the certificate authority of the units"
     )
+    authority_create: bool = Field(
+        default=False, description="make the authority at the first start if the folder is empty"
+    )
+    plaintext: bool = Field(
+        default=False,
+        description="no certificates at all: for tests, on addresses of this machine alone",
+    )
+    enrolment: Address = Field(
+        default="127.0.0.1:7444", description="where new units bring their token; TLS"
+    )
+    enrolments_per_second: float = Field(
+        default=1.0, gt=0, le=1_000, description="of one address, after a burst of five"
+    )
+    certificate_days: int = Field(default=30, ge=1, le=365, description="life of a certificate")
     names: list[str] = Field(
         default=["localhost", "127.0.0.1"],
         description="names and addresses in the certificate of the server",
@@ -104,8 +118,10 @@ class IngestSettings(ServerSettings):
     )
 
 
-class ParserSettings(Strict):
+class ParserSettings(ServerSettings):
     """The role that makes legs of frames."""
+
+    listen: Address = "127.0.0.1:7444"
 
     batch_rows_max: int = Field(default=4_096, ge=1, description="rows of one message")
     linger_ms: int = Field(default=50, ge=0, description="a message waits this long for more rows")

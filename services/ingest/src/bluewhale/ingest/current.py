@@ -1,0 +1,90 @@
+"""The configuration in force: loaded, looked at for changes, replaced whole or not at all.
+
+Owns which unit reads which streams now, and the partition of each stream. A new
+configuration with a mistake changes nothing: the old one stays in force, and the
+mistakes are told. Does not own the form of the files (`bluewhale.configuration`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bluewhale.capture.exceptions import BluewhaleError
+from bluewhale.configuration import Configuration, stream_id
+from bluewhale.configuration import load as load_configuration
+from bluewhale.messaging import partition_of
+
+_Signature = tuple[tuple[str, int, int], ...]
+FILES_MAX = 10_000
+
+
+class Current:
+    """What ingest goes by; `refresh` may block, everything else answers at once."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[Path], Configuration] = load_configuration,
+    ) -> None:
+        self._load = load
+        self.problem = ""
+        self._signature = _signature(configuration)
+        self._take(configuration)
+
+    def refresh(self) -> bool:
+        """Look at the files; give whether another configuration is in force now."""
+        signature = _signature(self.configuration)
+        if signature == self._signature:
+            return False
+        self._signature = signature
+        try:
+            fresh = self._load(self.configuration.path)
+        except BluewhaleError as error:
+            self.problem = str(error)
+            return False
+        self.problem = ""
+        self._signature = _signature(fresh)
+        self._take(fresh)
+        return True
+
+    def streams_of(self, unit_uid: str) -> dict[int, str]:
+        """Give the streams that a unit may send, with their link_uid; {} = not declared."""
+        return self._streams.get(unit_uid, {})
+
+    def units(self) -> list[str]:
+        """Give the declared units, by name."""
+        return sorted(self._streams)
+
+    def partition(self, stream: int) -> int:
+        """Give the partition of a stream; KeyError if no unit has it."""
+        return self._partitions[stream]
+
+    def _take(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        count = configuration.cluster.kafka.partitions
+        self._streams = {
+            unit.unit_uid: {stream_id(uid, unit.unit_uid): uid for uid in unit.links}
+            for unit in configuration.settings.units
+        }
+        self._partitions = {
+            stream: partition_of(configuration.merge_domain(stream), count)
+            for streams in self._streams.values()
+            for stream in streams
+        }
+
+
+def _signature(configuration: Configuration) -> _Signature:
+    """Give path, size and time of every file that the configuration is made of."""
+    settings = configuration.settings
+    found: list[tuple[str, int, int]] = []
+    for path in (configuration.path, *settings.directory, *settings.tariffs):
+        files = sorted(path.rglob("*"))[:FILES_MAX] if path.is_dir() else [path]
+        for file in files:
+            try:
+                state = file.stat()
+            except OSError:
+                found.append((str(file), -1, -1))
+            else:
+                found.append((str(file), state.st_size, state.st_mtime_ns))
+    return tuple(found)

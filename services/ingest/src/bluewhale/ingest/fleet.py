@@ -1,0 +1,305 @@
+"""All connected units of this process: marks, documents, revocations, reports.
+
+Owns what connections have in common. The blocking side (database, files) runs
+in threads; everything else on the event loop. Two running copies of one unit are
+both taken, since records are never refused by ownership; they are told apart by
+session and reported as a condition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bluewhale.api.uplink.v1 import uplink_pb2 as pb
+from bluewhale.capture.exceptions import BluewhaleError
+from bluewhale.database.units import Desired, Report, Revocations, Units
+from bluewhale.ingest.connection import Connection, now
+from bluewhale.ingest.current import Current
+from bluewhale.ingest.documents import unit_document
+from bluewhale.records.batches import StreamTally
+from bluewhale.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from bluewhale.ingest.marks_feed import MarksFeed
+    from bluewhale.ingest.raw_log import RawLog
+    from bluewhale.telemetry import Metrics
+    from bluewhale.uplink import StoredMark
+
+TICK_S = 0.05
+POLL_S = 3.0  # revocations, overrides, files: well within the minute that is promised
+SKEW_REPORTED_MS = 60_000
+RECONNECT_MS = 1_000
+
+
+class Fleet:
+    """The units that are connected here; `say(name, good, message)` takes conditions."""
+
+    def __init__(
+        self,
+        units: Callable[[], Units],
+        current: Current,
+        *,
+        metrics: Metrics,
+        say: Callable[[str, bool, str], None],
+        instance: str,
+    ) -> None:
+        self._units, self.current = units, current
+        self._metrics, self._say, self._instance = metrics, say, instance
+        self._log = get_logger("ingest")
+        self._connections: dict[Connection, None] = {}
+        self._by_stream: dict[int, list[Connection]] = {}
+        self._overrides: dict[str, Mapping[str, Any]] = {}
+        self._desired: dict[str, Desired] = {}
+        self._revoked: Revocations | None = None
+        self._gone: list[Report] = []
+        self._raw_log: RawLog | None = None
+        self._feed: MarksFeed | None = None
+        self.draining = False
+
+    def bind(self, raw_log: RawLog, feed: MarksFeed) -> None:
+        """Take the two things that know the fleet and that it knows."""
+        self._raw_log, self._feed = raw_log, feed
+
+    # ---- admission ---------------------------------------------------------------------
+
+    def refusal(self, unit_uid: str, serial: str) -> tuple[str, str] | None:
+        """Say why a unit is not admitted now: a stable code and a message; None = it is.
+
+        serial: of its certificate; "" = none was shown (plaintext).
+        """
+        if self.draining:
+            return "drain", "this copy of ingest is about to end; connect anew"
+        if self._revoked is None:
+            return "database_unavailable", "the main database was not reached yet; try again"
+        if unit_uid in self._revoked.units or serial in self._revoked.serials:
+            return (
+                "unit_revoked",
+                f"unit {unit_uid} was revoked; to admit it again: bluewhale unit token {unit_uid}",
+            )
+        if not self.current.streams_of(unit_uid):
+            return (
+                "unit_unknown",
+                f"unit {unit_uid} is not in the configuration; add it to `units`",
+            )
+        return None
+
+    def joined(self, connection: Connection) -> None:
+        """Take a connection that was admitted."""
+        self._connections[connection] = None
+        self._index()
+
+    def left(self, connection: Connection) -> None:
+        """Take that a connection ended."""
+        if self._connections.pop(connection, False) is None:
+            self._index()
+            if connection.session:
+                self._gone.append(self._report(connection, connected=False))
+
+    def opened(self, connection: Connection, hello: pb.Hello) -> None:
+        """Greet a unit: what is stored of its streams, its document, its log level."""
+        self._log.info(
+            "Unit connected",
+            unit_uid=connection.unit_uid,
+            session=connection.session,
+            version=hello.release,
+            skew_ms=connection.clock_skew_ms,
+        )
+        assert self._feed is not None
+        marks = self._feed.of(self.current.streams_of(connection.unit_uid))
+        if marks:
+            connection.stored(marks)
+        self._configure(connection)
+
+    def reported(self, connection: Connection, heartbeat: pb.Heartbeat) -> None:
+        """Take a heartbeat: edge counts go into the log, the clock's skew into metrics."""
+        own = self.current.streams_of(connection.unit_uid)
+        assert self._raw_log is not None
+        self._raw_log.tally(
+            (
+                self.current.partition(t.stream_id),
+                StreamTally(t.stream_id, t.day, t.heard, t.journaled),
+            )
+            for t in heartbeat.tallies
+            if t.stream_id in own
+        )
+        self._metrics.set(
+            "bluewhale_unit_skew_seconds",
+            connection.clock_skew_ms / 1000,
+            unit_uid=connection.unit_uid,
+        )
+
+    # ---- what happens to all ---------------------------------------------------------------
+
+    def stored(self, marks: list[StoredMark]) -> None:
+        """Pass marks to the connections of their streams."""
+        by_connection: dict[Connection, list[StoredMark]] = {}
+        for mark in marks:
+            for connection in self._by_stream.get(mark.stream_id, ()):
+                by_connection.setdefault(connection, []).append(mark)
+        for connection, own in by_connection.items():
+            connection.stored(own)
+
+    def log_changed(self, log_id: str) -> None:
+        """Tell everybody that the log is another one."""
+        for connection in list(self._connections):
+            connection.log_changed(log_id)
+
+    def drain(self) -> None:
+        """Send everybody elsewhere; new connections are not admitted any more."""
+        self.draining = True
+        command = pb.Command(drain=pb.Drain(reconnect_after_ms=RECONNECT_MS))
+        for connection in list(self._connections):
+            connection.command(command)
+            connection.end("drain", "this copy of ingest is about to end", RECONNECT_MS)
+
+    async def run(self) -> None:
+        """Tick, and poll database and files, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tick())
+            tasks.create_task(self._poll())
+
+    async def poll_now(self) -> None:
+        """Look at files and database at once; errors of the database are a condition."""
+        if await asyncio.to_thread(self.current.refresh):
+            self._log.info("Configuration replaced", count=len(self.current.units()))
+            self._index()
+        self._say("configuration", not self.current.problem, self.current.problem)
+        try:
+            await asyncio.to_thread(self._look)
+        except BluewhaleError as error:
+            self._say("database", False, f"units are as known before: {error}")
+            return
+        self._say("database", True, "")
+        for connection in list(self._connections):
+            refused = self.refusal(connection.unit_uid, connection.serial)
+            if refused is not None and not self.draining:
+                self._log.warning("Unit sent away", unit_uid=connection.unit_uid, reason=refused[0])
+                connection.end(*refused)
+                continue
+            connection.allow(self.current.streams_of(connection.unit_uid))
+            if connection.hello is not None:
+                self._configure(connection)
+
+    def connections(self, unit_uid: str | None = None) -> list[Connection]:
+        """Give the connections of a unit, or of all."""
+        return [c for c in self._connections if unit_uid in {None, c.unit_uid}]
+
+    def desired(self, unit_uid: str) -> Desired | None:
+        """Give the document that a unit should run; None while the database was never reached."""
+        return self._desired.get(unit_uid)
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _index(self) -> None:
+        self._by_stream = {}
+        for connection in self._connections:
+            for stream in self.current.streams_of(connection.unit_uid):
+                self._by_stream.setdefault(stream, []).append(connection)
+        copies = Counter(c.unit_uid for c in self._connections)
+        self._metrics.set("bluewhale_units_connected", len(copies))
+        twice = sorted(uid for uid, count in copies.items() if count > 1)
+        text = f"running more than once: {', '.join(twice)}; end all copies but one of each"
+        self._say("unit_copies", not twice, text if twice else "")
+
+    def _configure(self, connection: Connection) -> None:
+        desired = self._desired.get(connection.unit_uid)
+        if desired is not None:
+            connection.configure(desired.version, desired.hash, desired.document.encode())
+        level = self._overrides.get(connection.unit_uid, {}).get("log_level")
+        if level and connection.log_level != level:
+            connection.log_level = level
+            connection.command(pb.Command(log_level=pb.SetLogLevel(level=level)))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            moment = now()
+            for connection in list(self._connections):
+                connection.tick(moment)
+
+    async def _poll(self) -> None:
+        while True:
+            await self.poll_now()
+            await asyncio.sleep(POLL_S)
+
+    def _look(self) -> None:
+        """Exchange what is known with the database; blocks, runs in a thread."""
+        now_ms = now().clock_ms
+        current = self.current
+        self._units().declare(current.units(), now_ms)
+        self._revoked = self._units().revocations(now_ms)
+        self._overrides = {row.unit_uid: row.overrides for row in self._units().all()}
+        for unit_uid in current.units():
+            made = unit_document(current.configuration, unit_uid, self._overrides.get(unit_uid, {}))
+            before = self._desired.get(unit_uid)
+            if before is None or before.hash != made.hash:
+                self._desired[unit_uid] = self._units().desire(
+                    unit_uid, made.hash, made.content.decode(), now_ms
+                )
+        gone, self._gone = self._gone, []
+        reports = gone + [
+            self._report(c, connected=True) for c in list(self._connections) if c.session
+        ]
+        if reports:
+            try:
+                self._units().report(reports, now_ms)
+            except BluewhaleError:
+                self._gone = gone + self._gone
+                raise
+
+    def _report(self, connection: Connection, *, connected: bool) -> Report:
+        assert connection.hello is not None
+        return Report(
+            connection.unit_uid,
+            connection.session,
+            report_of(connection, self._instance),
+            connected,
+            now().clock_ms,
+        )
+
+
+def report_of(connection: Connection, instance: str) -> dict[str, Any]:
+    """Give what is known of a running copy of a unit, as it is kept and shown."""
+    hello, beat = connection.hello, connection.heartbeat
+    assert hello is not None
+    journal = beat.journal if beat is not None else pb.JournalUsage()
+    configuration = beat.configuration if beat is not None else pb.ConfigurationReport()
+    return {
+        "peer": connection.peer,
+        "release": hello.release,
+        "protocol": connection.side.protocol,
+        "connected_at_ms": connection.connected_at_ms,
+        "reported_at_ms": connection.reported_at_ms,
+        "clock_skew_ms": connection.clock_skew_ms,
+        "journal_usage_ratio": (
+            journal.used_bytes / journal.quota_bytes if journal.quota_bytes else 0.0
+        ),
+        "journal_full": journal.full,
+        "configuration_hash": configuration.effective_hash or hello.configuration_hash,
+        "configuration_state": configuration.state,
+        "configuration_error": configuration.message,
+        "certificate_expires_at_ms": beat.certificate_expires_at_ms if beat is not None else 0,
+        "links": _links(beat.links if beat is not None else ()),
+        "refusals": {
+            str(stream): f"{refused.code}: {refused.message}"
+            for stream, refused in connection.refusals.items()
+        },
+        "incarnations": sorted({str(lane.incarnation) for lane in hello.streams}),
+        "ingest": instance,
+    }
+
+
+def _links(links: Iterable[pb.LinkReport]) -> dict[str, dict[str, Any]]:
+    return {
+        link.link_uid: {
+            "connected": link.connected,
+            "records": link.records,
+            "last_received_at_ms": link.last_received_at_ms,
+            "waiting_for_journal": link.waiting_for_journal,
+            "last_error": link.last_error,
+        }
+        for link in links
+    }

@@ -1,0 +1,43 @@
+"""Ingest as a plugin of the nexus."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from bluewhale.ingest.service import Ingest
+from bluewhale.jobs.opening import open_log, open_store
+from bluewhale.nexus import Manifest, serve
+
+if TYPE_CHECKING:
+    from bluewhale.configuration import Configuration
+    from bluewhale.nexus import Context
+
+MANIFEST = Manifest(
+    symbolic_name="bluewhale.ingest",
+    version="1.0",
+    vendor="Bluewhale",
+    provides={"units": "1.0"},
+    activator="bluewhale.ingest.plugin:activate",
+)
+
+
+@contextlib.asynccontextmanager
+async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Run ingest; `context.settings` is the whole `Configuration`."""
+    configuration: Configuration = context.settings
+
+    async def query() -> Any:
+        return context.peer("query")
+
+    ingest = Ingest(
+        configuration,
+        open_log=lambda: open_log(configuration, "ingest"),
+        open_store=lambda: open_store(configuration),
+        query=query,
+        say=lambda name, good, message: context.condition(name, good=good, message=message),
+        metrics=context.metrics,
+    )
+    async with ingest.running():
+        yield {"units": serve("units", ingest.units_door)}

@@ -1,0 +1,240 @@
+"""The Units service: what operators see and steer. Thin: asks, translates.
+
+Owns the translation of what is stored and connected into messages, and the
+conditions of a unit. Does not own any decision about admission.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bluewhale.api.units.v1 import units_pb2 as pb
+from bluewhale.api.units.v1 import units_pb2_grpc
+from bluewhale.capture.exceptions import BluewhaleError
+from bluewhale.database import NotFoundError
+from bluewhale.ingest.admission import operator_of
+from bluewhale.ingest.connection import now
+from bluewhale.ingest.diagnosis import conditions_of
+from bluewhale.ingest.documents import read_overrides
+from bluewhale.ingest.fleet import report_of
+from bluewhale.ingest.uplink_door import status_of
+from bluewhale.telemetry import get_logger
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from bluewhale.configuration import Configuration
+    from bluewhale.database.units import Report, UnitRow, Units
+    from bluewhale.ingest.enrolment import Enrolment
+    from bluewhale.ingest.fleet import Fleet
+
+PAGE_DEFAULT, PAGE_MAX = 100, 1_000
+T = TypeVar("T")
+
+
+class UnitsDoor(units_pb2_grpc.UnitsServicer):
+    """Answers operators; every call says who it is in the audit."""
+
+    def __init__(
+        self, units: Callable[[], Units], enrolment: Enrolment, fleet: Fleet, *, instance: str
+    ) -> None:
+        self._units, self._enrolment, self._fleet = units, enrolment, fleet
+        self._instance = instance
+        self._log = get_logger("ingest")
+
+    @override
+    async def MintToken(self, request: pb.MintTokenRequest, context: Any) -> pb.MintTokenReply:
+        """A one-time token, or an approval for an expired certificate."""
+
+        def work(who: str) -> pb.MintTokenReply:
+            now_ms = now().clock_ms
+            if request.approve_expired:
+                until_ms = self._enrolment.approve_expired(request.unit_uid, who=who, now_ms=now_ms)
+                return pb.MintTokenReply(expires_at_ms=until_ms)
+            minted = self._enrolment.mint(
+                request.unit_uid, who=who, now_ms=now_ms, lifetime_ms=request.lifetime_ms
+            )
+            return pb.MintTokenReply(token=minted.token, expires_at_ms=minted.expires_at_ms)
+
+        return await self._answer(context, work)
+
+    @override
+    async def List(self, request: pb.ListRequest, context: Any) -> pb.ListReply:
+        """A page of units by unit_uid."""
+
+        def work(_who: str) -> pb.ListReply:
+            rows = {row.unit_uid: row for row in self._units().all()}
+            names = sorted(rows.keys() | set(self._fleet.current.units()))
+            size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
+            left = [name for name in names if name > request.page_token]
+            reports = self._units().reports()
+            return pb.ListReply(
+                units=[self._unit(name, rows.get(name), reports) for name in left[:size]],
+                next_page_token=left[size - 1] if len(left) > size else "",
+            )
+
+        return await self._answer(context, work)
+
+    @override
+    async def Get(self, request: pb.GetRequest, context: Any) -> pb.Unit:
+        """One unit with its certificates and its document."""
+        return await self._answer(context, lambda _who: self._whole(request.unit_uid))
+
+    @override
+    async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureReply:
+        """Replace the overrides of a unit; it gets its new document at once."""
+
+        def work(who: str) -> None:
+            overrides = read_overrides(request.overrides_json)
+            self._declared(request.unit_uid)
+            self._units().override(request.unit_uid, overrides, who=who, now_ms=now().clock_ms)
+
+        await self._answer(context, work)
+        await self._fleet.poll_now()
+        desired = self._fleet.desired(request.unit_uid)
+        if desired is None:
+            return pb.ConfigureReply()
+        return pb.ConfigureReply(desired_version=desired.version, desired_hash=desired.hash)
+
+    @override
+    async def Revoke(self, request: pb.RevokeRequest, context: Any) -> pb.RevokeReply:
+        """End every certificate of a unit; connections end at once here, within seconds elsewhere."""
+
+        def work(who: str) -> int:
+            return self._units().revoke(
+                request.unit_uid, reason=request.reason, who=who, now_ms=now().clock_ms
+            )
+
+        count = await self._answer(context, work)
+        self._log.warning("Unit revoked", unit_uid=request.unit_uid, count=count)
+        await self._fleet.poll_now()
+        return pb.RevokeReply(certificates=count)
+
+    @override
+    async def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseReply:
+        """What is wrong with a unit, and what to do."""
+        return await self._answer(
+            context,
+            lambda _who: pb.DiagnoseReply(conditions=self._whole(request.unit_uid).conditions),
+        )
+
+    # ---- inside ------------------------------------------------------------------------
+
+    async def _answer(self, context: Any, work: Callable[[str], T]) -> T:
+        """Run blocking work for an operator, in a thread; errors become statuses."""
+        try:
+            who = operator_of(context)
+            return await asyncio.to_thread(work, who)
+        except BluewhaleError as error:
+            ended: Awaitable[Any] = context.abort(*status_of(error))
+            await ended
+            raise
+
+    @property
+    def _configuration(self) -> Configuration:
+        return self._fleet.current.configuration
+
+    def _declared(self, unit_uid: str) -> None:
+        if self._configuration.unit(unit_uid) is None:
+            raise NotFoundError(
+                f"unit {unit_uid} is not in the configuration; add it to `units` first"
+            )
+
+    def _whole(self, unit_uid: str) -> pb.Unit:
+        row = next((r for r in self._units().all() if r.unit_uid == unit_uid), None)
+        if row is None:
+            self._declared(unit_uid)
+        made = self._unit(unit_uid, row, self._units().reports(unit_uid))
+        desired = self._fleet.desired(unit_uid)
+        if desired is not None:
+            made.configuration.desired_json = desired.document
+        return made
+
+    def _unit(self, unit_uid: str, row: UnitRow | None, stored: list[Report]) -> pb.Unit:
+        declared = self._configuration.unit(unit_uid)
+        here = {
+            c.session: report_of(c, self._instance) | {"connected": True}
+            for c in self._fleet.connections(unit_uid)
+            if c.session
+        }
+        reports = {
+            r.session: {**r.report, "connected": r.connected}
+            for r in stored
+            if r.unit_uid == unit_uid
+        } | here
+        alive = {session: report for session, report in reports.items() if report["connected"]}
+        certificates = self._units().certificates(unit_uid) if row is not None else []
+        made = pb.Unit(
+            unit_uid=unit_uid,
+            state=_state(row, declared is not None, bool(alive), bool(certificates)),
+            site_uid=(declared.site_uid or "") if declared is not None else "",
+            links=[
+                pb.UnitLink(link_uid=uid, stream_id=stream, state=_link_state(uid, alive))
+                for stream, uid in self._fleet.current.streams_of(unit_uid).items()
+            ],
+            instances=[_instance(session, report) for session, report in alive.items()],
+            certificates=[
+                pb.Certificate(
+                    serial=c.serial,
+                    not_before_ms=c.not_before_ms,
+                    not_after_ms=c.not_after_ms,
+                    revoked_at_ms=c.revoked_at_ms,
+                )
+                for c in certificates
+            ],
+        )
+        desired = self._fleet.desired(unit_uid)
+        if desired is not None:
+            made.configuration.desired_version = desired.version
+            made.configuration.desired_hash = desired.hash
+        if row is not None:
+            made.configuration.overrides_json = _json(row.overrides)
+        made.conditions.extend(
+            conditions_of(made, list(alive.values()), row, now_ms=now().clock_ms)
+        )
+        return made
+
+
+def _state(row: UnitRow | None, declared: bool, alive: bool, enrolled: bool) -> str:
+    if row is not None and row.revoked_at_ms:
+        return "revoked"
+    if not declared:
+        return "undeclared"
+    if alive:
+        return "connected"
+    return "enrolled" if enrolled else "declared"
+
+
+def _link_state(link_uid: str, reports: dict[str, dict[str, Any]]) -> str:
+    for report in reports.values():
+        link = report["links"].get(link_uid)
+        if link is None:
+            continue
+        if link["waiting_for_journal"]:
+            return "waiting_for_journal"
+        if link["connected"]:
+            return "connected"
+        return f"error: {link['last_error']}" if link["last_error"] else "silent"
+    return ""
+
+
+def _instance(session: str, report: dict[str, Any]) -> pb.Instance:
+    return pb.Instance(
+        session=session,
+        peer=report["peer"],
+        release=report["release"],
+        protocol=report["protocol"],
+        connected_at_ms=report["connected_at_ms"],
+        reported_at_ms=report["reported_at_ms"],
+        clock_skew_ms=report["clock_skew_ms"],
+        journal_usage_ratio=report["journal_usage_ratio"],
+        configuration_hash=report["configuration_hash"],
+        configuration_error=report["configuration_error"],
+        ingest=report["ingest"],
+    )
+
+
+def _json(overrides: Any) -> str:
+    return json.dumps(overrides, sort_keys=True)
