@@ -23,6 +23,8 @@ from bluewhale.records.directory_index import DirectoryIndex, entry_columns
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
+    import numpy.typing as npt
     from bluewhale.rating.tariff import TariffVersion
     from bluewhale.records.batches import LinkProfile, RawBatch
     from bluewhale.records.directory import Directory
@@ -42,10 +44,19 @@ class Stages:
         cls, directory: Directory, tariffs: Iterable[TariffVersion], payer_policy: str
     ) -> Stages:
         """Compile directory and tariffs once; reuse for every batch."""
-        groups = entry_columns(directory.extensions, Extension).column("subscriber_group")
-        named = bool(pc.any(pc.not_equal(groups, "")).as_py())
         book = PriceBook(tariffs).compile_all()
-        return cls(DirectoryIndex(directory), book, payer_policy, named)
+        return cls(DirectoryIndex(directory), book, payer_policy, _has_groups(directory))
+
+    def with_directory(self, directory: Directory) -> Stages:
+        """Give the same prices over another version of the directory."""
+        return Stages(
+            DirectoryIndex(directory), self.book, self.payer_policy, _has_groups(directory)
+        )
+
+
+def _has_groups(directory: Directory) -> bool:
+    groups = entry_columns(directory.extensions, Extension).column("subscriber_group")
+    return bool(pc.any(pc.not_equal(groups, "")).as_py())
 
 
 def parse_stage(batch: RawBatch, profile: LinkProfile) -> Outcome:
@@ -53,14 +64,22 @@ def parse_stage(batch: RawBatch, profile: LinkProfile) -> Outcome:
     return parse(batch, profile)
 
 
-def propose(legs: pa.Table, stages: Stages, *, rated_at_ms: int) -> Proposals:
+def propose(
+    legs: pa.Table,
+    stages: Stages,
+    *,
+    rated_at_ms: int,
+    labels: npt.NDArray[np.int64] | None = None,
+) -> Proposals:
     """Legs -> whole calls with whole charges, for the database to decide on.
 
     legs: LEG_SCHEMA, any order, whole components as far as they are known; not
-    modified. A pure function: the same legs give the same proposals, but for
-    `rated_at`.
+    modified. `labels`: per leg the call it is in, where that is settled (a
+    re-rating); by default the join says. A pure function: the same legs give the
+    same proposals, but for `rated_at`.
     """
-    built = build_calls(legs, components(legs), payer_policy=stages.payer_policy)
+    joined = components(legs) if labels is None else labels
+    built = build_calls(legs, joined, payer_policy=stages.payer_policy)
     calls = stages.index.attribute_calls(built.calls)
     billables = span_billables(calls, built.billables, stages)
     charges = rate_batch(calls, billables, stages.book, rated_at_ms=rated_at_ms)

@@ -1,0 +1,113 @@
+"""What storage does beside storing: re-join, legs without a call, sealing, jobs.
+
+Owns when each is done. One replica keeps house (the one that reads the first
+partition); should two believe so, nothing goes wrong, since every step is a
+decision of the database. Does not own how (`bluewhale.jobs`, the store).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bluewhale.capture.exceptions import TemporaryError
+from bluewhale.database.job_rows import hot_legs
+from bluewhale.jobs.rejoining import REJOIN_BATCH, offer, rejoin
+from bluewhale.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from bluewhale.database import Store
+    from bluewhale.jobs.current import CurrentStages
+    from bluewhale.jobs.runner import JobRunner
+    from bluewhale.messaging import Watchdog
+    from bluewhale.telemetry import Metrics
+
+INTERVAL_S = 1.0
+SEAL_INTERVAL_S = 15.0
+SEAL_AGE_MS = 60_000  # younger calls may still grow
+SEAL_ROWS = 100_000
+ORPHAN_WINDOWS = 2
+# a partition whose data time stands still (its topic is gone, billing is away) is not waited for
+STANDSTILL_MS = 600_000
+
+
+class Housekeeper:
+    """The second loop of storage; one thread runs it."""
+
+    def __init__(
+        self,
+        store: Store,
+        stages: CurrentStages,
+        runner: JobRunner,
+        *,
+        keeps_house: Callable[[], bool],
+        window_ms: int,
+        hot_rows_max: int,
+        watchdog: Watchdog,
+        metrics: Metrics,
+        clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
+    ) -> None:
+        self._store = store
+        self._stages = stages
+        self._runner = runner
+        self._keeps_house = keeps_house
+        self._window_ms = window_ms
+        self._hot_rows_max = hot_rows_max
+        self._watchdog = watchdog
+        self._metrics = metrics
+        self._clock_ms = clock_ms
+        self._log = get_logger("storage.house")
+        self._sealed_s = 0.0
+
+    def run(self, stopping: threading.Event) -> None:
+        """Keep house until told to stop."""
+        while not stopping.is_set():
+            try:
+                busy = self._keeps_house() and self.step()
+            except TemporaryError as error:
+                self._watchdog.alive("waiting for the database")
+                self._log.warning("Housekeeping waits", error=str(error))
+                busy = False
+            if not busy:
+                self._watchdog.alive("resting")
+                stopping.wait(INTERVAL_S)
+
+    def step(self) -> bool:
+        """Do a little of everything that is due; says whether there may be more."""
+        self._watchdog.alive("joining")
+        joined = self.join()
+        self._watchdog.alive("sealing")
+        sealed = self.seal()
+        self._watchdog.alive("working on jobs")
+        return bool(joined) or sealed or self._runner.step(self._stages.get)
+
+    def join(self) -> int:
+        """Answer marks, and legs in no call for too long; gives the count of legs."""
+        now_ms = self._clock_ms()
+        stages = self._stages.get()
+        before_ms = now_ms - STANDSTILL_MS
+        data_time_ms = self._store.data_time_ms()
+        if data_time_ms is not None:
+            before_ms = max(before_ms, data_time_ms - ORPHAN_WINDOWS * self._window_ms)
+        alone = self._store.legs_without_call(before_ms, REJOIN_BATCH)
+        return offer(self._store, stages, alone, now_ms) + rejoin(self._store, stages, now_ms)
+
+    def seal(self) -> bool:
+        """Seal what is old, once there is enough of it; says whether there may be more."""
+        now_s = time.monotonic()
+        if now_s - self._sealed_s < SEAL_INTERVAL_S:
+            return False
+        hot = hot_legs(self._store, self._hot_rows_max + 1)
+        self._metrics.set("bluewhale_hot_legs", hot)
+        if hot <= self._hot_rows_max:
+            self._sealed_s = now_s
+            return False
+        now_ms = self._clock_ms()
+        done = self._store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms, limit=SEAL_ROWS)
+        if done.segment:
+            self._log.info("Calls sealed", segment=done.segment, count=done.legs)
+            return True
+        self._sealed_s = now_s
+        return False
