@@ -3,8 +3,8 @@
 Owns the shape of the document and the whitelist of overrides. Does not own the
 form of connectors' settings or framing tables: both are passed on as they are.
 
-The document is JSON: `links` (link_uid, stream_id, connector, framing), `limits`,
-`trace`. Its hash is the SHA-256 of its bytes. A unit never gets what it does not
+The document is JSON: `links` (link_uid, stream_id, connector, framing, shared), `limits`,
+`trace`. A shared link has two units; of those the owner reads. Its hash is the SHA-256 of its bytes. A unit never gets what it does not
 need: no dialect, no price, no other unit's link.
 """
 
@@ -74,6 +74,7 @@ def unit_document(
     links = [
         {
             "link_uid": link.link_uid,
+            "shared": len(configuration.readers(link.link_uid)) > 1,
             "stream_id": stream_id(link.link_uid, unit_uid),
             "connector": link.connector.model_dump(mode="json"),
             "framing": framing_document(configuration.dialect(link.link_uid).framing(link.options)),

@@ -173,7 +173,7 @@ class Units:
         self, *, token_hash: bytes, unit_uid: str, now_ms: int, expires_at_ms: int, who: str
     ) -> None:
         """Remember a token; a revoked unit may enrol again with it."""
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             _declare(tx, unit_uid, now_ms)
             tx.run("DELETE FROM unit_token WHERE expires_at < ?", (now_ms - REPORT_KEPT_MS,))
             tx.run(
@@ -205,7 +205,7 @@ class Units:
         TokenRefusedError
             As `check_token`; nothing was stored.
         """
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             used = _check_token(tx, token_hash, issued.unit_uid, issued.key_hash, now_ms)
             if used:
                 found = _certificates(
@@ -229,7 +229,7 @@ class Units:
 
     def renew(self, issued: Issued, now_ms: int) -> None:
         """Remember a certificate that a connected unit got for its next half life."""
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             _remember(tx, issued)
             _audit(tx, now_ms, issued.unit_uid, "unit renew", issued.unit_uid)
 
@@ -241,7 +241,7 @@ class Units:
         NotFoundError
             No such unit ever enrolled.
         """
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             changed = tx.run(
                 "UPDATE unit SET approved_until = ? WHERE unit_uid = ?", (until_ms, unit_uid)
             )
@@ -251,7 +251,7 @@ class Units:
 
     def renew_expired(self, issued: Issued, now_ms: int) -> bool:
         """Use an approval up for a known key; False: there is none, nothing was stored."""
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             changed = tx.run(
                 "UPDATE unit SET approved_until = 0 WHERE unit_uid = ? AND approved_until > ?"
                 " AND revoked_at = 0",
@@ -280,7 +280,7 @@ class Units:
         NotFoundError
             No such unit.
         """
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             known = tx.run(
                 "UPDATE unit SET revoked_at = ?, reason = ?, approved_until = 0 WHERE unit_uid = ?",
                 (now_ms, reason, unit_uid),
@@ -311,7 +311,7 @@ class Units:
 
     def declare(self, unit_uids: Sequence[str], now_ms: int) -> None:
         """Tell the store units of the configuration; known ones stay as they are."""
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             for unit_uid in unit_uids:
                 _declare(tx, unit_uid, now_ms)
 
@@ -337,7 +337,7 @@ class Units:
             No such unit.
         """
         text = json.dumps(overrides, sort_keys=True)
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             if not tx.run("UPDATE unit SET overrides = ? WHERE unit_uid = ?", (text, unit_uid)):
                 raise NotFoundError(f"unit {unit_uid} is not declared; add it to `units`")
             _audit(tx, now_ms, who, "unit configure", unit_uid)
@@ -348,7 +348,7 @@ class Units:
         Versions count from 1 per unit and grow whenever the content changes, so
         that any number of ingest processes agree on them.
         """
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             latest = _desired(tx, unit_uid)
             if latest is not None and latest.hash == document_hash:
                 return latest
@@ -373,7 +373,7 @@ class Units:
 
     def report(self, reports: Sequence[Report], now_ms: int) -> None:
         """Keep the latest report per session; sessions that ended fade after a day."""
-        with self._db.write() as tx:
+        with self._db.write_beside() as tx:
             for report in reports:
                 tx.run(
                     "INSERT INTO unit_report (unit_uid, session, report, connected, reported_at)"
