@@ -1,0 +1,92 @@
+"""Billing as a plugin: prices from the main database, the loop over the log."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from bluewhale.billing.prices import Prices
+from bluewhale.billing.relay import BillingRelay
+from bluewhale.messaging import PARSED
+from bluewhale.messaging.worker import Worker
+from bluewhale.nexus import Manifest
+
+if TYPE_CHECKING:
+    from bluewhale.configuration import Configuration
+    from bluewhale.messaging import Log, Watchdog
+    from bluewhale.nexus import Context
+    from bluewhale.telemetry import Metrics
+
+GROUP = "billing"
+MESSAGES_MAX = 32  # of one poll: up to 4,096 legs each
+
+MANIFEST = Manifest(
+    symbolic_name="bluewhale.billing",
+    version="0.1.0",
+    vendor="Bluewhale maintainers",
+    activator="bluewhale.billing.plugin:activate",
+)
+
+
+def make_worker(
+    configuration: Configuration,
+    log: Log,
+    prices: Prices,
+    metrics: Metrics,
+    *,
+    watchdog: Watchdog | None = None,
+) -> Worker:
+    """Make the loop of one billing; closing the worker does not close the log."""
+    relay = BillingRelay(
+        prices,
+        log.producer(),
+        metrics,
+        window_ms=configuration.settings.limits.window_ms,
+        rows_max=configuration.cluster.billing.held_rows_max,
+    )
+    return Worker(log, GROUP, [PARSED], relay, max_messages=MESSAGES_MAX, watchdog=watchdog)
+
+
+@contextlib.asynccontextmanager
+async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Run billing as long as the block lasts: first the prices, then the loop."""
+    from bluewhale.jobs.loops import log_loop, watchdog, when_there
+    from bluewhale.jobs.opening import open_store
+
+    configuration: Configuration = context.settings
+
+    def told(message: str) -> None:
+        context.condition("database", good=not message, message=message)
+
+    def run(stopping: threading.Event) -> None:
+        store = when_there(
+            "the main database", lambda: open_store(configuration), stopping, told=told
+        )
+        if store is None:
+            return
+        with store:
+            prices = Prices(store, configuration.settings.payer_policy)
+            ended = threading.Event()
+            looking = threading.Thread(
+                target=prices.watch,
+                args=(ended, configuration.cluster.billing.tariffs_poll_ms),
+                name="prices",
+                daemon=True,
+            )
+            looking.start()
+
+            def make(log: Log) -> Worker:
+                return make_worker(
+                    configuration, log, prices, context.metrics, watchdog=watchdog("billing")
+                )
+
+            try:
+                log_loop(context, configuration, make, stopping)
+            finally:
+                ended.set()
+                looking.join()
+
+    async with context.worker("billing", run):
+        yield {}

@@ -1,0 +1,113 @@
+"""What billing prices with: tariffs and directory of the main database, as of now.
+
+Owns noticing that a version was activated, and swapping whole: a batch is
+priced with one set or the other, never with half of each. What is away (the
+main database) leaves the set that is there. Does not own versions or the book.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.jobs.directories import stored_directory
+from bluewhale.jobs.tariffs import IN_USE, stored_version
+from bluewhale.stages import Stages
+from bluewhale.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from bluewhale.database import Store
+    from bluewhale.rating.tariff import TariffVersion
+
+Seen = tuple[object, ...]
+
+
+class PricesMissingError(TemporaryError):
+    """The main database has no directory yet: storage puts it there when it starts."""
+
+    code = "prices_missing"
+
+
+class Prices:
+    """The stages to price with; any thread reads them, one thread looks for news.
+
+    Parameters
+    ----------
+    store: the main database; only read.
+    payer_policy: which extension pays for a transferred call.
+    """
+
+    def __init__(self, store: Store, payer_policy: str) -> None:
+        self._store = store
+        self._payer_policy = payer_policy
+        self._log = get_logger("billing")
+        self._seen: Seen = ()
+        self._stages: Stages | None = None
+        self._versions: dict[tuple[str, int], TariffVersion] = {}
+        self.error = ""  # why the latest look failed; "" = it did not
+
+    def stages(self) -> Stages:
+        """Give what to price with.
+
+        Raises
+        ------
+        PricesMissingError
+            Nothing was found so far; try again.
+        """
+        if self._stages is None:
+            raise PricesMissingError(
+                f"no directory in the main database yet ({self.error or 'not looked'}); "
+                "the storage role puts it there when it starts"
+            )
+        return self._stages
+
+    def look(self) -> bool:
+        """Take what is in use now; tell whether it is something new.
+
+        Raises
+        ------
+        TemporaryError
+            The main database is away; what was there stays in use.
+        """
+        tariffs = [t for t in self._store.list_tariffs() if t.state in IN_USE]
+        number, _ = self._store.directory_files()
+        seen: Seen = (number, tuple(sorted((t.tariff_uid, t.version) for t in tariffs)))
+        if seen == self._seen:
+            return False
+        wanted = [(t.tariff_uid, t.version) for t in tariffs]
+        self._versions = {
+            key: self._versions.get(key) or stored_version(self._store, *key) for key in wanted
+        }
+        directory = stored_directory(self._store, number)
+        self._stages = Stages.of(directory, self._versions.values(), self._payer_policy)
+        self._seen = seen
+        self._log.info("Prices loaded", count=len(wanted), version=str(number))
+        return True
+
+    def watch(self, stopping: threading.Event, poll_ms: int) -> None:
+        """Look again and again until told to stop; what fails is said once and tried again."""
+        while not stopping.is_set():
+            self.try_look()
+            stopping.wait(poll_ms / 1000)
+
+    def try_look(self) -> None:
+        """Look once; a failure stays in `error`."""
+        try:
+            self.look()
+            self.error = ""
+        except BluewhaleError as error:
+            if not self.error:
+                self._log.warning(
+                    "Prices cannot be loaded, going on with those there are",
+                    error=str(error),
+                    error_code=error.code,
+                )
+            self.error = str(error)
+
+
+def now_ms(clock: Callable[[], float] = time.time) -> int:
+    """Give the moment that charges carry as `rated_at`."""
+    return int(clock() * 1000)

@@ -1,0 +1,95 @@
+"""How a role becomes a process: configuration in, exit code out.
+
+Owns what `python -m bluewhale.NAME` and `bluewhale role NAME` have in common.
+Does not own the process itself (`bluewhale.nexus.run_role`) or any role.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bluewhale.configuration.loading import load
+from bluewhale.nexus import ProcessSettings, run_role
+
+if TYPE_CHECKING:
+    from bluewhale.configuration.configured import Configuration
+    from bluewhale.nexus import Manifest
+
+CONFIG_VARIABLE = "BLUEWHALE_CONFIG"
+LOG_LEVEL_VARIABLE = "BLUEWHALE_LOG_LEVEL"
+
+
+def process_settings(configuration: Configuration, role: str) -> ProcessSettings:
+    """Give what the process of a role needs around its plugins.
+
+    Raises
+    ------
+    ConfigurationError
+        The file has no section `cluster`.
+    """
+    cluster = configuration.cluster
+    listen = {
+        "ingest": cluster.ingest.internal.listen,
+        "parser": cluster.parser.listen,
+        "billing": cluster.billing.listen,
+        "storage": cluster.storage.listen,
+    }
+    return ProcessSettings(
+        log_level=os.environ.get(LOG_LEVEL_VARIABLE, "info"),
+        health_host=cluster.health.host,
+        health_port=cluster.health.port,
+        listen=listen[role],
+        otlp_endpoint=cluster.telemetry.otlp_endpoint,
+        sample_ratio=cluster.telemetry.sample_ratio,
+        peers=peer_addresses(configuration),
+    )
+
+
+def peer_addresses(configuration: Configuration) -> dict[str, str]:
+    """Give where each service of another role is, by its name in the nexus."""
+    cluster = configuration.cluster
+    storage, ingest = cluster.storage.address, cluster.ingest.internal.address
+    return {
+        "query": storage,
+        "jobs": storage,
+        "units": ingest,
+        "ownership": ingest,
+        "tariffs": cluster.billing.address,
+    }
+
+
+def run(role: str, manifests: Sequence[Manifest], path: Path) -> int:
+    """Load a configuration and run a role with it; gives the exit code.
+
+    Raises
+    ------
+    ConfigurationError
+        With every mistake of the configuration.
+    """
+    configuration = load(path)
+    return run_role(role, manifests, configuration, process=process_settings(configuration, role))
+
+
+def main(role: str, manifests: Sequence[Manifest], arguments: Sequence[str] | None = None) -> int:
+    """Be `python -m bluewhale.NAME --config PATH`; gives the exit code."""
+    from bluewhale.capture.exceptions import BluewhaleError
+
+    parser = argparse.ArgumentParser(prog=f"python -m bluewhale.{role}")
+    parser.add_argument(
+        "--config",
+        "-c",
+        type=Path,
+        default=Path(os.environ.get(CONFIG_VARIABLE, ".")),
+        help="configuration file, or the folder with bluewhale.yaml",
+    )
+    chosen = parser.parse_args(arguments)
+    try:
+        return run(role, manifests, chosen.config)
+    except BluewhaleError as error:
+        print(f"bluewhale {role}: {error}", file=sys.stderr)
+        return 2
