@@ -87,6 +87,8 @@ class Journal:
     ) -> None:
         self.path = path
         self.salvaged = salvaged
+        # called by the writer thread after records were committed; must not block or raise
+        self.on_commit: Callable[[], None] | None = None
         self._lock = lock
         self._writer, self._reader = writer, reader
         self._reading = threading.Lock()
@@ -290,6 +292,11 @@ class Journal:
             _Job(lambda: self._writing.add_heard(stream_id, at_ms // 86_400_000, heard))
         ).result()
 
+    def set_quota(self, quota_bytes: int) -> None:
+        """Change the room for records, at least 256 KiB; what is stored stays."""
+        assert quota_bytes >= QUOTA_BYTES_MIN
+        self._queue(_Job(lambda: self._apply_quota(quota_bytes))).result()
+
     # ---- reading -----------------------------------------------------------------------
 
     def read(
@@ -456,6 +463,13 @@ class Journal:
         else:
             for job, result in done:
                 job.future.set_result(result)
+            if self.on_commit is not None and any(job.record_count for job in admitted):
+                self.on_commit()
+
+    def _apply_quota(self, quota_bytes: int) -> None:
+        self._quota_bytes = quota_bytes
+        pages = quota_bytes // PAGE_SIZE_BYTES + _SPARE_PAGES
+        self._writer.execute(f"PRAGMA max_page_count = {pages}")
 
     def _rolled_back(self, error: Exception) -> BaseException:
         with suppress(sqlite3.Error):

@@ -128,11 +128,11 @@ class CentreSide:
     def appended(self, number: int, now: Moment) -> list[CentreAction]:
         """Take that a frame is in the log, durably."""
         key, lane = self._done(number)
-        for pending in lane.pending:
-            if pending.number == number:
-                pending.done = True
-                lane.advance()
-                self._changed[key] = None
+        pending = next((p for p in lane.pending if p.number == number), None)
+        if pending is not None:  # else it was taken back: it will come again
+            pending.done = True
+            lane.advance()
+            self._changed[key] = None
         return self._marks(now)
 
     def not_appended(self, number: int, retry_after_ms: int, now: Moment) -> list[CentreAction]:

@@ -1,0 +1,174 @@
+"""Which certificate the unit shows, and when it gets the next one.
+
+Owns enrolling, renewing and falling back to the valid slot. Each request runs in
+a child process (`enrolment`). Does not own the files: `slots`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+
+import grpc
+from bluewhale.remoteunit.exceptions import EnrolmentError
+from bluewhale.remoteunit.settings import RemoteUnitSettings
+from bluewhale.remoteunit.slots import Slot, Slots
+from bluewhale.telemetry import get_logger
+
+CHILD_TIMEOUT_S = 240.0
+CANDIDATE_TRIES = 3
+_RENEW_RETRY_MS = 60_000
+
+
+def clock_ms() -> int:
+    """Give the time of day in UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Certificates:
+    """The credentials of this unit, over its whole life."""
+
+    def __init__(
+        self,
+        settings: RemoteUnitSettings,
+        slots: Slots,
+        *,
+        release: str,
+        clock_ms: Callable[[], int] = clock_ms,
+    ) -> None:
+        self._settings, self._slots, self._release = settings, slots, release
+        self._clock_ms = clock_ms
+        self._tries = 0
+        self._asked_at_ms = 0
+        self._log = get_logger("certificates")
+
+    @property
+    def expires_at_ms(self) -> int:
+        """When the certificate in use ends, UTC; 0 = there is none."""
+        slot = self._slots.valid() or self._slots.candidate()
+        return slot.not_after_ms if slot else 0
+
+    async def ready(self) -> Slot:
+        """Give the slot to connect with: a candidate first, else the valid one, else enrol.
+
+        Raises
+        ------
+        EnrolmentError
+            There is none and none could be had.
+        """
+        candidate = self._slots.candidate()
+        if candidate is not None:
+            if self._tries < CANDIDATE_TRIES or self._slots.valid() is None:
+                self._tries += 1
+                return candidate
+            self._log.warning("Candidate certificate does not work, the valid one goes on")
+            self._slots.drop_candidate()
+        self._tries = 0
+        valid = self._slots.valid()
+        if valid is None:
+            return await self._enrol()
+        if valid.not_after_ms <= self._clock_ms():
+            return await self._ask({"slot": str(valid.folder), "expired": True})
+        return valid
+
+    def welcomed(self, slot: Slot) -> None:
+        """Say that the centre welcomed us with this slot."""
+        self._tries = 0
+        candidate = self._slots.candidate()
+        if candidate is not None and candidate.folder == slot.folder:
+            self._slots.promote(candidate)
+            self._log.info("Certificate in use")
+
+    async def renew_if_due(self) -> bool:
+        """From half of the life on, get the next certificate; True = connect with it now."""
+        valid, now_ms = self._slots.valid(), self._clock_ms()
+        if (
+            valid is None
+            or self._slots.candidate() is not None
+            or now_ms < valid.renew_at_ms
+            or now_ms - self._asked_at_ms < _RENEW_RETRY_MS
+        ):
+            return False
+        self._asked_at_ms = now_ms
+        try:
+            await self._ask({"slot": str(valid.folder)})
+        except EnrolmentError as error:
+            self._log.warning("Renewal failed", error=str(error))
+            return False
+        self._log.info("Certificate renewed")
+        return True
+
+    async def _enrol(self) -> Slot:
+        token = self._settings.read_token()
+        if not token:
+            raise EnrolmentError(
+                f"unit {self._settings.unit_uid} has no certificate and no token; on the centre: "
+                f"bluewhale unit token {self._settings.unit_uid}; put it into token_file",
+                reason="token_missing",
+            )
+        return await self._ask({"token": token})
+
+    async def _ask(self, what: dict[str, object]) -> Slot:
+        """Fill a new slot by a child process; it is the candidate then."""
+        folder = self._slots.new()
+        settings = self._settings
+        asked = {
+            "unit_uid": settings.unit_uid,
+            "centre": settings.centre,
+            "enrolment": settings.enrolment_address,
+            "trust": None if settings.trust is None else str(settings.trust),
+            "release": self._release,
+            "folder": str(folder),
+            **what,
+        }
+        try:
+            about = await _child(asked)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        self._slots.filled(folder, about)
+        self._tries = 1
+        made = self._slots.candidate()
+        assert made is not None
+        return made
+
+
+def credentials_of(slot: Slot) -> grpc.ChannelCredentials:
+    """Give what a channel shows and trusts."""
+    return grpc.ssl_channel_credentials(
+        slot.read("trust"), slot.read("key"), slot.read("certificate")
+    )
+
+
+async def _child(asked: dict[str, object]) -> dict[str, object]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bluewhale.remoteunit.enrolment",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(CHILD_TIMEOUT_S):
+            out, said = await child.communicate(json.dumps(asked).encode())
+    except TimeoutError as error:
+        raise EnrolmentError("the centre did not answer in time", reason="timeout") from error
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    try:
+        answer = json.loads(out)
+    except ValueError as error:
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        raise EnrolmentError(
+            f"enrolment ended without an answer: {last}", reason="child"
+        ) from error
+    if "ok" not in answer:
+        raise EnrolmentError(answer["error"], reason=answer["reason"])
+    return dict(answer["ok"])

@@ -1,0 +1,96 @@
+"""What the unit tells the centre and its own metrics about itself.
+
+Owns gathering it once a second. Does not own what happens with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Literal
+
+from bluewhale.api.uplink.v1 import uplink_pb2 as pb
+from bluewhale.connectors import LinkState
+from bluewhale.uplink import UnitReport
+
+if TYPE_CHECKING:
+    from bluewhale.remoteunit.unit import Unit
+    from bluewhale.telemetry import Metrics
+
+_Total = Literal["bluewhale_records_received_total", "bluewhale_records_journaled_total"]
+
+
+class Reporting:
+    """Heartbeat contents and gauges of one unit."""
+
+    def __init__(self, unit: Unit, metrics: Metrics) -> None:
+        self._unit, self._metrics = unit, metrics
+        self._counted: dict[tuple[str, str], int] = {}
+
+    async def round(self) -> None:
+        """Gather everything once."""
+        unit = self._unit
+        usage = unit.journal.usage()
+        tallies = await asyncio.to_thread(unit.journal.tallies)
+        states = unit.links.states()
+        unit.side.tell(
+            UnitReport(
+                journal=pb.JournalUsage(
+                    used_bytes=usage.used_bytes,
+                    quota_bytes=usage.quota_bytes,
+                    alarm=usage.alarm,
+                    full=usage.full,
+                ),
+                tallies=tuple(
+                    pb.Tally(
+                        stream_id=t.stream_id,
+                        day=t.day,
+                        heard=t.heard,
+                        journaled=t.journaled,
+                        bytes=t.bytes,
+                    )
+                    for t in tallies
+                ),
+                links=tuple(_link(uid, stream, state) for uid, (stream, state) in states.items()),
+                configuration=unit.applying.report,
+                certificate_expires_at_ms=unit.certificates.expires_at_ms,
+            )
+        )
+        self._metrics.set("bluewhale_journal_bytes", usage.file_bytes)
+        self._metrics.set("bluewhale_journal_usage_ratio", usage.used_bytes / usage.quota_bytes)
+        if (skew_ms := unit.side.clock_skew_ms) is not None:
+            # centre minus unit is measured; the metric says how far the unit is ahead
+            self._metrics.set(
+                "bluewhale_unit_skew_seconds", -skew_ms / 1000, unit_uid=unit.settings.unit_uid
+            )
+        for uid, (_, state) in states.items():
+            self._link_metrics(uid, state)
+
+    def _link_metrics(self, uid: str, state: LinkState) -> None:
+        self._metrics.set("bluewhale_connections", state.connected, link_uid=uid)
+        if state.last_received_at_ms is not None:
+            silence_s = time.time() - state.last_received_at_ms / 1000
+            self._metrics.set("bluewhale_link_silence_seconds", silence_s, link_uid=uid)
+        self._count("bluewhale_records_received_total", uid, state.records)
+        self._count("bluewhale_records_journaled_total", uid, state.journaled)
+
+    def _count(self, name: _Total, uid: str, total: int) -> None:
+        """Raise a counter to a total that a link keeps; a link made anew begins at 0."""
+        before = self._counted.get((name, uid), 0)
+        self._metrics.add(name, max(0, total - before), link_uid=uid)
+        self._counted[name, uid] = total
+
+
+def _link(uid: str, stream_id: int, state: LinkState) -> pb.LinkReport:
+    return pb.LinkReport(
+        link_uid=uid,
+        stream_id=stream_id,
+        connected=max(0, state.connected),
+        records=state.records,
+        journaled=state.journaled,
+        lost_datagrams=state.lost_datagrams,
+        last_received_at_ms=state.last_received_at_ms or 0,
+        waiting_for_journal=state.waiting_for_journal,
+        last_error=state.last_error or "",
+        last_error_at_ms=state.last_error_at_ms or 0,
+    )

@@ -1,0 +1,208 @@
+"""The life of a unit: journal, links, uplink, configuration and certificates together.
+
+Owns starting them in order, the loop that reports and guards, and stopping: links
+first, so that what was received is in the journal. Needs no centre: a unit starts
+from its last good document and collects for as long as its disk allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import importlib.metadata
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+import grpc
+from bluewhale.journal import Journal
+from bluewhale.remoteunit.applying import Applying
+from bluewhale.remoteunit.certificates import Certificates, credentials_of
+from bluewhale.remoteunit.document import Document, LastGood
+from bluewhale.remoteunit.links import Links
+from bluewhale.remoteunit.reporting import Reporting
+from bluewhale.remoteunit.slots import Slot, Slots
+from bluewhale.remoteunit.uplink_client import UplinkClient
+from bluewhale.telemetry import Metrics, get_logger
+from bluewhale.telemetry.logs import set_level
+from bluewhale.uplink import Configure, UnitSide
+
+if TYPE_CHECKING:
+    from bluewhale.remoteunit.settings import RemoteUnitSettings
+
+RELEASE = importlib.metadata.version("bluewhale-remoteunit")
+_ROUND_S = 1.0
+_RENEWAL_LOOK_S = 10.0
+
+Condition = Callable[..., None]  # condition(name, good=..., message=...)
+
+
+class Unit:
+    """One running unit; use `running`.
+
+    Parameters
+    ----------
+    condition
+        Told how each part is: `condition(name, good=..., message=...)`.
+    failed
+        Told what ends the unit: an error that does not pass by itself.
+    """
+
+    def __init__(
+        self,
+        settings: RemoteUnitSettings,
+        *,
+        metrics: Metrics,
+        condition: Condition,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.settings = settings
+        self._condition, self._failed = condition, failed
+        self._log = get_logger("unit").bind(unit_uid=settings.unit_uid)
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.journal = Journal.open(
+            settings.data / "journal.db", quota_bytes=settings.journal_quota_mib << 20
+        )
+        self.links = Links(self.journal, self._may_read)
+        self.applying = Applying(
+            self.links,
+            LastGood(settings.data / "document.json"),
+            check_timeout_s=settings.check_timeout_s,
+            used=self._use,
+        )
+        self.certificates = Certificates(settings, Slots(settings.data / "slots"), release=RELEASE)
+        self.side = UnitSide(settings.unit_uid, release=RELEASE)
+        self._slot: Slot | None = None
+        self.uplink = UplinkClient(
+            self.side,
+            self.journal,
+            settings.centre,
+            credentials=self._credentials,
+            welcomed=self._welcomed,
+            configure=self._configure,
+            set_log_level=set_level,
+            traced=lambda: self.applying.effective.trace,
+        )
+        self.reporting = Reporting(self, metrics)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Unit]:
+        """Collect and send as long as the block lasts."""
+        loop = asyncio.get_running_loop()
+        self.journal.on_commit = lambda: _soon(loop, self.uplink.journal_grew)
+        try:
+            await self.applying.start()
+            self._log.info("Unit collects", links=len(self.applying.effective.links))
+            for work in (self._guard(), self.uplink.run(), self._renew()):
+                self._start(work)
+            yield self
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            await self.links.stop()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.journal.on_commit = None
+            self.journal.close()
+            self._log.info("Unit stopped")
+
+    # ---- tasks ----------------------------------------------------------------------------
+
+    async def _guard(self) -> None:
+        """Report each second; a loop that stands still for long ends the process.
+
+        A frozen unit must not wake up and believe that nothing happened.
+        """
+        while True:
+            faulthandler.dump_traceback_later(self.settings.freeze_after_s, exit=True)
+            self.links.follow()
+            await self.reporting.round()
+            self._say_conditions()
+            await asyncio.sleep(_ROUND_S)
+
+    async def _renew(self) -> None:
+        while not self.settings.insecure:
+            if await self.certificates.renew_if_due():
+                self.uplink.reconnect()
+            await asyncio.sleep(_RENEWAL_LOOK_S)
+
+    def _start(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    # ---- what the parts ask for -------------------------------------------------------------
+
+    def _may_read(self, link_uid: str) -> bool:
+        return True
+
+    def _use(self, document: Document) -> None:
+        """Take limits of a document that becomes effective."""
+        quota = document.journal_quota_mib or self.settings.journal_quota_mib
+        if quota << 20 != self.journal.usage().quota_bytes:
+            self.journal.set_quota(quota << 20)
+
+    async def _credentials(self) -> grpc.ChannelCredentials | None:
+        if self.settings.insecure:
+            return None
+        self._slot = await self.certificates.ready()
+        return credentials_of(self._slot)
+
+    def _welcomed(self) -> None:
+        if self._slot is not None:
+            self.certificates.welcomed(self._slot)
+
+    def _configure(self, wanted: Configure) -> None:
+        self._start(self._try_out(wanted))
+
+    async def _try_out(self, wanted: Configure) -> None:
+        await self.applying.try_out(wanted.version, wanted.hash, wanted.document)
+        await self.reporting.round()
+        self.side.beat_soon()
+        self.uplink.wake()
+
+    def _say_conditions(self) -> None:
+        usage = self.journal.usage()
+        full = "full: reading has stopped until the centre acknowledges, or the quota is raised"
+        self._condition(
+            "journal",
+            good=not usage.alarm,
+            message=full if usage.full else "nearly full" if usage.alarm else "",
+        )
+        state, refused = self.uplink.state, self.side.refusals
+        message = state.last_error or "not connected yet"
+        if state.connected and refused:
+            message = "; ".join(refused.values())
+        self._condition(
+            "uplink",
+            good=state.connected and not refused,
+            message="" if state.connected and not refused else message,
+        )
+        report = self.applying.report
+        rolled_back = report.state == "rolled_back"
+        self._condition(
+            "configuration",
+            good=report.state != "none" and not rolled_back,
+            message=report.message if rolled_back else "none yet" if report.state == "none" else "",
+        )
+        left_ms = self.certificates.expires_at_ms - time.time() * 1000
+        ended = not self.settings.insecure and self.certificates.expires_at_ms > 0 and left_ms <= 0
+        self._condition(
+            "certificate",
+            good=not ended,
+            message="ended; on the centre: bluewhale unit token UNIT --approve-expired"
+            if ended
+            else "",
+        )
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody sends any more
+        loop.call_soon_threadsafe(call)
