@@ -30,20 +30,16 @@ class Control(control_pb2_grpc.ControlServicer):
         health: Health,
         drain: Callable[[float], None],
     ) -> None:
-        self._about = {
-            "role": role,
-            "version": version,
-            "instance": instance,
-            "started_at_ms": started_at_ms,
-        }
+        self._about = control_pb2.StateReply(
+            role=role, version=version, instance=instance, started_at_ms=started_at_ms
+        )
         self._health = health
         self._drain = drain
 
     @override
     def State(self, request: control_pb2.StateRequest, context: Any) -> control_pb2.StateReply:
         """Say how the role is, in words a person can act on."""
-        return control_pb2.StateReply(
-            **self._about,
+        reply = control_pb2.StateReply(
             ready=not self._health.unready(),
             draining=self._health.draining,
             conditions=[
@@ -53,6 +49,8 @@ class Control(control_pb2_grpc.ControlServicer):
                 for c in self._health.conditions()
             ],
         )
+        reply.MergeFrom(self._about)
+        return reply
 
     @override
     def SetLogLevel(

@@ -128,13 +128,16 @@ class Plugin:
         if late:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CUT_OFF_S)
-            if self.state is State.STOPPING:
+            if not self._over():  # it does not even react to being cut off
                 self.move(State.FAILED)
             raise PluginSlowToStopError(
                 f"{self.name} did not end within {timeout_s:.1f} s and was cut off; "
                 "give more time to drain, or look at what it waits for"
             )
         await self._task
+
+    def _over(self) -> bool:
+        return self.state in {State.STOPPED, State.FAILED}
 
     async def _keep(self, context: Context, started: asyncio.Future[None]) -> None:
         try:

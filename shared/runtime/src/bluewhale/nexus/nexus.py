@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from bluewhale.nexus.context import Context
+from bluewhale.nexus.contract import Contract, Served
 from bluewhale.nexus.exceptions import (
     PluginsUnresolvedError,
     ServiceNotStartedError,
@@ -23,11 +24,13 @@ from bluewhale.nexus.exceptions import (
 from bluewhale.nexus.health import Health
 from bluewhale.nexus.life import Plugin, State, load_activator
 from bluewhale.nexus.registry import Registry
-from bluewhale.nexus.resolution import Plan, resolve
+from bluewhale.nexus.resolution import LAYER_PREFIX, Plan, resolve
 from bluewhale.telemetry import Metrics, get_logger
 
 if TYPE_CHECKING:
+    from bluewhale.nexus.governance.layer import Layer
     from bluewhale.nexus.manifest import Manifest
+    from bluewhale.nexus.peers import Peers
 
 DRAIN_S = 25.0  # Kubernetes kills after 30
 
@@ -41,8 +44,13 @@ class Nexus:
         the plugins, any order.
     settings
         what plugins see as `context.settings`.
-    layers, peers
-        governance of calls: see `bluewhale.nexus.governance`.
+    layers
+        governance of requests, the outermost first: entries such as
+        `{"layer": "deadline", "default_ms": 5000}`, or `Layer` objects.
+    peers
+        name -> address of peers that are not in this process.
+    copying
+        requests within the process are serialised, so that tests see aliasing.
     drain_s
         how long all plugins together may take to end.
     """
@@ -58,6 +66,7 @@ class Nexus:
         health: Health | None = None,
         metrics: Metrics | None = None,
         drain_s: float = DRAIN_S,
+        copying: bool = False,
     ) -> None:
         self._manifests = tuple(manifests)
         self.settings = settings
@@ -72,6 +81,10 @@ class Nexus:
         self.failure: BaseException | None = None
         self.stopping = asyncio.Event()
         self._registry = Registry()
+        self._copying = copying
+        self._governing: list[Layer] | None = None
+        self._peers: Peers | None = None
+        self._making = threading.Lock()
         self._log = get_logger("nexus")
         self._stack = contextlib.AsyncExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -80,7 +93,7 @@ class Nexus:
 
     async def __aenter__(self) -> Self:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self.plan = resolve(self._manifests)
+        self.plan = resolve(self._manifests, self._foreign_layers())
         for manifest in self.plan.order:
             self.plugins[manifest.symbolic_name] = Plugin(manifest, self._moved, self._fallen)
         self._import_activators()
@@ -123,6 +136,51 @@ class Nexus:
         """Give a service; a lazy plugin starts now."""
         return await self.lookup_of(self._newest(name))
 
+    def peer(self, name: str, *, caller: str = "nexus", contract: Contract | None = None) -> Any:
+        """Give the generated stub of a peer, on an in-process channel or a real one.
+
+        Parameters
+        ----------
+        name
+            `query` is the service `Query` of `bluewhale.api.query.v1`; with a
+            `contract` of its own any name.
+        caller
+            symbolic name of the plugin that asks; access rules see `plugin/CALLER`.
+
+        Raises
+        ------
+        PeerUnknownError
+            it is neither here nor in `peers`, or there is no such contract.
+        """
+        return self._peers_made().stub(name, f"plugin/{caller}", contract)
+
+    def governing(self) -> list[Layer]:
+        """Give the layers of this process, made once.
+
+        Raises
+        ------
+        LayerError
+            an entry has no name, or settings that its layer does not take.
+        """
+        with self._making:
+            if self._governing is None:
+                if not self.layers:
+                    self._governing = []
+                    return []
+                from bluewhale.nexus.governance.compiling import layers_of
+
+                self._governing = layers_of(
+                    self.layers,
+                    metrics=self.metrics,
+                    provided=lambda name: self.service(LAYER_PREFIX + name),
+                )
+            return self._governing
+
+    def exported(self) -> list[Served]:
+        """Give the servicers that the port of the role answers for."""
+        found = self._registry.newest().values()
+        return [s for s in found if isinstance(s, Served) and s.export]
+
     def states(self) -> dict[str, State]:
         """Give the state of every plugin, in the order of their start."""
         return {name: plugin.state for name, plugin in self.plugins.items()}
@@ -161,6 +219,29 @@ class Nexus:
             return self._registry.get(*key)
         await self._start(self._lazy(key))
         return self._registry.get(*key)
+
+    def _foreign_layers(self) -> list[str]:
+        if not self.layers:
+            return []
+        from bluewhale.nexus.governance.compiling import check, foreign
+
+        check(self.layers)
+        return foreign(self.layers)
+
+    def _peers_made(self) -> Peers:
+        layers = self.governing()
+        with self._making:
+            if self._peers is None:
+                from bluewhale.nexus.peers import Peers
+
+                self._peers = Peers(
+                    self.peers,
+                    layers,
+                    here=lambda name: self.plan.newest(name) is not None,
+                    look=self.service,
+                    copying=self._copying,
+                )
+            return self._peers
 
     def _newest(self, name: str) -> tuple[str, str]:
         version = self.plan.newest(name)
@@ -218,3 +299,5 @@ class Nexus:
         self.health.draining = True
         self._drain_until = time.monotonic() + self.drain_s
         await self._stack.aclose()
+        if self._peers is not None:
+            self._peers.close()

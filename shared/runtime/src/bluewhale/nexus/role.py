@@ -47,8 +47,10 @@ class ProcessSettings(BaseModel):
     otlp_endpoint: str | None = None
     sample_ratio: float = Field(default=0.01, ge=0, le=1)
     drain_s: float = Field(default=DRAIN_S, ge=0, description="time for all plugins to end")
-    layers: tuple[Any, ...] = Field(default=(), description="governance of calls")
-    peers: dict[str, Any] = Field(default={}, description="where other roles are")
+    layers: tuple[Any, ...] = Field(
+        default=(), description="governance of requests, the outermost first"
+    )
+    peers: dict[str, str] = Field(default={}, description="peer -> address: where other roles are")
 
 
 class Role:
@@ -69,6 +71,7 @@ class Role:
         self.instance = f"{socket.gethostname()}-{os.getpid()}"
         self.started_at_ms = int(time.time() * 1000)
         self.health_port: int | None = None
+        self.port: int | None = None
         self.nexus: Nexus | None = None
         self._manifests = tuple(manifests)
         self._settings = settings
@@ -197,7 +200,7 @@ class Role:
             return
         from bluewhale.nexus.contract import serve
         from bluewhale.nexus.control import Control
-        from bluewhale.nexus.serving import exported, serving
+        from bluewhale.nexus.serving import serving_on
 
         control = Control(
             role=self.role,
@@ -207,8 +210,11 @@ class Role:
             health=self.health,
             drain=self._drain,
         )
-        services = {"control": serve("control", control), **exported(nexus)}
-        async with serving(self.process.listen, services.values(), nexus=nexus):
+        services = [serve("control", control), *nexus.exported()]
+        async with serving_on(
+            self.process.listen, services, nexus.governing(), grace_s=self.process.drain_s
+        ) as port:
+            self.port = port.number
             yield
 
     def _drain(self, timeout_s: float) -> None:

@@ -92,6 +92,10 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         "received_through", "count", "everything up to this sequence number is in the raw log"
     ),
     Attribute("term", "count", "term of the ownership service"),
+    Attribute(
+        "caller", "text", "who asks, as its certificate or the process proves: role, unit, plugin"
+    ),
+    Attribute("method", "text", "what is asked: Service/Method"),
     Attribute("plugin", "text", "symbolic name of a plugin"),
     Attribute("skew_ms", "ms", "clock of a unit minus the centre's"),
     Attribute("trace_id", "id", "trace that this line belongs to, if it is traced"),

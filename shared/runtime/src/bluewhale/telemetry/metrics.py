@@ -34,8 +34,8 @@ MetricName = Literal[
     "bluewhale_commit_seconds",
     "bluewhale_hot_legs",
     "bluewhale_sealed_segments",
-    "bluewhale_calls_served_total",
-    "bluewhale_call_served_seconds",
+    "bluewhale_requests_total",
+    "bluewhale_request_seconds",
     "bluewhale_batches_total",
     "bluewhale_batch_seconds",
     "bluewhale_log_lag_messages",
@@ -60,6 +60,7 @@ class Metric:
     meaning: str
     bad: str
     labels: tuple[str, ...] = ()
+    collected: bool = False  # a collector of its own room tells it, not `Metrics`
 
 
 _LINK = ("link_uid",)
@@ -106,10 +107,11 @@ METRICS: tuple[Metric, ...] = (
            "above a few million: the sealer stands"),
     Metric("bluewhale_sealed_segments", "gauge", "segments", "live sealed segments",
            "above some thousand: searches slow down"),
-    Metric("bluewhale_calls_served_total", "counter", "calls", "calls of services answered, by outcome",
-           "codes other than OK rising: look at the log of that role", ("service", "method", "code")),
-    Metric("bluewhale_call_served_seconds", "histogram", "seconds", "time to answer a call of a service",
-           "above the caller's deadline: calls fail", ("service", "method")),
+    Metric("bluewhale_requests_total", "counter", "requests", "requests between parts, by outcome; side: asked or answered",
+           "codes other than OK rising: look at the log of the role that answers",
+           ("side", "service", "method", "code"), collected=True),
+    Metric("bluewhale_request_seconds", "histogram", "seconds", "time of a request between parts",
+           "near the caller's deadline: requests will fail", ("side", "service", "method"), collected=True),
     Metric("bluewhale_batches_total", "counter", "batches", "batches of the log that were worked on, by outcome",
            "outcome retried rising: what the role needs is away", ("topic", "outcome")),
     Metric("bluewhale_batch_seconds", "histogram", "seconds", "time to work on one batch of the log",
@@ -144,6 +146,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._made: dict[str, Counter | Gauge | Histogram] = {}
         for metric in METRICS:
+            if metric.collected:
+                continue
             make = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}[metric.kind]
             self._made[metric.name] = make(
                 metric.name, metric.meaning, metric.labels, registry=self.registry

@@ -196,7 +196,8 @@ def span(
     try:
         yield made
     except BaseException as error:
-        made.failed(getattr(error, "code", "") or type(error).__name__)
+        code = getattr(error, "code", "")  # a method, where it is an error of gRPC
+        made.failed(code if code and isinstance(code, str) else type(error).__name__)
         raise
     finally:
         _current.reset(token)

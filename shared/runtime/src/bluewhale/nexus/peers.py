@@ -1,0 +1,110 @@
+"""`nexus.peer("query")`: the stub of a peer, here or far away.
+
+Owns which of the two it is, and one channel per peer and caller. A service of
+this process wins over an address in the configuration.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bluewhale.nexus.answering import Answering, answering
+from bluewhale.nexus.channels import (
+    Connection,
+    GovernedChannel,
+    Transport,
+    WireTransport,
+    blocking,
+)
+from bluewhale.nexus.contract import Contract, Served
+from bluewhale.nexus.exceptions import PeerUnknownError
+from bluewhale.nexus.governance.layer import ChannelPlan, Layer
+from bluewhale.nexus.inprocess import LocalTransport
+
+CHANNEL_OPTIONS = {
+    "grpc.keepalive_time_ms": 20_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.max_receive_message_length": 16 << 20,
+}
+
+
+class Peers:
+    """Stubs by name.
+
+    Parameters
+    ----------
+    addresses
+        peer -> target of gRPC, e.g. `127.0.0.1:7442` or `dns:///storage:7442`.
+    here
+        says whether a service of that name is (or will be) in this process.
+    look
+        gives it; a lazy plugin starts.
+    """
+
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        layers: Sequence[Layer],
+        *,
+        here: Callable[[str], bool],
+        look: Callable[[str], Any],
+        copying: bool = False,
+    ) -> None:
+        self._addresses = dict(addresses)
+        self._layers = tuple(layers)
+        self._here, self._look = here, look
+        self._copying = copying
+        self._lock = threading.Lock()
+        self._connections: dict[str, Connection] = {}
+        self._stubs: dict[tuple[str, str], Any] = {}
+        self._answering: dict[str, dict[str, Answering]] = {}
+
+    def stub(self, name: str, caller: str, contract: Contract | None = None) -> Any:
+        """Give the generated stub of a peer; see `Nexus.peer`."""
+        with self._lock:
+            made = self._stubs.get((name, caller))
+            if made is None:
+                kind = contract if contract is not None else Contract.named(name)
+                channel = GovernedChannel(self._transport(name), self._layers, caller)
+                made = self._stubs[name, caller] = kind.stub(channel)
+        return made
+
+    def _transport(self, name: str) -> Transport:
+        if self._here(name):
+            return LocalTransport(lambda path: self._local(name).get(path), copying=self._copying)
+        return WireTransport(self._connection(name))
+
+    def _connection(self, name: str) -> Connection:
+        found = self._connections.get(name)
+        if found is None:
+            plan = ChannelPlan(name, self._addresses.get(name, ""), options=dict(CHANNEL_OPTIONS))
+            for layer in self._layers:
+                layer.channel(plan)
+            if not plan.target:
+                raise PeerUnknownError(
+                    f"the peer {name} is neither in this process nor in the configuration; "
+                    "add the plugin that provides it, or its address to peers"
+                )
+            found = self._connections[name] = Connection(plan, blocking)
+        return found
+
+    def _local(self, name: str) -> dict[str, Answering]:
+        """Give the methods of a service of this process, compiled at the first request."""
+        found = self._answering.get(name)
+        if found is None:
+            served = self._look(name)
+            if not isinstance(served, Served):
+                raise PeerUnknownError(
+                    f"the service {name} of this process is no servicer; "
+                    "its plugin must yield serve(name, servicer), or use context.service"
+                )
+            found = self._answering[name] = answering(served, self._layers)
+        return found
+
+    def close(self) -> None:
+        """Close all channels."""
+        with self._lock:
+            for connection in self._connections.values():
+                connection.close()

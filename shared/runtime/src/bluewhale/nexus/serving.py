@@ -1,0 +1,153 @@
+"""The port of a role: servicers behind their layers on a real gRPC server.
+
+Owns how a request that arrives becomes an `Invocation`, and the life of a
+server. Handlers are wrapped when they are added, not by interceptors: those
+would be asked anew for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from bluewhale.capture.exceptions import PermanentError
+from bluewhale.nexus.answering import Answering, answering
+from bluewhale.nexus.contract import Served
+from bluewhale.nexus.governance.encryption import ANONYMOUS, identity_of
+from bluewhale.nexus.governance.invocation import HEADER, Invocation, serving
+from bluewhale.nexus.governance.layer import Layer, PortPlan
+
+WORKERS = 16  # requests that are answered at once; more wait
+MESSAGE_BYTES_MAX = 16 << 20
+
+
+class PortRefusedError(PermanentError):
+    """The port of a role cannot be opened."""
+
+    code = "port_refused"
+
+
+def received(context: Any, identify: bool) -> Invocation:
+    """Read what came with a request; a header that is none ends the request."""
+    invocation = None
+    for name, value in context.invocation_metadata():
+        if name == HEADER:
+            try:
+                invocation = Invocation.received(value)
+            except ValueError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    if invocation is None:
+        left = context.time_remaining()
+        invocation = Invocation(deadline=None if left is None else time.monotonic() + left)
+    invocation.identity = identity_of(context.auth_context()) if identify else ANONYMOUS
+    return invocation
+
+
+def wire_handler(found: Answering, *, identify: bool) -> Any:
+    """Give the handler that a real server calls.
+
+    identify: whether the port asks for certificates, so that a caller has an identity.
+    """
+    answer, handler, shape = found.answer, found.handler, found.method
+
+    def enter(request: Any, context: Any) -> Any:
+        before = serving.get()
+        serving.set(received(context, identify))
+        try:
+            return answer(request, context)
+        finally:
+            serving.set(before)
+
+    def enter_stream(request: Any, context: Any) -> Iterator[Any]:
+        before = serving.get()
+        serving.set(received(context, identify))
+        try:
+            yield from answer(request, context)
+        finally:
+            serving.set(before)
+
+    make: Callable[..., Any] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[shape.request_streams, shape.reply_streams]
+    return make(
+        enter_stream if shape.reply_streams else enter,
+        handler.request_deserializer,
+        handler.response_serializer,
+    )
+
+
+class Port:
+    """A gRPC server of servicers behind layers."""
+
+    def __init__(
+        self,
+        listen: str,
+        services: Iterable[Served],
+        layers: Sequence[Layer],
+        *,
+        workers: int = WORKERS,
+    ) -> None:
+        plan = PortPlan(
+            listen,
+            options={
+                "grpc.so_reuseport": 0,
+                "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+                # callers ask every 20 s whether a silent connection still lives
+                "grpc.http2.min_recv_ping_interval_without_data_ms": 10_000,
+            },
+        )
+        for layer in layers:
+            layer.port(plan)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
+        self._server = grpc.server(self._pool, options=list(plan.options.items()))
+        for served in services:
+            self._add(served, layers, identify=plan.credentials is not None)
+        try:
+            if plan.credentials is None:
+                self.number = self._server.add_insecure_port(plan.listen)
+            else:
+                self.number = self._server.add_secure_port(plan.listen, plan.credentials())
+        except RuntimeError as error:
+            raise PortRefusedError(
+                f"requests cannot be answered on {plan.listen}: {error}; choose another address"
+            ) from error
+
+    def _add(self, served: Served, layers: Sequence[Layer], *, identify: bool) -> None:
+        services: dict[str, dict[str, Any]] = {}
+        for path, found in answering(served, layers).items():
+            _, service, name = path.split("/")
+            services.setdefault(service, {})[name] = wire_handler(found, identify=identify)
+        for service, handlers in services.items():
+            generic = grpc.method_handlers_generic_handler(service, handlers)
+            self._server.add_generic_rpc_handlers((generic,))
+            self._server.add_registered_method_handlers(service, handlers)
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._server.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Take nothing new; what is begun has this long."""
+        self._server.stop(grace_s).wait()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.asynccontextmanager
+async def serving_on(
+    listen: str, services: Iterable[Served], layers: Sequence[Layer], *, grace_s: float
+) -> AsyncIterator[Port]:
+    """Answer on a port as long as the block lasts."""
+    port = Port(listen, services, layers)
+    port.start()
+    try:
+        yield port
+    finally:
+        await asyncio.to_thread(port.stop, grace_s)
