@@ -18,6 +18,7 @@ from bluewhale.cli.commands import (
     simulation,
     suspense,
     tariffs,
+    units,
 )
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ tariffs.register(app)
 dialects.register(app)
 proofs.register(app)
 simulation.register(app)
+units.register(app)
 
 
 def main() -> None:
