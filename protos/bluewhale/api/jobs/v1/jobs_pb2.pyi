@@ -83,6 +83,7 @@ class Rerate(_message.Message):
     UNTIL_MS_FIELD_NUMBER: _builtins.int
     TARIFF_UID_FIELD_NUMBER: _builtins.int
     TARIFF_VERSION_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     from_ms: _builtins.int
     """calls started at or after"""
     until_ms: _builtins.int
@@ -90,7 +91,9 @@ class Rerate(_message.Message):
     tariff_uid: _builtins.str
     """only where this tariff prices, or will; empty = all"""
     tariff_version: _builtins.int
-    """which version must be in force; 0 = whichever is"""
+    """only where this version of it prices now; 0 = any"""
+    dry_run: _builtins.bool
+    """report differences, correct nothing"""
     def __init__(
         self,
         *,
@@ -98,10 +101,11 @@ class Rerate(_message.Message):
         until_ms: _builtins.int = ...,
         tariff_uid: _builtins.str = ...,
         tariff_version: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_ms", b"from_ms", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version", "until_ms", b"until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "from_ms", b"from_ms", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version", "until_ms", b"until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -191,7 +195,7 @@ class Job(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CHANGED_AT_MS_FIELD_NUMBER: _builtins.int
-    PROGRESS_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     kind: _builtins.str
     """rejoin, rerate, replay"""
@@ -204,8 +208,10 @@ class Job(_message.Message):
     message: _builtins.str
     """what it does, or why it failed and what to do"""
     changed_at_ms: _builtins.int
-    progress: _builtins.str
-    """JSON: what the kind counts"""
+    @_builtins.property
+    def report(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
+        """of a re-rating"""
+
     def __init__(
         self,
         *,
@@ -216,12 +222,58 @@ class Job(_message.Message):
         total: _builtins.int = ...,
         message: _builtins.str = ...,
         changed_at_ms: _builtins.int = ...,
-        progress: _builtins.str = ...,
+        report: _abc.Iterable[Global___Difference] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "done", b"done", "kind", b"kind", "message", b"message", "name", b"name", "progress", b"progress", "state", b"state", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "done", b"done", "kind", b"kind", "message", b"message", "name", b"name", "report", b"report", "state", b"state", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    """What a re-rating changes (or would), summed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_LIST_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_UID_FIELD_NUMBER: _builtins.int
+    TARIFF_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    OLD_AMOUNT_FIELD_NUMBER: _builtins.int
+    NEW_AMOUNT_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    price_list: _builtins.str
+    department_uid: _builtins.str
+    """empty = none"""
+    tariff: _builtins.str
+    """UID@VERSION that prices now; empty = none"""
+    currency: _builtins.str
+    calls: _builtins.int
+    old_amount: _builtins.str
+    """decimal"""
+    new_amount: _builtins.str
+    difference: _builtins.str
+    """new - old"""
+    def __init__(
+        self,
+        *,
+        price_list: _builtins.str = ...,
+        department_uid: _builtins.str = ...,
+        tariff: _builtins.str = ...,
+        currency: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        old_amount: _builtins.str = ...,
+        new_amount: _builtins.str = ...,
+        difference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "currency", b"currency", "department_uid", b"department_uid", "difference", b"difference", "new_amount", b"new_amount", "old_amount", b"old_amount", "price_list", b"price_list", "tariff", b"tariff"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015

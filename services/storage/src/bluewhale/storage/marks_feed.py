@@ -36,7 +36,7 @@ class MarksFeed:
         self._changed = threading.Condition()
         self._marks: dict[Key, tuple[int, Mark]] = {}  # with the turn of its last change
         self._turn = 0
-        self._ready = False
+        self._reads = 0  # how often the database was asked
         self._stamp = 0
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -69,13 +69,16 @@ class MarksFeed:
         """
         wanted = frozenset(streams)
         seen = -1
+        # what was committed before the listener came is in its first answer: the reading that is
+        # under way may have begun before, the next one did not
+        reads = self._reads + 2
         while True:
             with self._changed:
-                self._await_turn(seen, alive_s)
+                self._await_turn(seen, reads, alive_s)
                 if self._stopping.is_set():
                     return
                 first = seen < 0
-                if not self._ready:
+                if self._reads < reads:
                     continue
                 found = [
                     mark for turn, mark in self._marks.values()
@@ -86,9 +89,12 @@ class MarksFeed:
             if found or first or alive:
                 yield found
 
-    def _await_turn(self, seen: int, timeout_s: float) -> None:
+    def _await_turn(self, seen: int, reads: int, timeout_s: float) -> None:
+        if self._reads < reads:
+            self._hurry.set()
         self._changed.wait_for(
-            lambda: self._stopping.is_set() or (self._ready and self._turn > seen), timeout_s
+            lambda: self._stopping.is_set() or (self._reads >= reads and self._turn > seen),
+            timeout_s,
         )
 
     def _follow(self) -> None:
@@ -121,6 +127,5 @@ class MarksFeed:
                 self._turn += 1
                 for mark in moved:
                     self._marks[mark.stream_id, mark.incarnation] = (self._turn, mark)
-            if moved or not self._ready:
-                self._ready = True
-                self._changed.notify_all()
+            self._reads += 1
+            self._changed.notify_all()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from bluewhale.api.query.v1 import query_pb2 as api
 from bluewhale.database import REPORT_KINDS, CallFilter, SuspenseFilter
 from bluewhale.records.enums import CallClass, Direction, Disposition, RejectReason, SuspenseState
+from bluewhale.records.exceptions import IdTextError
 from bluewhale.records.ids import id_text, parse_id_text
 from bluewhale.storage.exceptions import InvalidRequestError
 
@@ -106,8 +107,8 @@ def stored_id(name: str, text: str) -> bytes:
     """Read an id of 26 letters."""
     try:
         return parse_id_text(text.strip().lower())
-    except ValueError as error:
-        raise InvalidRequestError(f"{name} = {text[:40]!r} is not an id: {error}") from None
+    except IdTextError as error:
+        raise InvalidRequestError(f"{name}: {error}") from None
 
 
 def place(key: PageKey) -> str:

@@ -1,0 +1,130 @@
+"""Jobs over gRPC: a thin door in front of the runner.
+
+Owns nothing but the translation. A job that is started here is run by the
+replica that keeps house, whichever this is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from bluewhale.api.jobs.v1 import jobs_pb2 as api
+from bluewhale.api.jobs.v1 import jobs_pb2_grpc as doors
+from bluewhale.jobs.runner import ENDED, FAILED
+from bluewhale.records.enums import RejectReason
+from bluewhale.storage.answers import amount
+from bluewhale.storage.exceptions import InvalidRequestError
+from bluewhale.storage.query_door import told
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from bluewhale.database.job_rows import StoredJob
+    from bluewhale.jobs.runner import JobRunner
+
+LOOK_S = 0.5
+NAME_LETTERS_MAX = 200
+SUSPENSE_IDS_MAX = 10_000
+_RESTED = ENDED | {FAILED, "paused"}
+
+
+class JobsDoor(doors.JobsServicer):
+    """Serves bluewhale.api.jobs.v1.Jobs."""
+
+    def __init__(self, runner: JobRunner) -> None:
+        self._runner = runner
+
+    @override
+    def Start(self, request: api.StartRequest, context: grpc.ServicerContext) -> api.Job:
+        with told(context):
+            kind, wanted = _work(request)
+            name = request.name.strip() or f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+            if len(name) > NAME_LETTERS_MAX:
+                raise InvalidRequestError(
+                    f"name has {len(name)} letters; at most {NAME_LETTERS_MAX}"
+                )
+            job = self._runner.start(kind, name, wanted, who=request.who)
+            if job.kind != kind:
+                raise InvalidRequestError(f"name = {name!r}: a job of kind {job.kind} has it")
+            return said(job)
+
+    @override
+    def Watch(self, request: api.WatchRequest, context: grpc.ServicerContext) -> Iterator[api.Job]:
+        with told(context):
+            last: dict[str, StoredJob] = {}
+            while context.is_active():
+                jobs = [self._runner.get(request.name)] if request.name else self._runner.rows.all()
+                for job in jobs:
+                    if last.get(job.name) != job:
+                        last[job.name] = job
+                        yield said(job)
+                if not request.follow or (request.name and jobs[0].state in _RESTED):
+                    return
+                time.sleep(LOOK_S)
+
+    @override
+    def Pause(self, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
+        return self._ask("pause", request, context)
+
+    @override
+    def Resume(self, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
+        return self._ask("resume", request, context)
+
+    @override
+    def Cancel(self, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
+        return self._ask("cancel", request, context)
+
+    def _ask(self, turn: str, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
+        with told(context):
+            return said(self._runner.ask(turn, request.name, who=request.who or "api"))
+
+
+def said(job: StoredJob) -> api.Job:
+    """Say a job as a message."""
+    progress = job.progress
+    return api.Job(
+        name=job.name,
+        kind=job.kind,
+        state=job.state,
+        done=progress.get("done", 0),
+        total=progress.get("total", 0),
+        message=progress.get("message", ""),
+        changed_at_ms=job.changed_at_ms,
+        report=[
+            api.Difference(
+                price_list=price_list, department_uid=department, tariff=tariff, currency=currency,
+                calls=calls, old_amount=amount(old), new_amount=amount(new),
+                difference=amount(new - old),
+            )
+            for price_list, department, tariff, currency, calls, old, new in progress.get("report", ())
+        ],
+    )  # fmt: skip
+
+
+def _work(request: api.StartRequest) -> tuple[str, dict[str, Any]]:
+    kind = request.WhichOneof("work")
+    if kind == "rejoin":
+        return kind, {}
+    if kind == "rerate":
+        wanted = request.rerate
+        if not 0 <= wanted.from_ms < wanted.until_ms:
+            raise InvalidRequestError("rerate: from_ms must be 0 or more and before until_ms")
+        if wanted.tariff_version and not wanted.tariff_uid:
+            raise InvalidRequestError("rerate.tariff_version: say which tariff_uid it is of")
+        return kind, {
+            "from_ms": wanted.from_ms,
+            "until_ms": wanted.until_ms,
+            "tariff_uid": wanted.tariff_uid,
+            "tariff_version": wanted.tariff_version,
+            "dry_run": wanted.dry_run,
+        }
+    if kind == "replay":
+        ids, reason = list(request.replay.suspense_ids), request.replay.reason
+        if len(ids) > SUSPENSE_IDS_MAX:
+            raise InvalidRequestError(f"replay.suspense_ids has {len(ids):,}; at most 10,000")
+        if reason and reason not in {str(r) for r in RejectReason}:
+            raise InvalidRequestError(f"replay.reason = {reason!r} is no reason of suspense")
+        return kind, {"suspense_ids": ids, "reason": reason}
+    raise InvalidRequestError("work: say rejoin, rerate or replay")
