@@ -249,11 +249,14 @@ class Store:
             return read_changed(tx, after)
 
     def declare_links(self, links: Iterable[tuple[str, int, str, str, str]]) -> None:
-        """Tell the store its links: (link_uid, stream_id, pbx_uid, site_uid, dialect_id)."""
+        """Tell the store its links: (link_uid, stream_id, pbx_uid, site_uid, dialect_id).
+
+        One entry per stream: a link that two units may read has two.
+        """
         with self.db.write_beside() as tx:
             tx.many(
-                "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT (link_uid) DO UPDATE SET"
-                " stream_id = excluded.stream_id, pbx_uid = excluded.pbx_uid,"
+                "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream_id) DO UPDATE SET"
+                " link_uid = excluded.link_uid, pbx_uid = excluded.pbx_uid,"
                 " site_uid = excluded.site_uid, dialect_id = excluded.dialect_id",
                 list(links),
             )

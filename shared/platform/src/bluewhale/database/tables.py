@@ -207,13 +207,12 @@ stream_heard = sa.Table(
 link = sa.Table(
     "link",
     metadata,
-    _key("link_uid", TEXT),
-    sa.Column("stream_id", _INT, nullable=False),
+    sa.Column("link_uid", TEXT, nullable=False),
+    _key("stream_id"),  # a link has one stream per unit that may read it
     sa.Column("pbx_uid", TEXT, nullable=False),
     sa.Column("site_uid", TEXT, nullable=False),
     sa.Column("dialect_id", TEXT, nullable=False, default=""),
 )
-sa.Index("link_by_stream", link.c.stream_id)
 
 control_total = sa.Table(
     "control_total",

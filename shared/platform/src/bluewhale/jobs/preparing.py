@@ -22,7 +22,7 @@ def prepare(configuration: Configuration, store: Store) -> Stages:
     """
     settings = configuration.settings
     now_ms = int(time.time() * 1000)
-    profiles = configuration.profiles.values()
+    profiles = configuration.streams.values()
     store.declare_links(
         [(p.link_uid, p.stream_id, p.pbx_uid, p.site.site_uid, p.dialect_id) for p in profiles]
     )
