@@ -52,6 +52,14 @@ class Current:
         """Give the streams that a unit may send, with their link_uid; {} = not declared."""
         return self._streams.get(unit_uid, {})
 
+    def shared_links(self) -> dict[str, tuple[str, ...]]:
+        """Give the links that more than one unit may read, with their units, preferred first."""
+        readers: dict[str, list[str]] = {}
+        for unit in self.configuration.settings.units:
+            for uid in unit.links:
+                readers.setdefault(uid, []).append(unit.unit_uid)
+        return {uid: tuple(units) for uid, units in readers.items() if len(units) > 1}
+
     def units(self) -> list[str]:
         """Give the declared units, by name."""
         return sorted(self._streams)

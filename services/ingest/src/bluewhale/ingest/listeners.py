@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from bluewhale.ingest.exceptions import AuthorityError
 
 MESSAGE_BYTES_MAX = 4 << 20  # a frame has at most 512 KiB; more is refused by gRPC itself
 KEEPALIVE_MS = 30_000
-GRACE_S = 5.0
+WORKERS = 8
 LOOK_S = 5.0
 
 OPTIONS = (
@@ -108,7 +109,9 @@ async def start(
         is taken.
     """
     host = address.rpartition(":")[0]
-    server = grpc.aio.server(options=OPTIONS)
+    # servicers that block (Units) run in these threads
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="answer")
+    server = grpc.aio.server(pool, options=OPTIONS)
     for register in registers:
         register(server)
     try:

@@ -18,7 +18,7 @@ MANIFEST = Manifest(
     symbolic_name="bluewhale.ingest",
     version="1.0",
     vendor="Bluewhale",
-    provides={"units": "1.0"},
+    provides={"units": "1.0", "ownership": "1.0"},
     activator="bluewhale.ingest.plugin:activate",
 )
 
@@ -28,16 +28,16 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Run ingest; `context.settings` is the whole `Configuration`."""
     configuration: Configuration = context.settings
 
-    async def query() -> Any:
-        return context.peer("query")
-
     ingest = Ingest(
         configuration,
         open_log=lambda: open_log(configuration, "ingest"),
         open_store=lambda: open_store(configuration),
-        query=query,
+        query=lambda: context.peer("query"),
         say=lambda name, good, message: context.condition(name, good=good, message=message),
         metrics=context.metrics,
     )
     async with ingest.running():
-        yield {"units": serve("units", ingest.units_door)}
+        yield {
+            "units": serve("units", ingest.units_door),
+            "ownership": serve("ownership", ingest.ownership),
+        }

@@ -13,12 +13,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bluewhale.api.units.v1 import units_pb2_grpc
 from bluewhale.api.uplink.v1 import uplink_pb2_grpc
 from bluewhale.database import Store
+from bluewhale.database.terms import Terms
 from bluewhale.database.units import Units
 from bluewhale.ingest import listeners
 from bluewhale.ingest.authority import Authority
@@ -27,9 +28,11 @@ from bluewhale.ingest.enrolment import Enrolment
 from bluewhale.ingest.exceptions import AuthorityError
 from bluewhale.ingest.fleet import Fleet
 from bluewhale.ingest.marks_feed import MarksFeed
+from bluewhale.ingest.ownership_service import OwnershipDoor
 from bluewhale.ingest.raw_log import RawLog
 from bluewhale.ingest.units_door import UnitsDoor
 from bluewhale.ingest.uplink_door import EnrolmentDoor, UplinkDoor
+from bluewhale.ownership import PROFILES
 from bluewhale.telemetry import get_logger
 from bluewhale.uplink import CentreLimits
 
@@ -52,10 +55,17 @@ class MainDatabase:
 
     def units(self) -> Units:
         """Give the units; raises a `TemporaryError` while the database is away."""
+        return Units(self._opened().db)
+
+    def terms(self) -> Terms:
+        """Give the term of ownership; raises a `TemporaryError` while the database is away."""
+        return Terms(self._opened().db)
+
+    def _opened(self) -> Store:
         with self._lock:
             if self._store is None:
                 self._store = self._open()
-            return Units(self._store.db)
+            return self._store
 
     def close(self) -> None:
         """Close what was opened."""
@@ -70,7 +80,7 @@ class Ingest:
 
     `open_log`, `open_store` connect, may block and may be called again after an
     error; `query` gives storage's stub; `say(name, good, message)` takes
-    conditions; `more` adds servicers to the units' port (ownership).
+    conditions; `more` adds servicers to the units' port.
     """
 
     def __init__(
@@ -79,7 +89,7 @@ class Ingest:
         *,
         open_log: Callable[[], Log],
         open_store: Callable[[], Store],
-        query: Callable[[], Awaitable[Any]],
+        query: Callable[[], Any],
         say: Say,
         metrics: Metrics,
         more: Sequence[listeners.Register] = (),
@@ -120,6 +130,15 @@ class Ingest:
         self.units_door = UnitsDoor(
             self.database.units, self.enrolment, self.fleet, instance=self.instance
         )
+        self.ownership = OwnershipDoor(
+            self.database.terms,
+            self.current.shared_links,
+            address=settings.address,
+            profile=PROFILES[settings.ownership.profile],
+            failback_hold_s=settings.ownership.failback_hold_s,
+            plaintext=settings.plaintext,
+            refusal=self.fleet.refusal,
+        )
         self._uplink_door = UplinkDoor(
             self.enrolment,
             self.fleet,
@@ -142,6 +161,7 @@ class Ingest:
     async def running(self) -> AsyncIterator[Ingest]:
         """Serve units as long as the block lasts; then send them elsewhere and finish."""
         settings = self._settings
+        self.units_door.loop = asyncio.get_running_loop()
         servers = []
         tasks = [
             asyncio.create_task(part(), name=name)
@@ -149,12 +169,13 @@ class Ingest:
                 ("raw log", self.raw_log.run),
                 ("fleet", self.fleet.run),
                 ("marks", self.feed.run),
+                ("ownership", self.ownership.run),
             )
         ]
         try:
             uplink, self.port = await listeners.start(
                 settings.listen,
-                (self._add_uplink, self._add_units, *self._more),
+                (self._add_uplink, self._add_units, self.ownership.register, *self._more),
                 self._server_credentials(require_client=True),
             )
             servers.append(uplink)

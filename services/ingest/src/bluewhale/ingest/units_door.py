@@ -1,4 +1,4 @@
-"""The Units service: what operators see and steer. Thin: asks, translates.
+"""The Units service: what operators see and steer. Thin: asks, translates; any server.
 
 Owns the translation of what is stored and connected into messages, and the
 conditions of a unit. Does not own any decision about admission.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluewhale.api.units.v1 import units_pb2 as pb
@@ -31,11 +31,18 @@ if TYPE_CHECKING:
     from bluewhale.ingest.fleet import Fleet
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
+APPLY_S = 10.0
 T = TypeVar("T")
 
 
 class UnitsDoor(units_pb2_grpc.UnitsServicer):
-    """Answers operators; every call says who it is in the audit."""
+    """Answers operators; every call says who it is in the audit.
+
+    Methods block and run in the threads of whatever server they are added to;
+    `loop` is that of the fleet.
+    """
+
+    loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(
         self, units: Callable[[], Units], enrolment: Enrolment, fleet: Fleet, *, instance: str
@@ -45,7 +52,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
         self._log = get_logger("ingest")
 
     @override
-    async def MintToken(self, request: pb.MintTokenRequest, context: Any) -> pb.MintTokenReply:
+    def MintToken(self, request: pb.MintTokenRequest, context: Any) -> pb.MintTokenReply:
         """A one-time token, or an approval for an expired certificate."""
 
         def work(who: str) -> pb.MintTokenReply:
@@ -58,10 +65,10 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             )
             return pb.MintTokenReply(token=minted.token, expires_at_ms=minted.expires_at_ms)
 
-        return await self._answer(context, work)
+        return self._answer(context, work)
 
     @override
-    async def List(self, request: pb.ListRequest, context: Any) -> pb.ListReply:
+    def List(self, request: pb.ListRequest, context: Any) -> pb.ListReply:
         """A page of units by unit_uid."""
 
         def work(_who: str) -> pb.ListReply:
@@ -75,15 +82,15 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
                 next_page_token=left[size - 1] if len(left) > size else "",
             )
 
-        return await self._answer(context, work)
+        return self._answer(context, work)
 
     @override
-    async def Get(self, request: pb.GetRequest, context: Any) -> pb.Unit:
+    def Get(self, request: pb.GetRequest, context: Any) -> pb.Unit:
         """One unit with its certificates and its document."""
-        return await self._answer(context, lambda _who: self._whole(request.unit_uid))
+        return self._answer(context, lambda _who: self._whole(request.unit_uid))
 
     @override
-    async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureReply:
+    def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureReply:
         """Replace the overrides of a unit; it gets its new document at once."""
 
         def work(who: str) -> None:
@@ -91,15 +98,15 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             self._declared(request.unit_uid)
             self._units().override(request.unit_uid, overrides, who=who, now_ms=now().clock_ms)
 
-        await self._answer(context, work)
-        await self._fleet.poll_now()
+        self._answer(context, work)
+        self._apply()
         desired = self._fleet.desired(request.unit_uid)
         if desired is None:
             return pb.ConfigureReply()
         return pb.ConfigureReply(desired_version=desired.version, desired_hash=desired.hash)
 
     @override
-    async def Revoke(self, request: pb.RevokeRequest, context: Any) -> pb.RevokeReply:
+    def Revoke(self, request: pb.RevokeRequest, context: Any) -> pb.RevokeReply:
         """End every certificate of a unit; connections end at once here, within seconds elsewhere."""
 
         def work(who: str) -> int:
@@ -107,30 +114,33 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
                 request.unit_uid, reason=request.reason, who=who, now_ms=now().clock_ms
             )
 
-        count = await self._answer(context, work)
+        count = self._answer(context, work)
         self._log.warning("Unit revoked", unit_uid=request.unit_uid, count=count)
-        await self._fleet.poll_now()
+        self._apply()
         return pb.RevokeReply(certificates=count)
 
     @override
-    async def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseReply:
+    def Diagnose(self, request: pb.DiagnoseRequest, context: Any) -> pb.DiagnoseReply:
         """What is wrong with a unit, and what to do."""
-        return await self._answer(
+        return self._answer(
             context,
             lambda _who: pb.DiagnoseReply(conditions=self._whole(request.unit_uid).conditions),
         )
 
     # ---- inside ------------------------------------------------------------------------
 
-    async def _answer(self, context: Any, work: Callable[[str], T]) -> T:
-        """Run blocking work for an operator, in a thread; errors become statuses."""
+    def _answer(self, context: Any, work: Callable[[str], T]) -> T:
+        """Do work for an operator; errors become statuses."""
         try:
-            who = operator_of(context)
-            return await asyncio.to_thread(work, who)
+            return work(operator_of(context))
         except BluewhaleError as error:
-            ended: Awaitable[Any] = context.abort(*status_of(error))
-            await ended
+            context.abort(*status_of(error))
             raise
+
+    def _apply(self) -> None:
+        """Let what was just stored take effect here, without waiting for the next look."""
+        assert self.loop is not None
+        asyncio.run_coroutine_threadsafe(self._fleet.poll_now(), self.loop).result(APPLY_S)
 
     @property
     def _configuration(self) -> Configuration:

@@ -1,0 +1,139 @@
+"""Winning, renewing and losing the term of ownership, by the row in the main database.
+
+Owns that loop and the leader that lives as long as the term. Does not own the
+decisions (`bluewhale.ownership`), the row (`bluewhale.database.terms`) or gRPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from bluewhale.capture.exceptions import BluewhaleError
+from bluewhale.ownership import Leader, Profile, TermCandidate, TermRow, boot_time
+from bluewhale.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from bluewhale.database.terms import Terms
+
+Links = Callable[[], Mapping[str, Sequence[str]]]
+T = TypeVar("T")
+
+
+class TermKeeper:
+    """One would-be leader.
+
+    `terms` opens the row and may fail while the database is away; `links` gives
+    the links that several units may read, each with its units, preferred first;
+    `address` is where units reach this process.
+    """
+
+    def __init__(
+        self,
+        terms: Callable[[], Terms],
+        links: Links,
+        *,
+        address: str,
+        profile: Profile,
+        failback_hold_s: float | None,
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
+        self._terms, self._links, self._clock = terms, links, clock
+        self._address, self.profile = address, profile
+        self._failback_hold_s = failback_hold_s
+        self._candidate = TermCandidate(profile)
+        self._holder = secrets.token_hex(8)
+        self._leader: Leader | None = None
+        self._log = get_logger("ownership")
+        self._problem = ""
+        self.leader_address = ""  # who leads, as the row said last
+
+    def leading(self) -> Leader | None:
+        """Give the leader while this process may serve, else None."""
+        return self._leader if self._candidate.leading(self._clock()) else None
+
+    async def run(self) -> None:
+        """Try to lead, again and again; give the term up when cancelled."""
+        try:
+            while True:
+                try:
+                    await self._turn()
+                    self._problem = ""
+                except BluewhaleError as error:
+                    if not self._problem:
+                        self._log.warning("Term of ownership is out of reach", error=str(error))
+                    self._problem = str(error)
+                await asyncio.sleep(self.profile.retry_s)
+        finally:
+            await self._resign()
+
+    def configure(self) -> None:
+        """Tell the leader which links there are."""
+        leader = self.leading()
+        if leader is not None:
+            leader.configure(self._links(), self._clock())
+
+    async def _turn(self) -> None:
+        sent_at = self._clock()
+        if self._leader is not None:
+            if await self._call(lambda t: t.renew(self._candidate.term, self._holder)):
+                self._candidate.renewed(sent_at)
+                self.configure()
+            else:
+                self._log.warning("Term of ownership lost", term=self._candidate.term)
+                self._lose()
+            return
+        row = await self._call(lambda t: t.read())
+        self.leader_address = row.address if row is not None else ""
+        if row is not None and row.holder == self._holder:
+            self._holder = secrets.token_hex(8)  # taken by an attempt whose outcome was lost
+        if self._candidate.may_take(row, self._clock()):
+            await self._take(row)
+
+    async def _take(self, seen: TermRow | None) -> None:
+        sent_at = self._clock()
+        row = await self._call(
+            lambda t: t.take(
+                seen,
+                holder=self._holder,
+                address=self._address,
+                lease_s=self.profile.lease_s,
+            )
+        )
+        if row is None:
+            return
+        hold_off_s = self._candidate.won(row.term, seen, sent_at)
+        self._leader = Leader(
+            term=row.term,
+            profile=self.profile,
+            now=self._clock(),
+            hold_off_s=hold_off_s,
+            failback_hold_s=self._failback_hold_s,
+        )
+        self.leader_address = row.address
+        self.configure()
+        self._log.info("Term of ownership won", term=row.term)
+
+    def _lose(self) -> None:
+        self._candidate.lost()
+        self._leader = None
+        self.leader_address = ""
+        self._holder = secrets.token_hex(8)
+
+    async def _resign(self) -> None:
+        """Let another begin at once; without the database it begins after the lease."""
+        if self._leader is None:
+            return
+        term, holder = self._candidate.term, self._holder
+        self._lose()
+        try:
+            await self._call(lambda t: t.resign(term, holder))
+            self._log.info("Term of ownership given up", term=term)
+        except BluewhaleError as error:
+            self._log.warning("Term of ownership is out of reach", error=str(error))
+
+    async def _call(self, work: Callable[[Terms], T]) -> T:
+        """Ask the database in a thread; the loop goes on."""
+        return await asyncio.to_thread(lambda: work(self._terms()))
