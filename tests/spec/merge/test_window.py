@@ -120,3 +120,20 @@ def test_all_columns_travel_untouched() -> None:
     assert out.schema == given.schema
     assert out.to_pylist() == given.to_pylist()
     assert out.column("cdr_id").to_pylist() == [leg_id(1)]
+
+
+def test_a_quiet_partition_is_offered_early_and_again_when_a_call_grows():
+    """The window stays: an offered component is held, and offered whole when a leg comes."""
+    window = MergeWindow(window_ms=W, keep_ms=W)
+    assert window.offer_held() is None
+    window.feed(at(1, T0, join=7), T0)
+    window.feed(at(2, T0, join=8), T0)
+    assert ids(window.offer_held()) == [1, 2]
+    assert window.offer_held() is None
+    window.feed(at(3, T0 + 5, join=7), T0 + 5)
+    assert ids(window.offer_held()) == [1, 3]
+    assert window.feed(None, T0 + W + 5) is None
+    assert window.held == 3
+    window.feed(None, T0 + 2 * W + 5)
+    assert window.held == 0
+    assert window.low_water().position == 5

@@ -35,6 +35,7 @@ class Lane:
     rows_max: int
     window: MergeWindow = field(init=False)
     data_time_ms: int = 0
+    muted: bool = False  # still reading what was handled before a restart
     _told_ms: int = 0
     _traces: list[tuple[int, str]] = field(default_factory=list)
 
@@ -49,6 +50,7 @@ class Lane:
         muted: rebuild what was held before a restart, propose nothing.
         """
         offered = []
+        self.muted = muted
         for offset, message in messages:
             self.data_time_ms = max(self.data_time_ms, message.data_time_ms)
             legs = self.window.feed(
@@ -65,6 +67,13 @@ class Lane:
             self._told_ms = self.data_time_ms
         del self._traces[:-TRACES_MAX]
         return pa.concat_tables(offered) if offered else None
+
+    def quiet(self) -> pa.Table | None:
+        """Give the legs of calls that grew since they were proposed: nothing else comes now.
+
+        They stay held: a call that grows is proposed again.
+        """
+        return None if self.muted else self.window.offer_held()
 
     def tells_time(self) -> bool:
         """Tell whether data time has moved enough to be said without proposals."""

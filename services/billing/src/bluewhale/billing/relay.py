@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bluewhale.records.batches import Proposals
     from bluewhale.stages import Stages
 
+QUIET_S = 0.15  # no legs for so long, and what is held is proposed early
 PROPOSE_ROWS = 8_192  # legs of one message
 
 
@@ -50,6 +51,7 @@ class BillingRelay(Handler):
         self._clock = clock
         self._log = get_logger("billing")
         self._lanes: dict[int, Lane] = {}
+        self._fed_at: dict[int, float] = {}  # partitions that got legs, until they are quiet
 
     @override
     def handle(self, partition: int, portions: Sequence[Portion]) -> Sequence[Future[Any]]:
@@ -61,7 +63,23 @@ class BillingRelay(Handler):
         sent: list[Future[Any]] = []
         for messages, muted in parsed:
             legs = lane.feed(messages, muted=muted)
+            if any(m.legs.num_rows for _, m in messages):
+                self._fed_at[partition] = self._clock()
             if not muted and (legs is not None or lane.tells_time()):
+                sent += self._rate(partition, lane, legs, stages)
+        return sent
+
+    @override
+    def idle(self) -> Sequence[Future[Any]]:
+        """Propose early where nothing comes; once, until something comes again."""
+        now = self._clock()
+        sent: list[Future[Any]] = []
+        for partition in [p for p, at in self._fed_at.items() if now - at >= QUIET_S]:
+            stages = self._prices.stages()
+            del self._fed_at[partition]
+            lane = self._lanes[partition]
+            legs = lane.quiet()
+            if legs is not None:
                 sent += self._rate(partition, lane, legs, stages)
         return sent
 
@@ -73,6 +91,7 @@ class BillingRelay(Handler):
     @override
     def released(self, place: Place, *, lost: bool) -> None:
         self._lanes.pop(place[1], None)
+        self._fed_at.pop(place[1], None)
 
     @override
     def poisoned(self, message: Message, error: PermanentError) -> None:

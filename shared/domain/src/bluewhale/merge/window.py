@@ -111,6 +111,23 @@ class MergeWindow:
             return None
         return pa.concat_tables(offered)
 
+    def offer_held(self) -> pa.Table | None:
+        """Give the legs of calls that grew since they were offered, without waiting for the window.
+
+        For a quiet partition: what is held stays held, so a call that grows is
+        offered again, whole. None = nothing new is held.
+        """
+        if not self.held:
+            return None
+        labels, size, same = self._grown()
+        if same.all():
+            return None
+        offer = ~same
+        self._offered_size = np.where(offer, size, self._offered_size)
+        newest = self._newest(labels)
+        self._due_ms = int(newest.min()) + self._window_ms + self._keep_ms
+        return self._legs.filter(pa.array(offer))
+
     def low_water(self) -> LowWater:
         """Give where to read from after a restart: the first leg not yet offered."""
         waiting = self._offered_size == 0
@@ -126,7 +143,7 @@ class MergeWindow:
         self._legs = LEG_SCHEMA.empty_table()
         self._arrived = np.empty(0, np.int64)
         self._position = np.empty(0, np.int64)
-        self._offered_size = np.empty(0, np.int64)  # legs of its component when last offered
+        self._offered_size: Ints = np.empty(0, np.int64)  # of its component, when last offered
         self._marks = []
         self._due_ms = _FAR
 
@@ -148,16 +165,25 @@ class MergeWindow:
         self._marks.append(before)
         self._due_ms = min(self._due_ms, int(arrived.min()) + self._window_ms)
 
+    def _grown(self) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
+        """Give label and size of each leg's component, and whether it was offered as it is."""
+        labels = components(self._legs)
+        size = np.bincount(labels, minlength=len(labels))[labels]
+        same = np.ones(len(labels), np.bool_)
+        np.logical_and.at(same, labels, self._offered_size == size)
+        return labels, size, same[labels]
+
+    def _newest(self, labels: Ints) -> Ints:
+        """Give, per leg, when the newest leg of its component was ingested."""
+        newest = np.zeros(len(labels), np.int64)
+        np.maximum.at(newest, labels, self._arrived)
+        return newest[labels]
+
     def _tick(self) -> list[pa.Table]:
         """Offer components that rested for a window and changed; drop those offered long ago."""
         legs = self._legs
-        labels = components(legs)
-        size = np.bincount(labels, minlength=len(labels))[labels]
-        newest = np.zeros(len(labels), np.int64)
-        np.maximum.at(newest, labels, self._arrived)
-        same = np.ones(len(labels), np.bool_)
-        np.logical_and.at(same, labels, self._offered_size == size)
-        newest, same = newest[labels], same[labels]
+        labels, size, same = self._grown()
+        newest = self._newest(labels)
         full = self.held > self._rows_max
         offer = ~same & ((newest + self._window_ms <= self._data_time_ms) | full)
         out = [legs.filter(pa.array(offer))] if offer.any() else []
