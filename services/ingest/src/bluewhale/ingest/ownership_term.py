@@ -48,6 +48,7 @@ class TermKeeper:
         self._leader: Leader | None = None
         self._log = get_logger("ownership")
         self._problem = ""
+        self._resigned = False
         self.leader_address = ""  # who leads, as the row said last
 
     def leading(self) -> Leader | None:
@@ -57,7 +58,7 @@ class TermKeeper:
     async def run(self) -> None:
         """Try to lead, again and again; give the term up when cancelled."""
         try:
-            while True:
+            while not self._resigned:
                 try:
                     await self._turn()
                     self._problem = ""
@@ -67,7 +68,20 @@ class TermKeeper:
                     self._problem = str(error)
                 await asyncio.sleep(self.profile.retry_s)
         finally:
-            await self._resign()
+            await self.resign()
+
+    async def resign(self) -> None:
+        """Lead no more, let another begin at once; without the database it begins later."""
+        self._resigned = True
+        if self._leader is None:
+            return
+        term, holder = self._candidate.term, self._holder
+        self._lose()
+        try:
+            await self._call(lambda t: t.resign(term, holder))
+            self._log.info("Term of ownership given up", term=term)
+        except BluewhaleError as error:
+            self._log.warning("Term of ownership is out of reach", error=str(error))
 
     def configure(self) -> None:
         """Tell the leader which links there are."""
@@ -104,6 +118,9 @@ class TermKeeper:
         )
         if row is None:
             return
+        if self._resigned:  # while the database answered
+            await self._call(lambda t: t.resign(row.term, row.holder))
+            return
         hold_off_s = self._candidate.won(row.term, seen, sent_at)
         self._leader = Leader(
             term=row.term,
@@ -121,18 +138,6 @@ class TermKeeper:
         self._leader = None
         self.leader_address = ""
         self._holder = secrets.token_hex(8)
-
-    async def _resign(self) -> None:
-        """Let another begin at once; without the database it begins after the lease."""
-        if self._leader is None:
-            return
-        term, holder = self._candidate.term, self._holder
-        self._lose()
-        try:
-            await self._call(lambda t: t.resign(term, holder))
-            self._log.info("Term of ownership given up", term=term)
-        except BluewhaleError as error:
-            self._log.warning("Term of ownership is out of reach", error=str(error))
 
     async def _call(self, work: Callable[[Terms], T]) -> T:
         """Ask the database in a thread; the loop goes on."""

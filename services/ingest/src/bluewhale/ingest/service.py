@@ -190,6 +190,7 @@ class Ingest:
             yield self
         finally:
             self.fleet.drain()
+            await self.ownership.keeper.resign()
             await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
             for task in tasks:
                 task.cancel()

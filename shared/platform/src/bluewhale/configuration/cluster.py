@@ -8,7 +8,7 @@ secrets belong there, not into the file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from bluewhale.configuration.shape import UID, Strict
 from pydantic import Field
@@ -80,6 +80,21 @@ class ServerSettings(Strict):
         return f"127.0.0.1:{port}" if host in WILDCARDS else self.listen
 
 
+class OwnershipSettings(Strict):
+    """Which of several units reads a link, and how fast another takes over."""
+
+    profile: Literal["default", "fast"] = Field(
+        default="default",
+        description="default: a lost unit is replaced within 20 s; fast: within 9 s",
+    )
+    failback_hold_s: float | None = Field(
+        default=300.0,
+        ge=0,
+        description="a link goes back to its preferred unit after that was there for so long;"
+        " none = only by order",
+    )
+
+
 class IngestSettings(ServerSettings):
     """The role that units connect to."""
 
@@ -116,6 +131,7 @@ class IngestSettings(ServerSettings):
     marks_interval_ms: int = Field(
         default=200, ge=20, description="storage is asked this often what is stored"
     )
+    ownership: OwnershipSettings = OwnershipSettings()
 
 
 class ParserSettings(ServerSettings):

@@ -114,6 +114,10 @@ class UnitSide:
         """Give the links to read again after a restart without contact; worth a file."""
         return frozenset((self._reading | self._restored) & self._links)
 
+    def idle(self) -> bool:
+        """Tell whether there is nothing to ask for and nothing to give back."""
+        return not self._links and not self._releases
+
     def owner(self, link_uid: str) -> str:
         """Give the unit that was said last to own a link, "" = nobody or not known."""
         return self._owners.get(link_uid, "")

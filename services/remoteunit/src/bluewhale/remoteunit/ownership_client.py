@@ -1,0 +1,248 @@
+"""The host of ownership's `UnitSide`: asks the leader, follows its watch, moves the links.
+
+Owns channels to whoever leads, the rhythm of asking, and the file that remembers
+which links were read. Does not own the decisions (`bluewhale.ownership`) or the
+links. Links that one unit alone may read never come here.
+
+Example
+-------
+::
+
+    client = OwnershipClient("unit-a", centre="ingest:7440", connect=connect,
+                             kept=data / "ownership.json",
+                             started=links.follow, leave=links.leave)
+    client.use(document.shared)
+    task = asyncio.create_task(client.run())     # until cancelled
+    client.reads("hq-smdr")                      # what `Links` asks
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from bluewhale.api.ownership.v1 import ownership_pb2 as pb
+from bluewhale.api.ownership.v1 import ownership_pb2_grpc
+from bluewhale.capture import BluewhaleError
+from bluewhale.ownership import DEFAULT, Batch, Profile, UnitSide, boot_time
+from bluewhale.ownership.wire import pack_batch, unpack_answer, unpack_news
+from bluewhale.remoteunit.document import write_whole
+from bluewhale.telemetry import get_logger
+
+_LOOK_S = 0.5  # a lease that ends, a restored link: noticed this soon without any message
+_CALL_S_MIN = 1.0
+_GIVE_UP_S = 1.0
+CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),
+)
+
+Connect = Callable[[str], Awaitable[grpc.aio.Channel]]
+
+
+class OwnershipClient:
+    """Which shared links this process shall read, kept true.
+
+    Parameters
+    ----------
+    centre
+        host:port of ingest; a replica that does not lead names the one that does.
+    connect
+        Opens a channel to an address, with `CHANNEL_OPTIONS` and the unit's
+        certificate of now; may raise a `TemporaryError`.
+    kept
+        File that remembers the links read, for a restart without contact.
+    started
+        Told on the loop that links may have to be started.
+    leave
+        Stops one link; returns when what it received is in the journal.
+    """
+
+    def __init__(
+        self,
+        unit_uid: str,
+        *,
+        centre: str,
+        connect: Connect,
+        kept: Path,
+        started: Callable[[], None],
+        leave: Callable[[str], Awaitable[None]],
+        profile: Profile = DEFAULT,
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
+        self._centre, self._connect, self._clock = centre, connect, clock
+        self._kept_path, self._started, self._leave = kept, started, leave
+        self._kept = _read_kept(kept)
+        self.side = UnitSide(unit_uid, secrets.randbits(62) + 1, profile=profile, kept=self._kept)
+        self._target = centre
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._shared: frozenset[str] = frozenset()
+        self._reading: frozenset[str] = frozenset()
+        self._moving: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._problem = ""
+        self._log = get_logger("ownership").bind(unit_uid=unit_uid)
+
+    @property
+    def problem(self) -> str:
+        """Why the leader does not answer, "" = it does, or nothing is shared."""
+        return self._problem if self._shared else ""
+
+    def reads(self, link_uid: str) -> bool:
+        """Tell whether a shared link shall be read now."""
+        return self.side.reads(link_uid, self._clock())
+
+    def use(self, shared: Collection[str]) -> None:
+        """Share these links with other units from now on."""
+        if frozenset(shared) != self._shared:
+            self._shared = frozenset(shared)
+            self.side.set_links(self._shared, self._clock())
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Keep asking and following until cancelled; then give back what is held."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._ask_again(), name="ownership asks")
+                tasks.create_task(self._watch_again(), name="ownership watches")
+        finally:
+            for task in self._moving.values():
+                task.cancel()
+            with suppress(grpc.aio.AioRpcError, BluewhaleError, TimeoutError):
+                async with asyncio.timeout(_GIVE_UP_S):
+                    await self._send(self.side.give_up(self._clock()))
+            for channel in self._channels.values():
+                await channel.close()
+
+    # ---- asking ------------------------------------------------------------------------
+
+    async def _ask_again(self) -> None:
+        while True:
+            idle = self.side.idle()
+            batch = None if idle else self.side.request(self._clock())
+            if batch is not None:
+                await self._ask(batch)
+            self._follow()
+            await self._remember()
+            left_s = _LOOK_S if idle else self.side.next_at - self._clock()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(max(left_s, 0.0), _LOOK_S)):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _ask(self, batch: Batch) -> None:
+        try:
+            reply = await self._send(batch)
+        except (grpc.aio.AioRpcError, BluewhaleError) as error:
+            await self._unreachable(_words(error))
+            return
+        if not reply.leading:
+            self._say("nobody leads now" if not reply.leader else "")
+            self._target = reply.leader or self._centre
+            return
+        self._say("")
+        self.side.answered(batch, unpack_answer(reply), self._clock())
+
+    async def _send(self, batch: Batch) -> pb.BatchReply:
+        stub = ownership_pb2_grpc.OwnershipStub(await self._channel(self._target))
+        timeout_s = max(_CALL_S_MIN, self.side.profile.retry_s)
+        reply: pb.BatchReply = await stub.Batch(pack_batch(batch), timeout=timeout_s)
+        return reply
+
+    async def _unreachable(self, why: str) -> None:
+        """Begin anew: another channel, and the address that the unit was given."""
+        self._say(why)
+        channel = self._channels.pop(self._target, None)
+        self._target = self._centre
+        if channel is not None:
+            await channel.close()
+
+    async def _channel(self, address: str) -> grpc.aio.Channel:
+        if address not in self._channels:
+            self._channels[address] = await self._connect(address)
+        return self._channels[address]
+
+    def _say(self, problem: str) -> None:
+        if bool(problem) != bool(self._problem):
+            if problem:
+                self._log.warning("Ownership is out of reach", error=problem)
+            else:
+                self._log.info("Ownership is in reach")
+        self._problem = problem
+
+    # ---- watching ----------------------------------------------------------------------
+
+    async def _watch_again(self) -> None:
+        """Follow the leader's news, which only come sooner than an answer would."""
+        while True:
+            if self._shared and not self._problem and self._target in self._channels:
+                with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await self._watch(self._channels[self._target])
+            await asyncio.sleep(_LOOK_S)
+
+    async def _watch(self, channel: grpc.aio.Channel) -> None:
+        side = self.side
+        request = pb.WatchRequest(unit_uid=side.unit_uid, session=side.session)
+        call = ownership_pb2_grpc.OwnershipStub(channel).Watch(request)
+        try:
+            async for news in call:
+                side.watched(unpack_news(news), self._clock())
+                self._wake.set()
+        finally:
+            call.cancel()
+
+    # ---- links -------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        """Stop links that another shall read, let the rest start."""
+        reading = self.side.reading(self._clock())
+        for uid in (self._reading - reading) | set(self.side.leaving()):
+            if uid not in self._moving:
+                self._moving[uid] = asyncio.create_task(self._move(uid), name=f"leave {uid}")
+        if reading - self._reading:
+            self._log.info("Links are read", count=len(reading), links=len(self._shared))
+        if reading != self._reading:
+            self._reading = reading
+            self._started()
+
+    async def _move(self, uid: str) -> None:
+        """Stop one link; only then is it released. Renewing goes on meanwhile."""
+        try:
+            await self._leave(uid)
+            self._log.info("Link is left to another unit", link_uid=uid)
+        finally:
+            del self._moving[uid]
+        if uid in self.side.leaving():
+            self.side.left(uid, self._clock())
+        self._reading = frozenset(self._reading - {uid})  # if it is to be read again: start it
+        self._wake.set()
+
+    async def _remember(self) -> None:
+        kept = self.side.kept()
+        if self._shared and kept != self._kept:
+            self._kept = kept
+            text = json.dumps({"links": sorted(kept)}).encode()
+            await asyncio.to_thread(write_whole, self._kept_path, text)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name.lower()}: {error.details()}"
+    return str(error)
+
+
+def _read_kept(path: Path) -> frozenset[str]:
+    """Give the links of the file; a missing or broken one remembers nothing."""
+    try:
+        return frozenset(map(str, json.loads(path.read_text())["links"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()

@@ -1,0 +1,297 @@
+"""Ownership over real gRPC and a real row: take-over, hand-over, change of leader, no centre."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import grpc
+import grpc.aio
+from bluewhale.api.ownership.v1 import ownership_pb2 as pb
+from bluewhale.api.ownership.v1 import ownership_pb2_grpc
+from bluewhale.database import Store
+from bluewhale.database.terms import Terms
+from bluewhale.ingest.ownership_service import OwnershipDoor
+from bluewhale.ownership import Profile
+from bluewhale.remoteunit.ownership_client import CHANNEL_OPTIONS, OwnershipClient
+
+LINKS = {"smdr": ("unit-a", "unit-b")}
+QUICK = Profile(lease_s=1.2, deadline_s=0.8, retry_s=0.2)
+
+
+class Replica:
+    """One ingest: a door on a port, with its own task."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.server = grpc.aio.server()
+        self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.door = OwnershipDoor(
+            lambda: Terms(store.db),
+            lambda: LINKS,
+            address=self.address,
+            profile=QUICK,
+            plaintext=True,
+        )
+        self.door.register(self.server)
+        self.task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self.server.start()
+        self.task = asyncio.create_task(self.door.run())
+
+    async def die(self) -> None:
+        """Gone at once: no answer any more, the term is not given up."""
+        self.door.keeper._leader = None
+        await self.stop()
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+            await self.server.stop(0)
+            self.task = None
+
+
+class Host:
+    """The links of one unit, without PBXs: which are read."""
+
+    def __init__(self, unit_uid: str, centre: str, folder: Path) -> None:
+        self.read: set[str] = set()
+        self.client = OwnershipClient(
+            unit_uid,
+            centre=centre,
+            connect=self.connect,
+            kept=folder / f"{unit_uid}.json",
+            started=self.started,
+            leave=self.leave,
+            profile=QUICK,
+        )
+        self.client.use(LINKS)
+        self.task = asyncio.create_task(self.client.run())
+
+    @staticmethod
+    async def connect(address: str) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+
+    def started(self) -> None:
+        self.read |= {uid for uid in LINKS if self.client.reads(uid)}
+
+    async def leave(self, uid: str) -> None:
+        await asyncio.sleep(0.05)
+        self.read.discard(uid)
+
+    async def vanish(self) -> None:
+        """End as a process that is killed: nothing is given back."""
+
+        async def unsent(_batch) -> None:
+            await asyncio.sleep(0)
+
+        self.client._send = unsent
+        await self.stop()
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+class Place:
+    """What a test has: a store, replicas, units."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store.open(folder / "store")
+        self.replicas: list[Replica] = []
+        self.hosts: list[Host] = []
+
+    async def replica(self) -> Replica:
+        replica = Replica(self.store)
+        self.replicas.append(replica)
+        await replica.start()
+        return replica
+
+    def host(self, unit_uid: str, centre: str) -> Host:
+        host = Host(unit_uid, centre, self.folder)
+        self.hosts.append(host)
+        return host
+
+
+@contextlib.asynccontextmanager
+async def place(folder: Path) -> AsyncIterator[Place]:
+    """Give a place whose parts all end with the block."""
+    found = Place(folder)
+    try:
+        yield found
+    finally:
+        for host in found.hosts:
+            await host.stop()
+        for replica in found.replicas:
+            await replica.stop()
+        found.store.close()
+
+
+async def until(what: Callable[[], bool], timeout_s: float = 8.0) -> float:
+    """Wait for something; give how long it took in seconds."""
+    began = time.monotonic()
+    async with asyncio.timeout(timeout_s):
+        while not what():  # noqa: ASYNC110 - conditions of several parts
+            await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+async def order(replica: Replica, to: str) -> pb.BatchReply:
+    """Order a hand-over as an operator, and ask how it stands."""
+    async with grpc.aio.insecure_channel(replica.address) as channel:
+        item = pb.Item(hand_over=pb.HandOver(link_uid="smdr", to=to))
+        return await ownership_pb2_grpc.OwnershipStub(channel).Batch(
+            pb.BatchRequest(items=[item, pb.Item(query=pb.Query())])
+        )
+
+
+def test_a_planned_hand_over_leaves_no_moment_with_two_and_takes_a_blink(tmp_path: Path):
+    """Unit a reads; ordered to b: a stops first, then b reads, within a second."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            await until(lambda: a.read == {"smdr"})
+            b = here.host("unit-b", replica.address)
+            await until(lambda: bool(b.client.side.owner("smdr")))
+            reply = await order(replica, "unit-b")
+            assert list(reply.results) == [pb.RESULT_OK]
+            assert [(s.link_uid, s.to) for s in reply.links] == [("smdr", "unit-b")]
+            both = False
+
+            def moved() -> bool:
+                nonlocal both
+                both = both or bool(a.read & b.read)
+                return b.read == {"smdr"}
+
+            assert await until(moved) < 1.0
+            assert not both
+            assert a.read == set()
+
+    asyncio.run(run())
+
+
+def test_a_unit_that_is_gone_is_replaced_after_its_lease(tmp_path: Path):
+    """Unit a vanishes without a word: b reads after 1.2 s * 1.02 and a tick, not before."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            await until(lambda: a.read == {"smdr"})
+            b = here.host("unit-b", replica.address)
+            await until(lambda: bool(b.client.side.owner("smdr")))
+            await a.vanish()
+            took = await until(lambda: b.read == {"smdr"})
+            assert 0.9 < took < 2.5
+
+    asyncio.run(run())
+
+
+def test_a_unit_that_ends_cleanly_is_replaced_at_once(tmp_path: Path):
+    """It gives its links back: b reads far sooner than a lease."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            await until(lambda: a.read == {"smdr"})
+            b = here.host("unit-b", replica.address)
+            await until(lambda: bool(b.client.side.owner("smdr")))
+            await a.stop()
+            assert await until(lambda: b.read == {"smdr"}) < 0.8
+
+    asyncio.run(run())
+
+
+def test_another_replica_takes_the_term_and_owners_read_on(tmp_path: Path):
+    """The leader dies: the owner keeps reading, the other replica confirms it by its own token."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            first = await here.replica()
+            await until(lambda: first.door.keeper.leading() is not None)
+            second = await here.replica()
+            a = here.host("unit-a", second.address)  # the follower names the leader
+            await until(lambda: a.read == {"smdr"})
+            b = here.host("unit-b", second.address)
+            await until(lambda: bool(b.client.side.owner("smdr")))
+            await first.die()
+            stopped = False
+
+            def confirmed() -> bool:
+                nonlocal stopped
+                stopped = stopped or not a.read
+                return a.client.side.token("smdr").term == 2
+
+            await until(confirmed)
+            assert not stopped
+            assert b.read == set()
+
+    asyncio.run(run())
+
+
+def test_a_replica_that_ends_gives_the_term_up(tmp_path: Path):
+    """The other one leads within a retry or two, without waiting for the lease."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            first = await here.replica()
+            await until(lambda: first.door.keeper.leading() is not None)
+            second = await here.replica()
+            await first.door.keeper.resign()
+            assert await until(lambda: second.door.keeper.leading() is not None) < 1.0
+
+    asyncio.run(run())
+
+
+def test_an_owner_without_centre_reads_on_and_a_restarted_one_too(tmp_path: Path):
+    """No replica any more: a keeps reading; its next process reads again from its file."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            await until(lambda: a.read == {"smdr"})
+            await until((tmp_path / "unit-a.json").exists)
+            await replica.die()
+            await asyncio.sleep(2 * QUICK.lease_s)
+            assert a.read == {"smdr"}
+            await a.stop()
+            again = here.host("unit-a", replica.address)
+            assert await until(lambda: again.read == {"smdr"}) >= QUICK.deadline_s - 0.1
+            standby = here.host("unit-b", replica.address)
+            await asyncio.sleep(2 * QUICK.lease_s)
+            assert standby.read == set()
+
+    asyncio.run(run())
+
+
+def test_a_unit_may_order_nothing_and_a_batch_has_a_limit(tmp_path: Path):
+    """A hand-over in a unit's name is denied; 1,001 items are refused; both say why."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            replica = await here.replica()
+            async with grpc.aio.insecure_channel(replica.address) as channel:
+                stub = ownership_pb2_grpc.OwnershipStub(channel)
+                item = pb.Item(hand_over=pb.HandOver(link_uid="smdr", to="unit-a"))
+                found = []
+                for items in ([item], [pb.Item(renew=pb.Renew())] * 1_001):
+                    try:
+                        await stub.Batch(pb.BatchRequest(unit_uid="unit-a", session=1, items=items))
+                    except grpc.aio.AioRpcError as error:
+                        found.append((error.code(), str(error.details()).partition(":")[0]))
+            assert found == [
+                (grpc.StatusCode.PERMISSION_DENIED, "not_operator"),
+                (grpc.StatusCode.INVALID_ARGUMENT, "too_many_items"),
+            ]
+
+    asyncio.run(run())
