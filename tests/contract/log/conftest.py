@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from bluewhale.messaging import Consumer, Log, MemoryLog, Message, Place
+from bluewhale.messaging.kafka import KafkaLog
+from kafka import KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
 
 
 class Heard:
@@ -28,10 +31,9 @@ class Heard:
 class Bench:
     """A log under test, and how to do to it what the port cannot."""
 
-    def __init__(self, make: Callable[[], Log], wipe: Callable[[str, int], None]) -> None:
-        self._make = make
+    def __init__(self, log: Log, wipe: Callable[[str, int], None]) -> None:
         self._open: list = []
-        self.log = make()
+        self.log = log
         self.wipe = wipe
         self._count = 0
 
@@ -80,10 +82,40 @@ def poll_until(claim: Callable[[], bool], *consumers: Consumer, timeout_s: float
     return found
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(
+    params=["memory", pytest.param("kafka", marks=pytest.mark.services(shared="kafka"))]
+)
 def bench(request):
     """One log, closed behind the test."""
-    log = MemoryLog()
-    made = Bench(lambda: log, log.wipe)
+    if request.param == "memory":
+        memory = MemoryLog()
+        made = Bench(memory, memory.wipe)
+    else:
+        bootstrap = request.getfixturevalue("kafka_bootstrap")
+        prefix = request.getfixturevalue("kafka_prefix")
+        log = KafkaLog(bootstrap, client_id="contract", prefix=prefix, linger_ms=0)
+
+        def wipe(topic: str, partitions: int) -> None:
+            remake(bootstrap, prefix + topic, partitions)
+
+        made = Bench(log, wipe)
     yield made
     made.close()
+
+
+def remake(bootstrap: str, name: str, partitions: int) -> None:
+    """Delete a topic of a broker and make it again."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        admin.delete_topics([name])
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
+            except TopicAlreadyExistsError:
+                time.sleep(0.05)
+            else:
+                break
+        admin.wait_for_topics([name])
+    finally:
+        admin.close()

@@ -3,7 +3,8 @@
 A test marked `services` is deselected, with a line that says so, when a service
 that it needs is missing; with BLUEWHALE_REQUIRE_SERVICES=1 it fails instead.
 What it needs: the services of its fixtures, and of the marker's arguments
-(`@pytest.mark.services("kafka")` = an own instance from local programs).
+(`@pytest.mark.services("kafka")` = an own instance from local programs;
+`@pytest.mark.services(shared="kafka")` = a parameter that asks for its fixture).
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _missing(item: pytest.Item) -> str:
     """Say what a test needs and cannot have; "" = nothing."""
     marks = list(item.iter_markers("services"))
-    for service in {OF_FIXTURE[f] for f in getattr(item, "fixturenames", ()) if f in OF_FIXTURE}:
-        assert marks, f"{item.nodeid} uses {service}: mark it with @pytest.mark.services"
+    needed = {OF_FIXTURE[f] for f in getattr(item, "fixturenames", ()) if f in OF_FIXTURE}
+    assert marks or not needed, f"{item.nodeid}: mark it with @pytest.mark.services"
+    for service in needed | {m.kwargs["shared"] for m in marks if "shared" in m.kwargs}:
         choice = shared.choices()[service]
         if choice.way == "missing":
             return f"{service}: {choice.detail}"

@@ -1,9 +1,11 @@
 """The log between stages: Kafka, the journal, in memory.
 
 Owns the port and its drivers. Envelopes are imported by name
-(`from bluewhale.messaging import envelopes`), since they load Arrow; so is
-`bluewhale.messaging.kafka`.
+(`from bluewhale.messaging import envelopes`), since they load Arrow. `KafkaLog`
+is loaded when it is first asked for: kafka-python takes 0.4 s.
 """
+
+from typing import TYPE_CHECKING
 
 from bluewhale.messaging.exceptions import (
     CommitRefusedError,
@@ -35,6 +37,9 @@ from bluewhale.messaging.port import (
 from bluewhale.messaging.watchdog import Watchdog
 from bluewhale.messaging.worker import Handler, Portion, Worker
 
+if TYPE_CHECKING:
+    from bluewhale.messaging.kafka import KafkaLog
+
 __all__ = [
     "MESSAGE_BYTES_MAX",
     "PARSED",
@@ -49,6 +54,7 @@ __all__ = [
     "EnvelopeVersionError",
     "Handler",
     "Headers",
+    "KafkaLog",
     "Log",
     "LogError",
     "LogUnavailableError",
@@ -64,3 +70,11 @@ __all__ = [
     "Worker",
     "partition_of",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "KafkaLog":
+        from bluewhale.messaging.kafka import KafkaLog
+
+        return KafkaLog
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -202,11 +202,12 @@ class Worker:
         """Leave the group without further ado."""
         self.watchdog.stop()
         if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
             try:
-                consumer.close()
+                self._consumer.close()  # tells `revoked`, which commits with this very consumer
             except TemporaryError as error:
                 self._logger.warning("Log was away while leaving", error=str(error))
+            finally:
+                self._consumer = None
 
     # ---- one round
 

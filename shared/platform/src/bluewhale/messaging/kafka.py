@@ -1,0 +1,335 @@
+"""The log on Kafka: what producers, consumers and topics are there.
+
+Owns the settings of kafka-python 3.0 and the translation of its errors. Consumers
+are in `kafka_consumer.py`. Does not own partitioning, retries or what is sent.
+
+Idempotent producers, acks=all, no transactions: a repeated message changes
+nothing further on. Values are zstd frames already, so batches are not compressed
+again unless `compression` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from bluewhale.capture.exceptions import BluewhaleError
+from bluewhale.messaging.exceptions import (
+    LogError,
+    LogUnavailableError,
+    MessageTooLargeError,
+    TopicShapeError,
+)
+from bluewhale.messaging.kafka_consumer import KafkaLogConsumer
+from bluewhale.messaging.memory import check_size, missing_text, partition_text, shape_text
+from bluewhale.messaging.port import (
+    MESSAGE_BYTES_MAX,
+    TOPICS,
+    AssignmentListener,
+    Headers,
+    Log,
+    Producer,
+)
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka import errors as kafka_errors
+from typing_extensions import override
+
+LINGER_MS = 20
+BATCH_BYTES = 131_072
+BOOTSTRAP_TIMEOUT_MS = 5_000
+METADATA_TIMEOUT_MS = 5_000
+REQUEST_TIMEOUT_MS = 10_000
+DELIVERY_TIMEOUT_MS = 30_000
+# a batch of one message that has the greatest size, with its framing
+_BATCH_BYTES_MAX = MESSAGE_BYTES_MAX + (64 << 10)
+_MISSING = kafka_errors.UnknownTopicOrPartitionError.errno
+
+
+class KafkaLog(Log):
+    """Topics, producers and consumers of one installation on a Kafka cluster.
+
+    `bootstrap`: `host:port,host:port`. Names of topics and groups get `prefix`, so
+    that installations share a cluster. `security` are further settings of
+    kafka-python (`security_protocol`, `ssl_cafile`, `sasl_mechanism` ...).
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str,
+        prefix: str = "",
+        linger_ms: int = LINGER_MS,
+        compression: str | None = None,
+        session_timeout_ms: int = 8_000,
+        security: dict[str, Any] | None = None,
+    ) -> None:
+        self.bootstrap = bootstrap
+        self.client_id = client_id
+        self.prefix = prefix
+        self._linger_ms = linger_ms
+        self._compression = compression
+        self._session_timeout_ms = session_timeout_ms
+        self._connection = {
+            "bootstrap_servers": bootstrap.split(","),
+            "client_id": client_id,
+            "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
+            "reconnect_backoff_max_ms": 1_000,
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+            **(security or {}),
+        }
+        self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+
+    @override
+    def ensure_topics(
+        self, partitions: int, replication: int, names: Sequence[str] = TOPICS
+    ) -> None:
+        found = self._describe(names)
+        absent = [name for name in names if name not in found]
+        if absent:
+            settings = {
+                "max.message.bytes": str(_BATCH_BYTES_MAX),
+                "min.insync.replicas": "2" if replication >= 3 else "1",
+            }
+            made = {
+                self.prefix + name: {
+                    "num_partitions": partitions,
+                    "replication_factor": replication,
+                    "configs": settings,
+                }
+                for name in absent
+            }
+            with self._asking() as admin:
+                # another role of the installation may be quicker
+                with contextlib.suppress(kafka_errors.TopicAlreadyExistsError):
+                    admin.create_topics(made)
+                admin.wait_for_topics(list(made))
+            found = self._describe(names)
+        for name, topic in found.items():
+            if (count := len(topic["partitions"])) != partitions:
+                raise TopicShapeError(shape_text(name, count, partitions))
+
+    @override
+    def topic_id(self, name: str) -> str:
+        return str(self._topic(name)["topic_id"])
+
+    @override
+    def partitions(self, name: str) -> int:
+        return len(self._topic(name)["partitions"])
+
+    @override
+    def producer(self) -> Producer:
+        return KafkaLogProducer(self)
+
+    @override
+    def consumer(
+        self, group: str, topics: Sequence[str], listener: AssignmentListener
+    ) -> KafkaLogConsumer:
+        for topic in topics:
+            self._topic(topic)
+        return KafkaLogConsumer(
+            self._connection,
+            self.bootstrap,
+            self.prefix,
+            group,
+            tuple(topics),
+            listener,
+            session_timeout_ms=self._session_timeout_ms,
+        )
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            self._let_go()
+
+    def open_producer(self) -> KafkaProducer:
+        """Give a producer of the library with our settings; `LogUnavailableError`."""
+        with translated(self.bootstrap):
+            return KafkaProducer(
+                **self._connection,
+                acks="all",
+                enable_idempotence=True,
+                compression_type=self._compression,
+                linger_ms=self._linger_ms,
+                batch_size=BATCH_BYTES,
+                max_request_size=_BATCH_BYTES_MAX,
+                max_block_ms=METADATA_TIMEOUT_MS,
+                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+                metadata_max_age_ms=30_000,
+                allow_auto_create_topics=False,
+                metrics_enabled=False,
+            )
+
+    def _topic(self, name: str) -> dict[str, Any]:
+        topic = self._describe([name]).get(name)
+        if topic is None:
+            raise TopicShapeError(missing_text(name))
+        return topic
+
+    def _describe(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Describe topics by their name without prefix; those that do not exist are left out."""
+        with self._asking() as admin:
+            described = admin.describe_topics([self.prefix + name for name in names])
+        found = {}
+        for topic in described:
+            code = topic["error_code"]
+            if code == _MISSING:
+                continue
+            if code:
+                raise kafka_error(self.bootstrap, kafka_errors.for_code(code)(topic["name"]))
+            found[topic["name"].removeprefix(self.prefix)] = topic
+        return found
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[KafkaAdminClient]:
+        """Lend the one admin client; it is made anew after a failure."""
+        with self._lock, translated(self.bootstrap):
+            try:
+                if self._admin is None:
+                    self._admin = KafkaAdminClient(**self._connection)
+                yield self._admin
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _let_go(self) -> None:
+        if self._admin is not None:
+            admin, self._admin = self._admin, None
+            with contextlib.suppress(kafka_errors.KafkaError, OSError):
+                admin.close()
+
+
+class KafkaLogProducer(Producer):
+    """An idempotent producer; after an error that ends its sequence it is made anew."""
+
+    def __init__(self, log: KafkaLog) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._inner: Any = log.open_producer()  # None after its end
+
+    @override
+    def send(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+    ) -> Future[int]:
+        done: Future[int] = Future()
+        done.set_running_or_notify_cancel()
+        try:
+            check_size(topic, value, key, headers)
+            inner = self._ready()
+            sent = self._hand_over(inner, topic, partition, value, key, headers)
+        except BluewhaleError as error:
+            done.set_exception(error)
+            return done
+
+        def failed(error: Exception) -> None:
+            told = kafka_error(self._log.bootstrap, error)
+            if not getattr(error, "retriable", False):
+                self._give_up(inner)
+            done.set_exception(told)
+
+        sent.add_callback(lambda record: done.set_result(record.offset))
+        sent.add_errback(failed)
+        return done
+
+    @override
+    def flush(self, timeout_s: float) -> None:
+        inner = self._inner
+        if inner is not None:
+            with translated(self._log.bootstrap):
+                inner.flush(timeout_s)
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            inner, self._inner = self._inner, None
+        if inner is not None:
+            with contextlib.suppress(kafka_errors.KafkaError):
+                inner.close(timeout=5)
+
+    def _ready(self) -> KafkaProducer:
+        with self._lock:
+            if self._inner is None:
+                self._inner = self._log.open_producer()
+            return self._inner
+
+    def _hand_over(
+        self,
+        inner: KafkaProducer,
+        topic: str,
+        partition: int,
+        value: bytes,
+        key: bytes | None,
+        headers: Headers,
+    ) -> Any:
+        name = self._log.prefix + topic
+        try:
+            # known after the first message; a topic made again is asked for once more
+            if partition not in inner.partitions_for(name):
+                raise TopicShapeError(partition_text(topic, partition))
+            return inner.send(
+                name,
+                value,
+                key=key,
+                headers=list(headers),
+                partition=partition,
+                timestamp_ms=time.time_ns() // 1_000_000,
+            )
+        except kafka_errors.KafkaTimeoutError as error:
+            # the library waits in vain for a topic that does not exist: ask what is so
+            self._log.partitions(topic)
+            raise kafka_error(self._log.bootstrap, error) from error
+        except kafka_errors.KafkaError as error:
+            if not error.retriable:
+                self._give_up(inner)
+            raise kafka_error(self._log.bootstrap, error) from error
+
+    def _give_up(self, inner: KafkaProducer) -> None:
+        """Drop a producer whose sequence is broken; the next message gets another one."""
+        with self._lock:
+            if self._inner is not inner:
+                return
+            self._inner = None
+        # called from its own thread: closing would wait for itself
+        threading.Thread(target=inner.close, args=(0,), daemon=True, name="log-producer").start()
+
+
+@contextlib.contextmanager
+def translated(bootstrap: str) -> Iterator[None]:
+    """Turn errors of the library into ours."""
+    try:
+        yield
+    except kafka_errors.KafkaError as error:
+        raise kafka_error(bootstrap, error) from error
+
+
+def kafka_error(bootstrap: str, error: Exception) -> BluewhaleError:
+    """Give our error for one of the library's."""
+    if isinstance(
+        error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
+    ):
+        return MessageTooLargeError(
+            f"Kafka at {bootstrap} refused a message as too large: raise message.max.bytes of the "
+            f"brokers to {_BATCH_BYTES_MAX} or delete and recreate the topic ({error})"
+        )
+    if isinstance(error, kafka_errors.AuthorizationError):
+        return LogError(
+            f"Kafka at {bootstrap} does not allow this: grant the role's user read, write and "
+            f"create on topics and groups of its prefix ({error})"
+        )
+    if isinstance(error, kafka_errors.InvalidReplicationFactorError):
+        return LogError(
+            f"Kafka at {bootstrap} has fewer brokers than cluster.kafka.replication asks copies: "
+            f"start more brokers or lower it ({error})"
+        )
+    return LogUnavailableError(f"Kafka at {bootstrap} does not answer now: {error}")
