@@ -29,12 +29,11 @@ from bluewhale.cli.exceptions import CheckFailedError
 
 STOP_TIMEOUT_S = 30.0
 LOG_TAIL_BYTES = 2_000
-_COMMAND = "import sys; from bluewhale.cli.main import main; sys.argv[0] = 'bluewhale'; main()"
 
 
 def role_command(role: str, configuration: Path) -> list[str]:
     """Give the command line that runs one role with a configuration."""
-    return [sys.executable, "-c", _COMMAND, "role", role, "--config", str(configuration)]
+    return [sys.executable, "-m", f"bluewhale.{role}", "--config", str(configuration)]
 
 
 def unit_command(settings: Path) -> list[str]:
