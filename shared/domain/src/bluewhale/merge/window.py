@@ -60,6 +60,7 @@ class MergeWindow:
         self._data_time_ms = 0
         self._next_position = 0
         self._due_ms = _FAR  # before this moment nothing held changes its state
+        self._offered_size: Ints
         self._marks: list[LowWater] = []  # data time before each position that legs came at
         self._forget()
 
@@ -143,7 +144,7 @@ class MergeWindow:
         self._legs = LEG_SCHEMA.empty_table()
         self._arrived = np.empty(0, np.int64)
         self._position = np.empty(0, np.int64)
-        self._offered_size: Ints = np.empty(0, np.int64)  # of its component, when last offered
+        self._offered_size = np.empty(0, np.int64)  # legs of its component when last offered
         self._marks = []
         self._due_ms = _FAR
 
