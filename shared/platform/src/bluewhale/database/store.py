@@ -46,6 +46,7 @@ from bluewhale.database.segments import SegmentFolder, live_segments
 from bluewhale.database.sqlite import SqliteDatabase
 from bluewhale.database.streams import read_changed, read_marks
 from bluewhale.database.suspense import SuspenseFilter
+from bluewhale.database.terms import Terms
 from bluewhale.database.units import Units
 from bluewhale.database.versions import StoredTariff, TariffState
 
@@ -81,6 +82,7 @@ class Store:
         self.files = SegmentFolder(segments)
         self.columnar = Columnar()
         self.units = Units(self.db)
+        self.terms = Terms(self.db)
 
     @classmethod
     def open(
