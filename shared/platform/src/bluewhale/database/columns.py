@@ -12,9 +12,11 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from bluewhale.database import keys
 
 Row = tuple[Any, ...]
 
@@ -46,24 +48,99 @@ def sql_columns(schema: pa.Schema) -> list[sa.Column[Any]]:
     return [sa.Column(field.name, sql_type(field.type)) for field in schema]
 
 
-def column_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
-    """Give the values of one column as the database keeps them, one per row."""
-    kind = column.type
-    if column.null_count == len(column):
-        return [None] * len(column)
+def storable(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Give a column as the database keeps it: int64, float64, text or bytes, one array.
+
+    Dictionaries become their words, instants integers, lists bytes or JSON; whole
+    columns at a time, no object per value.
+    """
+    array = keys.one_array(column)
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return array.cast(pa.string())
     if pa.types.is_timestamp(kind):
-        return list(pc.cast(column, pa.int64()).to_pylist())
-    if pa.types.is_boolean(kind):
-        return [None if v is None else int(v) for v in column.to_pylist()]
+        return array.cast(pa.int64())
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return array.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        return array.cast(pa.float64())
+    if pa.types.is_fixed_size_binary(kind):
+        return array.cast(pa.binary())
     if pa.types.is_list(kind):
         inner = kind.value_type
-        values = column.to_pylist()
         if pa.types.is_integer(inner):
-            return [None if v is None else struct.pack(f"<{len(v)}q", *v) for v in values]
+            return _packed(array, array.flatten().cast(pa.int64()), 8)
         if pa.types.is_fixed_size_binary(inner):
-            return [None if v is None else b"".join(v) for v in values]
-        return [None if v is None else json.dumps(v, separators=(",", ":")) for v in values]
-    return list(column.to_pylist())
+            return _packed(array, array.flatten(), 16)
+        return _json_lists(array)
+    return array
+
+
+def _packed(lists: pa.ListArray, flat: pa.Array, width: int) -> pa.Array:
+    """Give each list as the bytes of its values, one after the other."""
+    assert flat.null_count == 0, "a list of ids or keys holds no nulls"
+    offsets = _list_offsets(lists) * width
+    data = flat.buffers()[1]
+    if data is not None and flat.offset:
+        data = data.slice(flat.offset * width, len(flat) * width)
+    return pa.Array.from_buffers(
+        pa.binary(),
+        len(lists),
+        [
+            None if lists.null_count == 0 else pc.is_valid(lists).buffers()[1],
+            pa.py_buffer(offsets.astype(np.int32)),
+            data if data is not None else pa.py_buffer(b""),
+        ],
+    )
+
+
+def _list_offsets(lists: pa.ListArray) -> keys.Ints:
+    """Give where each list begins in `lists.flatten()`; a null list is empty."""
+    counts = keys.integers(pc.list_value_length(lists))
+    offsets = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def _json_lists(lists: pa.ListArray) -> pa.Array:
+    """Give each list of structs (or texts) as JSON text."""
+    valid = None if lists.null_count == 0 else pc.is_valid(lists)
+    if lists.null_count == len(lists):
+        return pa.nulls(len(lists), pa.string())
+    flat = lists.flatten()
+    if len(flat) == 0:
+        joined = pa.array(["[]"]).take(pa.array(np.zeros(len(lists), np.int32)))
+    else:
+        offsets = pa.array(_list_offsets(lists).astype(np.int32))
+        texts = pa.ListArray.from_arrays(offsets, _json_values(flat))
+        joined = pc.binary_join_element_wise("[", pc.binary_join(texts, ","), "]", "")
+    return joined if valid is None else pc.if_else(valid, joined, None)
+
+
+def _json_values(values: pa.Array) -> pa.Array:
+    """Give JSON text per value: struct, text or number."""
+    kind = values.type
+    if pa.types.is_struct(kind):
+        pieces: list[Any] = ["{"]
+        for at, field in enumerate(kind):
+            name = json.dumps(field.name)
+            part = values.field(at)  # structs of these lists are never null themselves
+            pieces += [f"{',' if at else ''}{name}:", _json_values(part)]
+        return pc.binary_join_element_wise(*pieces, "}", "")
+    if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
+        coded = values if pa.types.is_dictionary(kind) else values.dictionary_encode()
+        words = pa.array([json.dumps(w) for w in coded.dictionary.to_pylist()], pa.string())
+        if len(words) == 0:
+            return pa.array(["null"]).take(pa.array(np.zeros(len(values), np.int32)))
+        return pc.fill_null(words.take(coded.indices), "null")
+    return pc.fill_null(values.cast(pa.string()), "null")
+
+
+def column_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
+    """Give the values of one column as the database keeps them, one per row."""
+    if column.null_count == len(column):
+        return [None] * len(column)
+    return list(storable(column).to_pylist())
 
 
 def table_rows(table: pa.Table, names: Sequence[str] | None = None) -> list[Row]:

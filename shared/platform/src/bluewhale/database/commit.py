@@ -15,28 +15,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from bluewhale.database import bulk, keys, rejoin, tables
+from bluewhale.database import bulk, hot, keys, rejoin, tables
 from bluewhale.database.batch import Batch, CommitResult
 from bluewhale.database.columns import table_rows
-from bluewhale.database.decisions import Applier, Totals
+from bluewhale.database.decisions import Applier
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import ClaimLostError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import DUPLICATE_SCHEMA
-from bluewhale.database.segments import Rows, SegmentFolder, join_entries, live_segments
+from bluewhale.database.segments import Rows, SegmentFolder, live_segments
 from bluewhale.database.streams import CONFLICT, NEW, REPLAYED, Gate, record_keys
+from bluewhale.database.totals import Totals, save_totals, site_days
 from bluewhale.records.batches import Proposals
 from bluewhale.records.enums import RejectReason, SuspenseState
 from bluewhale.records.schemas import LEG_SCHEMA, SUSPENSE_SCHEMA
 
-_DAY_MS = 86_400_000
-_INSERT_LEG = tables.insert_sql(tables.leg)
 _SUSPENSE_COLUMNS = [
     *SUSPENSE_SCHEMA.names, "site_uid", "state", "attempts", "first_at", "changed_at",
 ]  # fmt: skip
 _INSERT_SUSPENSE = tables.insert_sql(tables.suspense, _SUSPENSE_COLUMNS, or_ignore=True)
 _DUPLICATE_COLUMNS = [n for n in DUPLICATE_SCHEMA.names if n not in {"state", "made_cdr_id"}]
-_INSERT_DUPLICATE = tables.insert_sql(tables.duplicate, [*_DUPLICATE_COLUMNS, "state"])
 
 
 class Commit:
@@ -80,16 +78,41 @@ class Commit:
         proposals = batch.proposals
         if seal and accepted.num_rows:
             rest = self._seal(accepted, proposals)
-        elif accepted.num_rows:
-            insert_hot_legs(self.tx, accepted)
-            self.applier.touched.update(accepted.column("cdr_id").to_pylist())
+        fresh = None if seal else accepted
+        if fresh is not None and fresh.num_rows:
+            hot.insert_legs(self.tx, fresh)
         if proposals is not None and proposals.calls.num_rows:
-            self.applier.apply(proposals, rest)
-        self.applier.marked |= rejoin.apart(self.lookup, self.applier.touched)
+            self.applier.apply(proposals, rest, fresh)
+        self._orphans(fresh)
+        applier = self.applier
+        applier.marked |= rejoin.apart(
+            self.lookup, applier.touched, [t for t in (fresh, *applier.took_legs) if t is not None]
+        )
         rejoin.mark(self.tx, self.applier.marked)
         self.result.marked = len(self.applier.marked)
         self._bookkeeping()
         return self.result
+
+    def _orphans(self, fresh: pa.Table | None) -> None:
+        """Note new legs that got no call; forget that others had none."""
+        high, low = keys.id_words((fresh or LEG_SCHEMA.empty_table()).column("cdr_id"))
+        order = keys.sort_words(high, low)
+        high, low = high[order], low[order]
+        without = np.ones(len(order), np.bool_)
+        for took_high, took_low in self.applier.took:
+            at = keys.find_words(high, low, took_high, took_low)
+            without[at[at >= 0]] = False
+            earlier = keys.words_bytes(took_high[at < 0], took_low[at < 0])
+            self.tx.run_in("DELETE FROM orphan WHERE cdr_id IN ({marks})", earlier)
+        if fresh is None or not bool(without.any()):
+            return
+        legs = fresh.select(["cdr_id", "ingested_at"]).take(pa.array(order[without]))
+        if self.applier.touched:
+            inside = self.applier.touched
+            legs = legs.filter(
+                pa.array([i not in inside for i in legs.column("cdr_id").to_pylist()])
+            )
+        hot.insert_orphans(self.tx, legs)
 
     # ---- claim -------------------------------------------------------------------------
 
@@ -150,8 +173,11 @@ class Commit:
             is_twin = np.empty(len(order), np.bool_)
             is_twin[order] = twin
             duplicates = legs.filter(pa.array(is_twin))
-            rows = table_rows(duplicates, _DUPLICATE_COLUMNS)
-            self.tx.many(_INSERT_DUPLICATE, [(*row, "counted") for row in rows])
+            state = pa.array(["counted"] * duplicates.num_rows)
+            self.tx.put(
+                tables.duplicate,
+                duplicates.select(_DUPLICATE_COLUMNS).append_column("state", state),
+            )
             self.result.duplicate = duplicates.num_rows
             self._count(duplicates, "duplicate")
             accepted = legs.filter(pa.array(~is_twin))
@@ -236,7 +262,7 @@ class Commit:
         if bool(elsewhere.any()):
             rows = np.unique(row[elsewhere])
             self.applier.touched.update(ids.take(pa.array(rows)).to_pylist())
-        insert_orphans(self.tx, legs.filter(pa.array(leg_call == keys.NO_ROW)))
+        hot.insert_orphans(self.tx, legs.filter(pa.array(leg_call == keys.NO_ROW)))
 
     def _sealed_totals(self, legs: pa.Table, leg_call: keys.Rows, rated: keys.Bools) -> None:
         owned = leg_call != keys.NO_ROW
@@ -268,70 +294,6 @@ class Commit:
             " THEN excluded.journaled ELSE stream_heard.journaled END",
             [(h.stream_id, h.incarnation, h.day, h.heard, h.journaled) for h in self.batch.heard],
         )
-
-
-def save_totals(tx: Transaction, totals: Totals) -> None:
-    """Add changes to the control totals."""
-    tx.many(
-        'INSERT INTO control_total (site_uid, day, stage, "count") VALUES (?, ?, ?, ?)'
-        " ON CONFLICT (site_uid, day, stage) DO UPDATE SET"
-        ' "count" = control_total."count" + excluded."count"',
-        [(*key, count) for key, count in sorted(totals.counts.items()) if count],
-    )
-
-
-def site_days(table: pa.Table, site_of_link: dict[str, str]) -> dict[tuple[str, int], int]:
-    """Count rows per site and UTC day received; the site of a reject is that of its link."""
-    name = "site_uid" if "site_uid" in table.column_names else "link_uid"
-    column = keys.one_array(table.column(name))
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    words = [w or "" for w in column.dictionary.to_pylist()]
-    code = keys.integers(column.indices, -1)
-    day = keys.integers(table.column("received_at")) // _DAY_MS
-    first = int(day.min()) if len(day) else 0
-    span = (int(day.max()) - first + 1) if len(day) else 1
-    pairs, counts = np.unique((code + 1) * span + (day - first), return_counts=True)
-    found: dict[tuple[str, int], int] = {}
-    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-        word = words[pair // span - 1] if pair >= span else ""
-        site = word if name == "site_uid" else site_of_link.get(word, "")
-        key = (site, pair % span + first)
-        found[key] = found.get(key, 0) + count
-    return found
-
-
-def insert_hot_legs(tx: Transaction, legs: pa.Table) -> None:
-    """Insert new legs as hot rows, sorted by id, with their narrow and key rows."""
-    high, low = keys.id_words(legs.column("cdr_id"))
-    legs = legs.take(pa.array(keys.sort_words(high, low)))
-    tx.many(_INSERT_LEG, table_rows(legs))
-    tx.many(
-        "INSERT INTO leg_seen VALUES (?, ?, ?, ?, ?)",
-        table_rows(legs, ["cdr_id", "stream_id", "incarnation", "seq", "record_crc"]),
-    )
-    key, at, gap, row = join_entries(legs)
-    ids = legs.column("cdr_id").to_pylist()
-    columns = (key.tolist(), at.tolist(), row.tolist(), gap.tolist())
-    tx.many(
-        "INSERT INTO leg_key VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(k, a, ids[r], g) for k, a, r, g in zip(*columns, strict=True)],
-    )
-    insert_orphans(tx, legs)
-
-
-def insert_orphans(tx: Transaction, legs: pa.Table) -> None:
-    """Note legs that are in no call."""
-    tx.many(
-        "INSERT INTO orphan VALUES (?, ?) ON CONFLICT DO NOTHING",
-        list(
-            zip(
-                legs.column("cdr_id").to_pylist(),
-                keys.integers(legs.column("ingested_at")).tolist(),
-                strict=True,
-            )
-        ),
-    )
 
 
 def write_segment(tx: Transaction, folder: SegmentFolder, rows: Rows, now_ms: int) -> str:

@@ -7,19 +7,17 @@ call versions and ledger entries inside the transaction.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from bluewhale.database import keys, ledger, tables
+from bluewhale.database import facts, hot, keys, ledger
 from bluewhale.database.batch import CommitResult
-from bluewhale.database.columns import table_rows
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import CaptureKey, Lookup, StoredCall
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.segments import number_postings
+from bluewhale.database.totals import Totals, site_days
 from bluewhale.rating.decision import (
     Accept,
     Ignore,
@@ -35,21 +33,17 @@ from bluewhale.rating.decision import (
 from bluewhale.records.batches import Proposals
 from bluewhale.records.enums import CallState
 
-INSERT_CALL = tables.insert_sql(tables.call_version)
-INSERT_CHARGE = tables.insert_sql(tables.charge)
-INSERT_NUMBER = tables.insert_sql(tables.call_number, or_ignore=True)
 INSERT_OWNER = "INSERT INTO leg_owner VALUES (?, ?) ON CONFLICT (cdr_id) DO UPDATE SET call_id = excluded.call_id"
 
 
-@dataclass(slots=True)
-class Totals:
-    """Changes of control totals: (site, day, stage) -> count."""
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """Members of proposals: their stored legs (`at` = row in `known`), call rows, simple calls."""
 
-    counts: Counter[tuple[str, int, str]] = field(default_factory=Counter)
-
-    def add(self, site_uid: str, day: int, stage: str, count: int = 1) -> None:
-        """Note a change."""
-        self.counts[site_uid, day, stage] += count
+    known: facts.Facts
+    at: keys.Ints
+    call_row: keys.Ints
+    simple: keys.Bools
 
 
 class Applier:
@@ -64,41 +58,108 @@ class Applier:
         self.totals = totals
         self.now_ms = now_ms
         self.touched: set[bytes] = set()
+        # Legs that got their first call as columns: ids, and the columns of facts.NAMES.
+        self.took: list[tuple[keys.Words, keys.Words]] = []
+        self.took_legs: list[pa.Table] = []
         self.marked: set[bytes] = set()
 
-    def apply(self, proposals: Proposals, wanted: keys.Bools | None = None) -> None:
-        """Decide and apply every proposed call (or those that `wanted` picks)."""
-        calls = proposals.calls
-        rows = np.arange(calls.num_rows) if wanted is None else np.flatnonzero(wanted)
-        if not len(rows):
-            return
+    def apply(
+        self,
+        proposals: Proposals,
+        wanted: keys.Bools | None = None,
+        fresh: pa.Table | None = None,
+    ) -> None:
+        """Decide and apply every proposed call (or those that `wanted` picks).
+
+        `fresh`: legs stored in this transaction, in no call yet.
+        """
+        count = proposals.calls.num_rows
+        picked = np.ones(count, np.bool_) if wanted is None else wanted
+        simple = np.zeros(count, np.bool_)
+        if proposals.rerates is None and bool(picked.any()):
+            offered = self._offered(proposals, picked, fresh)
+            simple = offered.simple & picked
+            if bool(simple.any()):
+                self._create(proposals, simple, offered)
+        rest = np.flatnonzero(picked & ~simple)
+        if len(rest):
+            self._decide_each(proposals, rest)
+
+    # ---- calls of legs that are in no call yet: columns, no decision needed --------------
+
+    def _offered(
+        self, proposals: Proposals, picked: keys.Bools, fresh: pa.Table | None
+    ) -> _Offered:
+        """Say which calls are simple: every leg stored as offered, in no call, offered once.
+
+        The decision about such a call can only be a first version.
+        """
+        members = proposals.members
+        call_row = keys.integers(members.column("call_row"))
+        if not bool(picked.all()):
+            mine = picked[call_row]
+            members, call_row = members.filter(pa.array(mine)), call_row[mine]
+        high, low = keys.id_words(members.column("cdr_id"))
+        known = facts.gather(self.lookup, fresh, high, low)
+        at = known.at(high, low)
+        place = np.maximum(at, 0)
+        good = at >= 0
+        if len(known.owned):
+            good &= ~known.owned[place]
+            for name in ("stream_id", "incarnation", "seq"):
+                stored = keys.integers(known.legs.column(name))
+                good &= stored[place] == keys.integers(members.column(name))
+            good &= np.bincount(at[at >= 0], minlength=len(known.owned))[place] == 1
+        count = len(picked)
+        simple = np.bincount(call_row, minlength=count) > 0
+        simple[call_row[~good]] = False
+        return _Offered(known, at, call_row, simple)
+
+    def _create(self, proposals: Proposals, simple: keys.Bools, offered: _Offered) -> None:
+        calls, charges = proposals.calls, proposals.charges
+        if not bool(simple.all()):
+            calls = calls.filter(pa.array(simple))
+            charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
+        sums = ledger.totals(charges, ledger.charge_places(calls, charges))
+        hot.insert_calls(self.tx, stored_calls(calls, sums))
+        hot.insert_charges(self.tx, charges)
+        of_call = (np.cumsum(simple) - 1)[offered.call_row]
+        mine = simple[offered.call_row]
+        at, of_call = offered.at[mine], of_call[mine]
+        known = offered.known
+        high, low = known.high[at], known.low[at]
+        hot.insert_owners(
+            self.tx,
+            keys.words_array(high, low),
+            keys.one_array(calls.column("call_id")).take(pa.array(of_call)),
+        )
+        legs = known.legs.take(pa.array(at))
+        self.took.append((high, low))
+        self.took_legs.append(legs)
+        rated = ledger.all_rated(sums)[of_call]
+        for stage, part in (("merged", None), ("rated", rated), ("unrated", ~rated)):
+            table = legs if part is None else legs.filter(pa.array(part))
+            for (site, day), count in site_days(table, {}).items():
+                self.totals.add(site, day, stage, count)
+        self.result.created += calls.num_rows
+        self.result.charges += charges.num_rows
+
+    # ---- the rest: one decision each -------------------------------------------------------
+
+    def _decide_each(
+        self, proposals: Proposals, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> None:
         members = self._members(proposals, rows)
         ids = {m.cdr_id for legs in members.values() for m in legs}
         stored = {i: leg.capture for i, leg in self.lookup.legs(ids).items()}
         captures = self._captures(members, stored)
         owners = self.lookup.owners(ids)
-        offered = Counter(m.cdr_id for legs in members.values() for m in legs)
-        simple: list[int] = []
-        rest: list[int] = []
         for row in rows.tolist():
             legs = members.get(row, [])
-            # Every leg stored as offered, in no call, in one proposal: the decision can only
-            # be a first version, so these go in as columns.
-            easy = proposals.rerates is None and all(
-                captures.get(m.capture) == m.cdr_id
-                and m.cdr_id not in owners
-                and offered[m.cdr_id] == 1
-                for m in legs
-            )
-            if easy and legs:
-                simple.append(row)
-            elif proposals.rerates is None and _held(legs, captures, owners):
+            if proposals.rerates is None and _held(legs, captures, owners):
                 self.result.ignored += 1  # a live call owns every leg, so it contains them all
             else:
-                rest.append(row)
-        self._create(proposals, simple, members)
-        for row in rest:
-            self._decide(proposals, row, members.get(row, []), captures, stored)
+                self._decide(proposals, row, legs, captures, stored)
 
     def _members(
         self, proposals: Proposals, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -132,56 +193,6 @@ class Applier:
                     doubtful.add(member.capture)
         found.update(self.lookup.ids_of_captures(doubtful))
         return found
-
-    # ---- calls of legs that are in no call yet: columns, no decision needed --------------
-
-    def _create(
-        self, proposals: Proposals, rows: list[int], members: dict[int, list[Member]]
-    ) -> None:
-        if not rows:
-            return
-        everything = len(rows) == proposals.calls.num_rows
-        calls = proposals.calls if everything else proposals.calls.take(pa.array(rows))
-        charges = proposals.charges
-        if not everything:
-            charges = charges.filter(pa.array(ledger.call_rows(calls, charges) >= 0))
-        sums = ledger.totals(charges, ledger.charge_places(calls, charges))
-        self._insert_calls(stored_calls(calls, sums))
-        self.tx.many(INSERT_CHARGE, table_rows(charges))
-        call_ids = calls.column("call_id").to_pylist()
-        rated = ledger.all_rated(sums).tolist()
-        owned = [
-            (m.cdr_id, call_id)
-            for row, call_id in zip(rows, call_ids, strict=True)
-            for m in members[row]
-        ]
-        self.tx.many(INSERT_OWNER, owned)
-        self.tx.run_in("DELETE FROM orphan WHERE cdr_id IN ({marks})", [i for i, _ in owned])
-        facts = self.lookup.leg_facts([i for i, _ in owned])
-        for row, is_rated in zip(rows, rated, strict=True):
-            for member in members[row]:
-                leg = facts[member.cdr_id]
-                self.totals.add(leg.site_uid, leg.day, "merged")
-                self.totals.add(leg.site_uid, leg.day, "rated" if is_rated else "unrated")
-        self.result.created += len(rows)
-        self.result.charges += charges.num_rows
-        self.touched.update(i for i, _ in owned)
-
-    def _insert_calls(self, calls: pa.Table) -> None:
-        self.tx.many(INSERT_CALL, [(*row, 1) for row in table_rows(calls)])
-        number, at = number_postings(calls)
-        call_ids = calls.column("call_id").to_pylist()
-        versions = calls.column("version").to_pylist()
-        started = keys.integers(calls.column("started_at")).tolist()
-        self.tx.many(
-            INSERT_NUMBER,
-            [
-                (n, call_ids[r], versions[r], started[r])
-                for n, r in zip(number.tolist(), at.tolist(), strict=True)
-            ],
-        )
-
-    # ---- the rest: one decision each -------------------------------------------------------
 
     def _decide(
         self,
@@ -241,8 +252,8 @@ class Applier:
         was_rated = {
             i: rated for old in replaced for i, rated in self._retire(old, call_id, reason)
         }
-        self._insert_calls(stored)
-        self.tx.many(INSERT_CHARGE, table_rows(charges))
+        hot.insert_calls(self.tx, stored)
+        hot.insert_charges(self.tx, charges)
         self.tx.many(INSERT_OWNER, [(i, call_id) for i in sorted(legs)])
         self.tx.run_in("DELETE FROM orphan WHERE cdr_id IN ({marks})", sorted(legs))
         is_rated = bool(ledger.all_rated(sums)[0])
@@ -269,7 +280,7 @@ class Applier:
         stored = self.lookup.charges(call.call_id)
         why = reason if call.call_id == by else "superseded"
         entries = ledger.reversals(stored, call.version, reason=why, at_ms=self.now_ms)
-        self.tx.many(INSERT_CHARGE, table_rows(entries))
+        hot.insert_charges(self.tx, entries)
         self.result.reversals += entries.num_rows
         if call.segment is None:
             self.tx.run(

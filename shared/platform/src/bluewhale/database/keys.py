@@ -121,6 +121,14 @@ def find_words(high: Words, low: Words, want_high: Words, want_low: Words) -> In
     return found
 
 
+def isin_sorted(values: Ints, stored: Ints) -> Bools:
+    """Say which values are among `stored`, which ascends."""
+    if not len(stored):
+        return np.zeros(len(values), np.bool_)
+    at = np.minimum(np.searchsorted(stored, values), len(stored) - 1)
+    return np.asarray(stored[at] == values)
+
+
 def integers(column: pa.ChunkedArray | pa.Array, missing: int = 0) -> Ints:
     """Give an integer, instant or boolean column as int64; nulls become `missing`."""
     array = one_array(column)

@@ -100,7 +100,7 @@ class Lookup:
         return found
 
     def _hot_ids(self, first: bytes, last: bytes, high: keys.Words, low: keys.Words) -> list[bytes]:
-        if len(high) <= 4096:
+        if len(high) <= 4096 or self.tx.dialect != "sqlite":
             ids = keys.words_bytes(high, low)
             rows = self.tx.rows_in("SELECT cdr_id FROM leg_seen WHERE cdr_id IN ({marks})", ids)
             return sorted(r[0] for r in rows)
@@ -136,6 +136,19 @@ class Lookup:
             captures = self._captures_of_rows(segment, rows)
             for hit, row, capture in zip(hits.tolist(), rows.tolist(), captures, strict=True):
                 found[rest[hit]] = StoredLeg(capture, segment, row)
+        return found
+
+    def sealed_rows(self, ids: Sequence[bytes]) -> list[tuple[Segment, list[int]]]:
+        """Give per segment the rows of those legs of `ids` (ascending) that it holds."""
+        found: list[tuple[Segment, list[int]]] = []
+        high, low = keys.words_of(list(ids))
+        for segment in self.segments:
+            if not segment.may_hold_legs(ids[0], ids[-1]):
+                continue
+            index = self.folder.index(segment)
+            at = keys.find_words(index.array("leg_high"), index.array("leg_low"), high, low)
+            if bool((at >= 0).any()):
+                found.append((segment, index.array("leg_row")[at[at >= 0]].tolist()))
         return found
 
     def _captures_of_rows(self, segment: Segment, rows: keys.Rows) -> list[CaptureKey]:
@@ -416,6 +429,29 @@ class Lookup:
         return pa.concat_tables(tables)
 
     # ---- join keys ---------------------------------------------------------------------
+
+    def shared_keys(self, key: keys.Ints, when: tuple[int, int], gap_ms: int) -> keys.Ints:
+        """Give those of `key`, keys of stored legs, that another leg may share.
+
+        `when`: first and last moment of those legs, ms. Hot legs that share it
+        are counted; of segments only those near in time are asked.
+        """
+        wanted = np.unique(key)
+        found = np.zeros(len(wanted), np.bool_)
+        rows = self.tx.rows_in(
+            "SELECT join_key FROM leg_key WHERE join_key IN ({marks})"
+            " GROUP BY join_key HAVING COUNT(*) > 1",
+            wanted.tolist(),
+        )
+        if rows:
+            found |= np.isin(wanted, np.array([r[0] for r in rows], np.int64))
+        for segment in self.segments:
+            if segment.joins is None:
+                continue
+            reach = max(gap_ms, segment.joins[2])
+            if segment.joins[0] - reach <= when[1] and when[0] <= segment.joins[1] + reach:
+                found |= keys.isin_sorted(wanted, self.folder.index(segment).array("join_key"))
+        return wanted[found]
 
     def entries(self, join_keys: Collection[int]) -> list[KeyEntry]:
         """Give every stored leg under these join keys, hot and sealed."""

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
-from bluewhale.database import engine, migrations, tables
-from bluewhale.database.columns import table_rows
+from bluewhale.database import engine, migrations
+from bluewhale.database.copying import Kind, copy_bytes
 from bluewhale.database.exceptions import (
     StoreAwayError,
     StoreBusyError,
@@ -30,6 +30,7 @@ from psycopg import pq
 from typing_extensions import override
 
 IDLE_CONNECTIONS_MAX = 8
+COPY_PIECE_BYTES = 256 << 10
 # A frozen process must not hold its locks for ever: the server ends its session.
 IDLE_IN_TRANSACTION_MS = 120_000
 # Advisory locks: the first word says what of, the second which one.
@@ -77,6 +78,26 @@ def _marks_in(sql: str) -> str:
     return _marks(sql).replace("IN ({marks})", "= ANY(%b)")
 
 
+@lru_cache(maxsize=64)
+def _kinds(table: sa.Table) -> dict[str, Kind]:
+    """Give how the columns of a table travel in a binary COPY."""
+    kinds: dict[str, Kind] = {}
+    for column in table.columns:
+        kind = column.type
+        if isinstance(kind, sa.BigInteger):
+            kinds[column.name] = "int8"
+        elif isinstance(kind, sa.Integer):
+            kinds[column.name] = "int4"
+        elif isinstance(kind, sa.Float):
+            kinds[column.name] = "float8"
+        elif isinstance(kind, sa.LargeBinary):
+            kinds[column.name] = "bytes"
+        else:
+            assert isinstance(kind, sa.Text), column
+            kinds[column.name] = "text"
+    return kinds
+
+
 class PostgresTransaction(engine.Transaction):
     """One transaction of PostgreSQL."""
 
@@ -119,7 +140,19 @@ class PostgresTransaction(engine.Transaction):
 
     @override
     def put(self, table: sa.Table, rows: pa.Table) -> None:
-        self.many(tables.insert_sql(table, rows.column_names), table_rows(rows))
+        if not rows.num_rows:
+            return
+        listed = ", ".join(f'"{name}"' for name in rows.column_names)
+        kinds = _kinds(table)
+        data = copy_bytes(
+            [(rows.column(at), kinds[name]) for at, name in enumerate(rows.column_names)]
+        )
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"COPY {table.name} ({listed}) FROM STDIN (FORMAT BINARY)") as copy,
+        ):
+            for at in range(0, len(data), COPY_PIECE_BYTES):
+                copy.write(data[at : at + COPY_PIECE_BYTES])
 
 
 class PostgresDatabase(engine.Database):

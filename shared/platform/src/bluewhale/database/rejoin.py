@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-from bluewhale.database import counters, keys
+from bluewhale.database import counters, facts, keys
 from bluewhale.database.batch import RejoinWork
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import KeyEntry, Lookup
@@ -38,10 +38,28 @@ def clear(tx: Transaction, marks: Iterable[tuple[bytes, int]]) -> None:
     tx.many("DELETE FROM rejoin_mark WHERE cdr_id = ? AND stamp = ?", sorted(marks))
 
 
-def apart(lookup: Lookup, touched: Collection[bytes]) -> set[bytes]:
-    """Give those of `touched` that have a neighbour in another call or in none."""
-    facts = lookup.leg_facts(touched)
-    wanted = {key for leg in facts.values() for key in leg.join_keys}
+def apart(
+    lookup: Lookup, touched: Collection[bytes], more: Collection[pa.Table] = ()
+) -> set[bytes]:
+    """Give those of `touched` that have a neighbour in another call or in none.
+
+    `more`: touched legs as columns (`facts.NAMES`); of them only those are looked
+    at that share a key with another stored leg.
+    """
+    ids = set(touched)
+    legs = lookup.leg_facts(ids)
+    wanted = {key for leg in legs.values() for key in leg.join_keys}
+    for table in more:
+        key, row = facts.entries(table)
+        if not len(key):
+            continue
+        at = keys.integers(table.column("join_at"))[row]
+        gap = int(keys.integers(table.column("join_gap_ms")).max())
+        shared = lookup.shared_keys(key, (int(at.min()), int(at.max())), gap)
+        if len(shared):
+            wanted |= set(shared.tolist())
+            rows = np.unique(row[np.isin(key, shared)])
+            ids |= set(table.column("cdr_id").take(pa.array(rows)).to_pylist())
     if not wanted:
         return set()
     found: set[bytes] = set()
@@ -52,8 +70,8 @@ def apart(lookup: Lookup, touched: Collection[bytes]) -> set[bytes]:
         for a, b in pairwise(group):
             near = b.join_at - a.join_at <= gap
             if near and owners.get(a.cdr_id) != owners.get(b.cdr_id):
-                found.update({a.cdr_id, b.cdr_id} & set(touched))
-                if not {a.cdr_id, b.cdr_id} & set(touched):
+                found.update({a.cdr_id, b.cdr_id} & ids)
+                if not {a.cdr_id, b.cdr_id} & ids:
                     found.add(a.cdr_id)
     return found
 
@@ -89,21 +107,14 @@ def keys_elsewhere_but(
         [r[0] for r in lookup.tx.rows("SELECT DISTINCT join_key FROM leg_key ORDER BY join_key")],
         np.int64,
     )
-    found |= _isin_sorted(key, hot)
+    found |= keys.isin_sorted(key, hot)
     for segment in lookup.segments:
         if segment.joins is None or segment.name == name:
             continue
         reach = max(gap_ms, segment.joins[2])
         if segment.joins[0] - reach <= last and first <= segment.joins[1] + reach:
-            found |= _isin_sorted(key, lookup.folder.index(segment).array("join_key"))
+            found |= keys.isin_sorted(key, lookup.folder.index(segment).array("join_key"))
     return found
-
-
-def _isin_sorted(values: keys.Ints, stored: keys.Ints) -> keys.Bools:
-    if not len(stored):
-        return np.zeros(len(values), np.bool_)
-    at = np.minimum(np.searchsorted(stored, values), len(stored) - 1)
-    return np.asarray(stored[at] == values)
 
 
 def _by_key(entries: Iterable[KeyEntry]) -> Iterable[list[KeyEntry]]:

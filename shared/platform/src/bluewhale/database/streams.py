@@ -8,7 +8,7 @@ passes (`commit`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,27 +105,38 @@ class StreamState:
         return (at >= 0) & (seqs <= lasts[np.maximum(at, 0)])
 
 
-def load_state(tx: Transaction, stream_id: int, incarnation: int) -> StreamState:
-    """Read the intervals of one stream and incarnation."""
-    state = StreamState(stream_id, incarnation)
-    for first, last, kind, reason in tx.rows(
-        "SELECT first_seq, last_seq, state, reason FROM stream_interval"
-        " WHERE stream_id = ? AND incarnation = ? ORDER BY first_seq",
-        (stream_id, incarnation),
+def load_states(
+    tx: Transaction, wanted: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], StreamState]:
+    """Read the intervals of streams and incarnations."""
+    states = {key: StreamState(*key) for key in wanted}
+    for stream, incarnation, first, last, kind, reason in tx.rows_in(
+        "SELECT stream_id, incarnation, first_seq, last_seq, state, reason FROM stream_interval"
+        " WHERE stream_id IN ({marks}) ORDER BY stream_id, incarnation, first_seq",
+        sorted({stream for stream, _ in wanted}),
     ):
+        state = states.get((stream, incarnation))
+        if state is None:
+            continue
         if kind == "stored":
             state.stored.append((first, last))
         else:
             state.lost.setdefault(reason, []).append((first, last))
-    return state
+    return states
 
 
-def save_state(tx: Transaction, state: StreamState) -> None:
-    """Write the intervals of one stream and incarnation."""
-    key = (state.stream_id, state.incarnation)
-    tx.run("DELETE FROM stream_interval WHERE stream_id = ? AND incarnation = ?", key)
-    rows = [(*key, a, b, "stored", "") for a, b in state.stored]
-    rows += [(*key, a, b, "lost", reason) for reason, lost in state.lost.items() for a, b in lost]
+def save_states(tx: Transaction, states: Iterable[StreamState]) -> None:
+    """Write the intervals of streams and incarnations."""
+    rows: list[tuple[int, int, int, int, str, str]] = []
+    keys_: list[tuple[int, int]] = []
+    for state in sorted(states, key=lambda s: (s.stream_id, s.incarnation)):
+        key = (state.stream_id, state.incarnation)
+        keys_.append(key)
+        rows += [(*key, a, b, "stored", "") for a, b in state.stored]
+        rows += [
+            (*key, a, b, "lost", reason) for reason, lost in state.lost.items() for a, b in lost
+        ]
+    tx.many("DELETE FROM stream_interval WHERE stream_id = ? AND incarnation = ?", keys_)
     tx.many("INSERT INTO stream_interval VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
@@ -162,7 +173,7 @@ class Gate:
         """Give the state of a stream and incarnation, read once."""
         key = (stream_id, incarnation)
         if key not in self.states:
-            self.states[key] = load_state(self._tx, *key)
+            self.states |= load_states(self._tx, {key})
         return self.states[key]
 
     def judge(self, records: Records) -> npt.NDArray[np.int8]:
@@ -176,6 +187,8 @@ class Gate:
         )
         starts = keys.run_starts(stream, incarnation)
         ends = np.append(starts[1:], len(order))
+        named = set(zip(stream[starts].tolist(), incarnation[starts].tolist(), strict=True))
+        self.states |= load_states(self._tx, named - self.states.keys())
         judged = np.zeros(len(order), np.int8)
         again = np.zeros(len(order), np.bool_)  # same capture key twice in this batch
         again[1:] = (
@@ -226,10 +239,9 @@ class Gate:
     def save(self) -> None:
         """Write intervals and marks of every stream that changed."""
         marks: list[tuple[int, int, int, int | None]] = []
-        for key, state in self.states.items():
-            if not state.changed:
-                continue
-            save_state(self._tx, state)
+        changed = {key: state for key, state in self.states.items() if state.changed}
+        save_states(self._tx, changed.values())
+        for key, state in changed.items():
             through = state.stored_through()
             crc = self._crc_at.get(key, {}).get(through)
             if crc is None and through:

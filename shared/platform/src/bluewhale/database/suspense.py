@@ -15,15 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from bluewhale.database import keys, tables
+from bluewhale.database import hot, keys, tables
 from bluewhale.database.columns import conform, rows_table
-from bluewhale.database.commit import insert_hot_legs, save_totals, site_days
-from bluewhale.database.decisions import Totals
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError, StateError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.rejoin import apart, mark
 from bluewhale.database.schemas import DUPLICATE_SCHEMA, STORED_SUSPENSE_SCHEMA
+from bluewhale.database.totals import Totals, save_totals, site_days
 from bluewhale.records.enums import Flag, RejectReason, SuspenseState
 from bluewhale.records.schemas import LEG_SCHEMA
 
@@ -192,7 +191,8 @@ def apply(
 def _store_new(tx: Transaction, lookup: Lookup, rows: list[dict[str, Any]], totals: Totals) -> None:
     if rows:
         legs = pa.Table.from_pylist(rows, schema=LEG_SCHEMA)
-        insert_hot_legs(tx, legs)
+        hot.insert_legs(tx, legs)
+        hot.insert_orphans(tx, legs)
         for (site, day), count in site_days(legs, {}).items():
             totals.add(site, day, "parsed", count)
             totals.add(site, day, "received", count)
