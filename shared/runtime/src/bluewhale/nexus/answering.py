@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.nexus.bridging import bridged, is_async
 from bluewhale.nexus.contract import Served
 from bluewhale.nexus.governance.compiling import compiled_answer
 from bluewhale.nexus.governance.layer import Answer, Layer, Method
@@ -54,16 +55,25 @@ def answering(served: Served, layers: Sequence[Layer]) -> dict[str, Answering]:
             reply_streams=handler.response_streaming,
         )
         found[path] = Answering(
-            method, handler, compiled_answer(layers, method, _behaviour(method, handler))
+            method, handler, compiled_answer(layers, method, _behaviour(method, handler, served))
         )
     return found
 
 
-def _behaviour(method: Method, handler: Any) -> Answer:
+def _behaviour(method: Method, handler: Any, served: Served) -> Answer:
     """Give the servicer's own function; its operating errors become statuses."""
     own = (
         handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
     )
+
+    if is_async(own):
+        assert served.loop is not None, f"{method.path} is asyncio's; make it with serve()"
+        own = bridged(
+            own,
+            served.loop,
+            request_streams=method.request_streams,
+            reply_streams=method.reply_streams,
+        )
 
     def answer(request: Any, context: Any) -> Any:
         try:

@@ -30,7 +30,9 @@ OLD_CHANNEL_S = 60.0  # requests on a channel that was replaced get this long
 
 
 class Transport(Protocol):
-    """How requests of a channel leave."""
+    """How requests of a channel leave; `local` = to this process."""
+
+    local: bool
 
     def leave(self, method: Method, serialize: Any, deserialize: Any) -> Ask:
         """Give the function that carries requests of one method, in the form that it says."""
@@ -61,7 +63,11 @@ class GovernedChannel(grpc.Channel):
         _registered_method: bool = False,
     ) -> Any:
         forms = {
-            form: self._ask(Method(method, form), request_serializer, response_deserializer)
+            form: self._ask(
+                Method(method, form, local=self._transport.local),
+                request_serializer,
+                response_deserializer,
+            )
             for form in Form
         }
         return Replying(forms, self._caller)
@@ -76,7 +82,7 @@ class GovernedChannel(grpc.Channel):
     ) -> Any:
         forms = {
             form: self._ask(
-                Method(method, form, request_streams=True),
+                Method(method, form, request_streams=True, local=self._transport.local),
                 request_serializer,
                 response_deserializer,
             )
@@ -92,7 +98,7 @@ class GovernedChannel(grpc.Channel):
         response_deserializer: Any = None,
         _registered_method: bool = False,
     ) -> Any:
-        shape = Method(method, Form.CALL, reply_streams=True)
+        shape = Method(method, Form.CALL, reply_streams=True, local=self._transport.local)
         return Streaming(self._ask(shape, request_serializer, response_deserializer), self._caller)
 
     @override
@@ -103,7 +109,13 @@ class GovernedChannel(grpc.Channel):
         response_deserializer: Any = None,
         _registered_method: bool = False,
     ) -> Any:
-        shape = Method(method, Form.CALL, request_streams=True, reply_streams=True)
+        shape = Method(
+            method,
+            Form.CALL,
+            request_streams=True,
+            reply_streams=True,
+            local=self._transport.local,
+        )
         return Streaming(self._ask(shape, request_serializer, response_deserializer), self._caller)
 
     @override
@@ -286,6 +298,8 @@ def blocking(target: str, credentials: Any, options: list[tuple[str, Any]]) -> A
 
 class WireTransport:
     """Carries requests over a real channel; the context travels in one header."""
+
+    local = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

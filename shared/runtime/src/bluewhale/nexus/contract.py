@@ -7,6 +7,8 @@ Owns the naming rule: the peer `query` is the service `Query` of
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,8 +58,15 @@ class Served:
     contract: Contract
     servicer: Any
     export: bool = True  # also on the port of the role, where it has one
+    loop: asyncio.AbstractEventLoop | None = None  # of a servicer written for asyncio
 
 
 def serve(name: str, servicer: Any, *, export: bool = True) -> Served:
-    """Give a servicer of `bluewhale.api` as a service: `yield {"query": serve("query", Answers())}`."""
-    return Served(Contract.named(name), servicer, export)
+    """Give a servicer of `bluewhale.api` as a service: `yield {"query": serve("query", Answers())}`.
+
+    A servicer written for asyncio is answered on the loop that this is called on.
+    """
+    loop = None
+    with contextlib.suppress(RuntimeError):
+        loop = asyncio.get_running_loop()
+    return Served(Contract.named(name), servicer, export, loop)

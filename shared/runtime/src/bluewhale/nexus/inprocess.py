@@ -3,8 +3,7 @@
 Owns requests without a network: by reference, on the caller's thread where one
 reply is expected, with a thread and a bounded queue where replies stream. In
 copying mode everything is serialised both ways, so that a test sees when one
-side changes what the other still holds. Does not own layers; servicers written
-for asyncio are served over a port only.
+side changes what the other still holds. Does not own layers.
 """
 
 from __future__ import annotations
@@ -157,6 +156,8 @@ class LocalContext(grpc.ServicerContext):
 
 class LocalTransport:
     """Carries requests to servicers of this process."""
+
+    local = True
 
     def __init__(self, find: Callable[[str], Answering | None], *, copying: bool = False) -> None:
         self._find = find

@@ -38,6 +38,7 @@ class Method:
     form: Form = Form.REPLY
     request_streams: bool = False
     reply_streams: bool = False
+    local: bool = False  # asked and answered in the same process
 
     @property
     def service(self) -> str:

@@ -1,15 +1,16 @@
 """The monitoring layer: rate, errors, duration of every method, and the trace that it belongs to.
 
 Owns the counting (kept in plain numbers, told to the metrics of the process when
-they are read) and the spans of requests. Only requests of a traced work get
-spans: an untraced one costs two looks at the clock and one lock.
+they are read) and the spans of requests. Only requests of a traced work get spans. A
+request within the process is counted once, where it is answered.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from typing_extensions import override
 
 BOUNDS_S = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 _OK = "OK"
+NOTED_MAX = 4096
 
 
 class MonitoringSettings(BaseModel):
@@ -35,31 +37,51 @@ class MonitoringSettings(BaseModel):
 
 
 class Counted:
-    """What was seen of one method on one side."""
+    """What was seen of one method on one side.
 
-    __slots__ = ("_lock", "buckets", "codes", "seconds")
+    What went well is only noted (`fine`, seconds each) and sorted into buckets
+    some thousands at a time, or when somebody looks: noting needs no lock.
+    """
+
+    __slots__ = ("_buckets", "_codes", "_lock", "_seconds", "fine")
 
     def __init__(self) -> None:
+        self.fine: deque[float] = deque()
         self._lock = threading.Lock()
-        self.codes: dict[str, int] = {_OK: 0}
-        self.buckets = [0] * (len(BOUNDS_S) + 1)
-        self.seconds = 0.0
+        self._codes: dict[str, int] = {}
+        self._buckets = [0] * (len(BOUNDS_S) + 1)
+        self._seconds = 0.0
 
     def add(self, code: str, seconds: float) -> None:
         """Count one request that ended."""
-        at = bisect_left(BOUNDS_S, seconds)
+        if code == _OK:
+            self.fine.append(seconds)
+            if len(self.fine) > NOTED_MAX:
+                self.fold()
+            return
         with self._lock:
-            self.buckets[at] += 1
-            self.seconds += seconds
-            try:
-                self.codes[code] += 1
-            except KeyError:
-                self.codes[code] = 1
+            self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+            self._seconds += seconds
+            self._codes[code] = self._codes.get(code, 0) + 1
+
+    def fold(self) -> None:
+        """Sort what was noted into buckets."""
+        with self._lock:
+            noted = sorted(self.fine.popleft() for _ in range(len(self.fine)))
+            before = 0
+            for at, bound in enumerate(BOUNDS_S):
+                upto = bisect_right(noted, bound)
+                self._buckets[at] += upto - before
+                before = upto
+            self._buckets[-1] += len(noted) - before
+            self._seconds += sum(noted)
 
     def seen(self) -> tuple[dict[str, int], list[int], float]:
         """Give counts per code, counts per bucket and seconds, of one moment."""
+        self.fold()
         with self._lock:
-            return dict(self.codes), list(self.buckets), self.seconds
+            fine = sum(self._buckets) - sum(self._codes.values())
+            return {_OK: fine, **self._codes}, list(self._buckets), self._seconds
 
 
 class Requests(Collector):
@@ -110,6 +132,8 @@ class MonitoringLayer(Layer):
 
     @override
     def ask(self, method: Method, proceed: Ask) -> Ask:
+        if method.local:  # counted and traced where it is answered, in this process
+            return proceed
         add, now, traces = self.requests.of("asked", method).add, time.perf_counter, self._traces
         traced = tracing.current
         told = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
@@ -156,12 +180,14 @@ class MonitoringLayer(Layer):
 
     @override
     def answer(self, method: Method, proceed: Answer) -> Answer:
-        add, now = self.requests.of("answered", method).add, time.perf_counter
-        received, traces = serving.get, self._traces
+        counted = self.requests.of("answered", method)
+        add, note, noted, fold = counted.add, counted.fine.append, counted.fine, counted.fold
+        received, traces, now = serving.get, self._traces, time.perf_counter
+        traced = tracing.current
         told = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
 
         def count(request: Any, context: Any) -> Any:
-            if traces and received().traceparent:
+            if traces and (received().traceparent or traced()):
                 return follow(request, context)
             began = now()
             try:
@@ -169,12 +195,17 @@ class MonitoringLayer(Layer):
             except BaseException:
                 add(ended_with(context), now() - began)
                 raise
-            add(_OK if context.code() is None else ended_with(context), now() - began)
+            if context.code() is None:
+                note(now() - began)
+                if len(noted) > NOTED_MAX:
+                    fold()
+            else:
+                add(ended_with(context), now() - began)
             return reply
 
         def follow(request: Any, context: Any) -> Any:
-            began = now()
-            parents = (received().traceparent,)
+            began, came = now(), received().traceparent
+            parents = (came,) if came else ()
             try:
                 with tracing.span(
                     f"answer {method.name}", kind="server", parents=parents, attributes=told
@@ -182,16 +213,19 @@ class MonitoringLayer(Layer):
                     reply = proceed(request, context)
                     if context.code() is not None:
                         span.set("rpc.response.status_code", ended_with(context))
-            finally:
+            except BaseException:
                 add(ended_with(context), now() - began)
+                raise
+            add(ended_with(context, _OK), now() - began)
             return reply
 
         def count_stream(request: Any, context: Any) -> Iterator[Any]:
-            began, parent = now(), received().traceparent
+            began, came = now(), received().traceparent
             try:
-                if traces and parent:
+                if traces and (came or traced()):
+                    parents = (came,) if came else ()
                     with tracing.span(
-                        f"answer {method.name}", kind="server", parents=(parent,), attributes=told
+                        f"answer {method.name}", kind="server", parents=parents, attributes=told
                     ):
                         yield from proceed(request, context)
                 else:
