@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import grpc
 from bluewhale.remoteunit.exceptions import EnrolmentError
@@ -21,7 +22,10 @@ from bluewhale.telemetry import get_logger
 
 CHILD_TIMEOUT_S = 240.0
 CANDIDATE_TRIES = 3
+FAILURES_DOUBTFUL = 3
 _RENEW_RETRY_MS = 60_000
+_ASK_WHY_MS = 60_000
+_AWAY = {"unreachable", "unavailable", "deadline_exceeded", "timeout"}
 
 
 def clock_ms() -> int:
@@ -43,7 +47,10 @@ class Certificates:
         self._settings, self._slots, self._release = settings, slots, release
         self._clock_ms = clock_ms
         self._tries = 0
+        self._failures = 0  # attempts in a row that the centre did not welcome
         self._asked_at_ms = 0
+        self._asked_why_at_ms = 0
+        self.problem = ""  # why the centre does not take the certificate, as it says
         self._log = get_logger("certificates")
 
     @property
@@ -71,13 +78,25 @@ class Certificates:
         valid = self._slots.valid()
         if valid is None:
             return await self._enrol()
-        if valid.not_after_ms <= self._clock_ms():
-            return await self._ask({"slot": str(valid.folder), "expired": True})
+        now_ms = self._clock_ms()
+        doubtful = valid.not_after_ms <= now_ms or self._failures >= FAILURES_DOUBTFUL
+        if doubtful and now_ms - self._asked_why_at_ms >= _ASK_WHY_MS:
+            self._asked_why_at_ms = now_ms
+            return await self._ask_why(valid)
         return valid
+
+    def in_use(self) -> Slot | None:
+        """Give the slot that a second connection may show, None before the first enrolment."""
+        return self._slots.valid() or self._slots.candidate()
+
+    def not_welcomed(self) -> None:
+        """Say that an attempt ended before the welcome. A refused handshake says no more."""
+        self._failures += 1
 
     def welcomed(self, slot: Slot) -> None:
         """Say that the centre welcomed us with this slot."""
-        self._tries = 0
+        self._tries = self._failures = 0
+        self.problem = ""
         candidate = self._slots.candidate()
         if candidate is not None and candidate.folder == slot.folder:
             self._slots.promote(candidate)
@@ -101,6 +120,23 @@ class Certificates:
             return False
         self._log.info("Certificate renewed")
         return True
+
+    async def _ask_why(self, valid: Slot) -> Slot:
+        """Ask the enrolment door about a certificate that ended or is not taken.
+
+        It gives a new one (a fresh token, or an approval), or the reason; with a
+        reason the valid one is tried again, since our clock may be the wrong one.
+        """
+        try:
+            if self._settings.read_token():
+                with suppress(EnrolmentError):  # a token that was used already
+                    return await self._enrol()
+            return await self._ask({"slot": str(valid.folder), "expired": True})
+        except EnrolmentError as error:
+            if error.reason not in _AWAY:
+                self.problem = str(error)
+                self._log.warning("Certificate is not taken", error=str(error))
+            return valid
 
     async def _enrol(self) -> Slot:
         token = self._settings.read_token()

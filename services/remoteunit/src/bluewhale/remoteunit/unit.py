@@ -11,19 +11,22 @@ import asyncio
 import contextlib
 import faulthandler
 import importlib.metadata
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 import grpc
+import grpc.aio
 from bluewhale.journal import Journal
 from bluewhale.remoteunit.applying import Applying
 from bluewhale.remoteunit.certificates import Certificates, credentials_of
 from bluewhale.remoteunit.document import Document, LastGood
+from bluewhale.remoteunit.exceptions import EnrolmentError
 from bluewhale.remoteunit.links import Links
+from bluewhale.remoteunit.ownership_client import CHANNEL_OPTIONS as OWNERSHIP_OPTIONS
+from bluewhale.remoteunit.ownership_client import OwnershipClient
 from bluewhale.remoteunit.reporting import Reporting
 from bluewhale.remoteunit.slots import Slot, Slots
-from bluewhale.remoteunit.uplink_client import UplinkClient
+from bluewhale.remoteunit.uplink_client import UplinkClient, open_channel
 from bluewhale.telemetry import Metrics, get_logger
 from bluewhale.telemetry.logs import set_level
 from bluewhale.uplink import Configure, UnitSide
@@ -80,9 +83,18 @@ class Unit:
             settings.centre,
             credentials=self._credentials,
             welcomed=self._welcomed,
+            not_welcomed=self.certificates.not_welcomed,
             configure=self._configure,
             set_log_level=set_level,
             traced=lambda: self.applying.effective.trace,
+        )
+        self.ownership = OwnershipClient(
+            settings.unit_uid,
+            centre=settings.centre,
+            connect=self._connect_ownership,
+            kept=settings.data / "ownership.json",
+            started=self.links.follow,
+            leave=self.links.leave,
         )
         self.reporting = Reporting(self, metrics)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,12 +107,12 @@ class Unit:
         try:
             await self.applying.start()
             self._log.info("Unit collects", links=len(self.applying.effective.links))
-            for work in (self._guard(), self.uplink.run(), self._renew()):
+            for work in (self._guard(), self.uplink.run(), self.ownership.run(), self._renew()):
                 self._start(work)
             yield self
         finally:
             faulthandler.cancel_dump_traceback_later()
-            await self.links.stop()
+            await self.links.stop()  # before ownership gives the links back
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -141,10 +153,12 @@ class Unit:
     # ---- what the parts ask for -------------------------------------------------------------
 
     def _may_read(self, link_uid: str) -> bool:
-        return True
+        """Say whether a link shall be read: always, unless another unit may read it, too."""
+        return link_uid not in self.applying.effective.shared or self.ownership.reads(link_uid)
 
     def _use(self, document: Document) -> None:
-        """Take limits of a document that becomes effective."""
+        """Take limits and shared links of a document that becomes effective."""
+        self.ownership.use(document.shared)
         quota = document.journal_quota_mib or self.settings.journal_quota_mib
         if quota << 20 != self.journal.usage().quota_bytes:
             self.journal.set_quota(quota << 20)
@@ -154,6 +168,13 @@ class Unit:
             return None
         self._slot = await self.certificates.ready()
         return credentials_of(self._slot)
+
+    async def _connect_ownership(self, address: str) -> grpc.aio.Channel:
+        slot = self.certificates.in_use()
+        if slot is None and not self.settings.insecure:
+            raise EnrolmentError("the unit has no certificate yet", reason="not_enrolled")
+        credentials = None if slot is None else credentials_of(slot)
+        return open_channel(address, credentials, OWNERSHIP_OPTIONS)
 
     def _welcomed(self) -> None:
         if self._slot is not None:
@@ -192,14 +213,13 @@ class Unit:
             good=report.state != "none" and not rolled_back,
             message=report.message if rolled_back else "none yet" if report.state == "none" else "",
         )
-        left_ms = self.certificates.expires_at_ms - time.time() * 1000
-        ended = not self.settings.insecure and self.certificates.expires_at_ms > 0 and left_ms <= 0
         self._condition(
             "certificate",
-            good=not ended,
-            message="ended; on the centre: bluewhale unit token UNIT --approve-expired"
-            if ended
-            else "",
+            good=not self.certificates.problem,
+            message=self.certificates.problem,
+        )
+        self._condition(
+            "ownership", good=not self.ownership.problem, message=self.ownership.problem
         )
 
 

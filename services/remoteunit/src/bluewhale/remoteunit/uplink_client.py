@@ -10,7 +10,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,8 +44,7 @@ BACKOFF_S_MAX = 60.0
 TICK_S = 0.25
 WRITE_TIMEOUT_S = 120.0
 HANDSHAKE_MS = 120_000  # a line of 9,600 bit/s needs most of a minute
-_CHANNEL_OPTIONS = (
-    ("grpc.ssl_target_name_override", SERVER_NAME),
+CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # our own back-off; no shared state between attempts
     ("grpc.min_reconnect_backoff_ms", HANDSHAKE_MS),  # is the limit of one attempt, too
     ("grpc.enable_retries", 0),
@@ -79,6 +78,18 @@ def moment() -> Moment:
     return Moment(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
 
 
+def open_channel(
+    address: str,
+    credentials: grpc.ChannelCredentials | None,
+    options: Sequence[tuple[str, int]],
+) -> grpc.aio.Channel:
+    """Give a channel to the centre; its certificate names the role, not an address."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options)
+    named = (*options, ("grpc.ssl_target_name_override", SERVER_NAME))
+    return grpc.aio.secure_channel(address, credentials, named)
+
+
 class UplinkClient:
     """Keeps the unit connected.
 
@@ -86,8 +97,8 @@ class UplinkClient:
     ----------
     credentials
         Gives, per attempt, what the channel shows; None = no TLS. May raise.
-    welcomed
-        Called when the centre welcomed us.
+    welcomed, not_welcomed
+        Called when the centre welcomed us, or an attempt failed before.
     configure, set_log_level
         What the centre asks for.
     traced
@@ -102,6 +113,7 @@ class UplinkClient:
         *,
         credentials: Callable[[], Awaitable[grpc.ChannelCredentials | None]],
         welcomed: Callable[[], None],
+        not_welcomed: Callable[[], None],
         configure: Callable[[Configure], None],
         set_log_level: Callable[[str], object],
         traced: Callable[[], bool],
@@ -109,7 +121,8 @@ class UplinkClient:
     ) -> None:
         self.state = UplinkState()
         self._side, self._journal, self._centre = side, journal, centre
-        self._credentials, self._welcomed = credentials, welcomed
+        self._credentials = credentials
+        self._welcomed, self._not_welcomed = welcomed, not_welcomed
         self._configure, self._set_log_level, self._traced = configure, set_log_level, traced
         self._backoff_s_max = backoff_s_max
         self._packer = Packer()
@@ -150,6 +163,8 @@ class UplinkClient:
                 except grpc.aio.AioRpcError as error:
                     self.state.last_error = f"{error.code().name.lower()}: {error.details()}"
                     self._log.warning("Uplink failed", error=self.state.last_error)
+                    if not self.state.connected:
+                        self._not_welcomed()
                 finally:
                     self.state.connected = False
                     self._side.disconnected()
@@ -170,11 +185,7 @@ class UplinkClient:
         except TemporaryError as error:
             wait_ms = int(error.retry_after_s * 1000)
             raise _Ended("no_certificate", str(error), wait_ms) from error
-        if credentials is None:
-            channel = grpc.aio.insecure_channel(self._centre, _CHANNEL_OPTIONS)
-        else:
-            channel = grpc.aio.secure_channel(self._centre, credentials, _CHANNEL_OPTIONS)
-        async with channel:
+        async with open_channel(self._centre, credentials, CHANNEL_OPTIONS) as channel:
             call = uplink_pb2_grpc.UplinkStub(channel).Connect()
             try:
                 await self._converse(call)
