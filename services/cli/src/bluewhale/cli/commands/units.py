@@ -308,8 +308,16 @@ def _folder(config: Path, folder: Path | None) -> Path:
 @contextlib.contextmanager
 def _ingest(config: Path, server: str | None, identity: Path | None) -> Iterator[Any]:
     """Give the stub of ingest's Units service; its refusals become our errors."""
-    import grpc
     from bluewhale.api.units.v1 import units_pb2_grpc
+
+    with ingest_channel(config, server, identity) as channel:
+        yield units_pb2_grpc.UnitsStub(channel)
+
+
+@contextlib.contextmanager
+def ingest_channel(config: Path, server: str | None, identity: Path | None) -> Iterator[Any]:
+    """Give a channel to ingest as an operator; refusals of calls become our errors."""
+    import grpc
     from bluewhale.configuration import read_settings
     from bluewhale.ingest.authority import SERVER_NAME
 
@@ -338,7 +346,7 @@ def _ingest(config: Path, server: str | None, identity: Path | None) -> Iterator
         channel = grpc.secure_channel(server, credentials, options)
     with channel:
         try:
-            yield units_pb2_grpc.UnitsStub(channel)
+            yield channel
         except grpc.RpcError as error:
             raise _error(server, error) from error
 
