@@ -91,6 +91,7 @@ class _State:
     """One place that is ours."""
 
     topic_id: str
+    start: int
     done: int  # everything below is durable
     muted_until: int
     committed: tuple[int, str] | None
@@ -296,6 +297,7 @@ class Worker:
 
     def _wait_out(self, error: TemporaryError, failures: int, what: str) -> None:
         """Wait with growing, random pauses; poll with everything paused meanwhile."""
+        self.watchdog.alive(f"{WAITING}{what}: {error}")
         self.error = f"{WAITING}{what}: {error}"
         wait_s = min(RETRY_WAIT_MAX_S, error.retry_after_s * 2 ** min(failures - 1, 10))
         wait_s *= random.uniform(0.5, 1.0)
@@ -369,6 +371,8 @@ class Worker:
             state = self._places[place]
             if state.done < state.muted_until:
                 continue  # still replaying: the commit of before stands
+            if state.committed is None and state.done == state.start:
+                continue  # nothing done yet, nothing to say
             low = min(state.done, self._handler.low_water(place, state.done))
             wanted = (state.done, LowWater(low).encode())
             if wanted != state.committed:
@@ -424,7 +428,7 @@ class Worker:
             if self._held:
                 consumer.pause([place])
             now = self._clock()
-            self._places[place] = _State(topic_id, start, muted_until, kept, start, now)
+            self._places[place] = _State(topic_id, start, start, muted_until, kept, start, now)
             self._logger.info(
                 "Partition assigned",
                 topic=place[0],
