@@ -15,6 +15,7 @@ from bluewhale.cli.commands import (
     dialects,
     live,
     proofs,
+    roles,
     simulation,
     suspense,
     tariffs,
@@ -37,6 +38,7 @@ dialects.register(app)
 proofs.register(app)
 simulation.register(app)
 units.register(app)
+roles.register(app)
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ class IngestSettings(ServerSettings):
 class ParserSettings(ServerSettings):
     """The role that makes legs of frames."""
 
-    listen: Address = "127.0.0.1:7444"
+    listen: Address = "127.0.0.1:7445"
 
     batch_rows_max: int = Field(default=4_096, ge=1, description="rows of one message")
     linger_ms: int = Field(default=50, ge=0, description="a message waits this long for more rows")
