@@ -67,9 +67,9 @@ def write_configuration(
                 "enrolment": "127.0.0.1:0",
                 "authority": str(folder / "authority"),
                 "authority_create": True,
-                "heartbeat_ms": 200,
+                "heartbeat_ms": 5_000,
                 "marks_interval_ms": 20,
-                "enrolments_per_second": 100.0,
+                "enrolments_per_second": 1_000.0,
                 **ingest,
             },
         },
@@ -134,6 +134,12 @@ class Keys:
     key_pem: bytes
     certificate_pem: bytes
     trust_pem: bytes
+
+    def trusting(self, trust_pem: bytes) -> Keys:
+        return Keys(self.key_pem, self.certificate_pem, trust_pem)
+
+    def showing(self, key: bytes, certificate: bytes) -> Keys:
+        return Keys(key, certificate, self.trust_pem)
 
     def credentials(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(self.trust_pem, self.key_pem, self.certificate_pem)
@@ -221,6 +227,11 @@ class Client:
 
     async def frame(self, frame: pb.FrameUp) -> None:
         await self.send(pb.Up(frame=frame))
+
+    @property
+    def over(self) -> bool:
+        """Say whether the stream has ended."""
+        return self._reader.done()
 
     def of(self, kind: str) -> list[Any]:
         """Give the messages of one kind that came down."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bluewhale.telemetry import Metrics
 
 GRACE_S = 5.0
+SILENCE_MS_MIN = 60_000  # one frame takes a slow line most of a minute
 Say = Callable[[str, bool, str], None]
 
 
@@ -145,7 +146,7 @@ class Ingest:
             self.raw_log,
             limits=CentreLimits(
                 heartbeat_ms=settings.heartbeat_ms,
-                silence_ms=6 * settings.heartbeat_ms,
+                silence_ms=max(SILENCE_MS_MIN, 6 * settings.heartbeat_ms),
                 window_bytes=settings.window_kib << 10,
                 marks_interval_ms=settings.marks_interval_ms,
             ),

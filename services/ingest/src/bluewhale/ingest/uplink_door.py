@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bluewhale.ingest.raw_log import RawLog
     from bluewhale.telemetry import Metrics
 
+HELLO_S = 120.0  # a line of 9,600 bit/s needs a while
+
 # how the end of a connection, and a refusal, is told in gRPC's words
 STATUS = {
     "protocol_version": grpc.StatusCode.FAILED_PRECONDITION,
@@ -157,6 +159,8 @@ class UplinkDoor(EnrolmentDoor):
         """The stream of a unit's life."""
         try:
             unit_uid, serial, up = await self._admitted(request_iterator, context)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "silent: no hello came")
         except AdmissionError as error:
             self._log.warning("Connection refused", peer=context.peer(), error=str(error))
             await context.abort(*status_of(error))
@@ -204,11 +208,14 @@ class UplinkDoor(EnrolmentDoor):
         self, up: AsyncIterator[pb.Up], context: Any
     ) -> tuple[str, str, AsyncIterator[pb.Up]]:
         """Give unit, serial of its certificate, and its messages; raise if not admitted."""
-        if self._plaintext and identity(context) is None:
+        # the first message is awaited even for a refusal: a stream that is ended while the
+        # unit still writes loses the reason on the way
+        async with asyncio.timeout(HELLO_S):
             first = await anext(aiter(up), None)
-            if first is None or first.WhichOneof("message") != "hello":
-                raise AdmissionError("not_hello", "the first message was not hello")
-            unit_uid, serial, up = first.hello.unit_uid, "", _after(first, up)
+        if first is None:
+            raise AdmissionError("not_hello", "the unit ended before it said hello")
+        if self._plaintext and identity(context) is None:
+            unit_uid, serial = first.hello.unit_uid, ""
         else:
             who = unit_of(context)
             unit_uid, serial = who.uid, who.serial
@@ -217,7 +224,7 @@ class UplinkDoor(EnrolmentDoor):
             refused = ("log_unavailable", self._raw_log.problem)
         if refused is not None:
             raise AdmissionError(*refused)
-        return unit_uid, serial, up
+        return unit_uid, serial, _after(first, up)
 
 
 async def _after(first: pb.Up, up: AsyncIterator[pb.Up]) -> AsyncIterator[pb.Up]:
