@@ -68,6 +68,18 @@ def test_work_inside_traced_work_is_its_child_and_inside_untraced_work_nothing(e
     assert spans["commit"].parent.span_id == spans["outer"].context.span_id
 
 
+def test_work_on_messages_that_nobody_traced_begins_no_trace():
+    """Whether a frame is traced is decided at the unit: a tick makes no trace, even at a share of all."""
+    exporter = InMemorySpanExporter()
+    tracing.configure("parser", exporter=exporter, sample_ratio=1.0)
+    with tracing.span("process cdr.raw", parents=[]), tracing.span("send cdr.parsed"):
+        pass
+    with tracing.span("send frame"):
+        pass
+    tracing.shutdown()
+    assert [s.name for s in exporter.get_finished_spans()] == ["send frame"]
+
+
 def test_forced_work_is_traced_at_a_share_of_nothing(exported):
     """Rejected records and flagged units are always seen."""
     with tracing.span("rejected records", force=True) as span:

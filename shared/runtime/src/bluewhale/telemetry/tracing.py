@@ -165,7 +165,7 @@ def span(
     name: str,
     *,
     kind: Kind = "internal",
-    parents: Iterable[str] = (),
+    parents: Iterable[str] | None = None,
     attributes: Mapping[str, Value] | None = None,
     force: bool = False,
 ) -> Iterator[Span]:
@@ -176,7 +176,9 @@ def span(
     name
         A constant: operation and what it is done to. Never a value.
     parents
-        `traceparent` texts of what is worked on; empty = the work around this.
+        `traceparent` texts of what is worked on. Work on messages of which none is
+        traced is not traced either: the decision was made where they began. None
+        = no messages: the work around this, or a new trace by the share.
         Malformed ones are ignored: a wrong context must never stop the work.
     force
         Trace it whatever the share: rejected records, flagged units.
@@ -184,9 +186,10 @@ def span(
     if not _state:
         yield _UNTRACED
         return
-    origins = [p for p in parents if p.endswith(_SAMPLED)]
+    origins = [p for p in parents or () if p.endswith(_SAMPLED)]
     around = _current.get()
-    if origins or force or (around is None and _chosen(_state[0].sample_ratio)):
+    begins = parents is None and around is None
+    if origins or force or (begins and _chosen(_state[0].sample_ratio)):
         made = _start(_state[0], name, kind, origins, around, attributes)
     elif around is not None and around.traceparent:
         made = _start(_state[0], name, kind, [around.traceparent], None, attributes)
