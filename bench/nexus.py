@@ -72,10 +72,10 @@ ECHO = Contract("echo", EchoStub, add)
 class Echo:
     """Says back what it got."""
 
-    def One(self, request, context):
+    def One(self, request, context):  # noqa: N802 - as in the contract
         return request
 
-    def Chat(self, requests, context):
+    def Chat(self, requests, context):  # noqa: N802 - as in the contract
         yield from requests
 
 
@@ -98,7 +98,7 @@ def layers(folder: Path, port: int | None) -> list[dict]:
 
 def made(entries: list[dict]) -> list:
     """Give the layers of their entries."""
-    return layers_of(entries, metrics=Metrics(), provided=lambda name: None)
+    return layers_of(entries, metrics=Metrics(), provided=lambda _: None)
 
 
 def pin(cpu: int) -> None:
@@ -169,7 +169,7 @@ def local_stub():
     entries = [
         e for e in layers(Path(), None) if e["layer"] in {"deadline", "access", "monitoring"}
     ]
-    peers = Peers({}, made(entries), here=lambda name: True, look=lambda name: Served(ECHO, Echo()))
+    peers = Peers({}, made(entries), here=lambda _: True, look=lambda _: Served(ECHO, Echo()))
     return peers.stub("echo", "plugin/bench", ECHO)
 
 
@@ -186,8 +186,8 @@ def main() -> None:
             peers = Peers(
                 {},
                 made(layers(folder, full_port)),
-                here=lambda name: False,
-                look=lambda name: None,
+                here=lambda _: False,
+                look=lambda _: None,
             )
             full = peers.stub("echo", "plugin/bench", ECHO)
             asks = {

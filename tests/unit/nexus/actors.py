@@ -6,8 +6,12 @@ import asyncio
 import contextlib
 import threading
 
+import grpc
 from bluewhale.capture.exceptions import TemporaryError
-from bluewhale.nexus import Manifest
+from bluewhale.nexus import Manifest, Served
+from bluewhale.nexus.governance import current
+
+from tests.unit.nexus.echo import ECHO, echo, struct
 
 
 def plugin(name: str, activator: str = "quiet", **facts) -> Manifest:
@@ -102,3 +106,43 @@ async def asking(context):
     """Look up what the manifest does not require."""
     context.service("journal")
     yield {}
+
+
+@contextlib.asynccontextmanager
+async def echoing(context):
+    """Serve the contract of tests; `settings` is the servicer."""
+    yield {"echo": echo(context.settings)}
+
+
+class Slow:
+    """A servicer written for asyncio: each method says on which thread it ran."""
+
+    async def One(self, request, context):  # noqa: N802 - as in the contract
+        """Say the thread; `do: wait` waits for the end of the request, `abort` ends it."""
+        match request["do"] if "do" in request else "":  # noqa: SIM401 - a Struct has no get
+            case "wait":
+                await asyncio.sleep(30)
+            case "abort":
+                await context.abort(grpc.StatusCode.NOT_FOUND, "no such link")
+        return struct(thread=threading.current_thread().name, values=dict(current().values))
+
+    async def Many(self, request, context):  # noqa: N802 - as in the contract
+        """Count."""
+        for i in range(int(request["n"])):
+            await asyncio.sleep(0)
+            yield struct(i=i)
+
+    async def Sum(self, request_iterator, context):  # noqa: N802 - as in the contract
+        """Add up."""
+        return struct(sum=sum([r["i"] async for r in request_iterator]))
+
+    async def Chat(self, request_iterator, context):  # noqa: N802 - as in the contract
+        """Answer each request."""
+        async for request in request_iterator:
+            yield struct(twice=request["i"] * 2)
+
+
+@contextlib.asynccontextmanager
+async def awaiting(context):
+    """Serve the contract of tests by asyncio."""
+    yield {"echo": Served(ECHO, Slow(), loop=asyncio.get_running_loop())}

@@ -260,8 +260,8 @@ def test_the_port_takes_new_certificates_without_a_new_start(tmp_path: Path):
         peers = Peers(
             {"echo": f"127.0.0.1:{port.number}"},
             layers([mine]),
-            here=lambda name: False,
-            look=lambda name: None,
+            here=lambda _: False,
+            look=lambda _: None,
         )
         stub = peers.stub("echo", "plugin/tests", ECHO)
         assert stub.One(struct(), timeout=5)["identity"] == "role/billing"
@@ -296,7 +296,7 @@ def test_with_the_balancing_layer_all_copies_get_requests():
 
 def _answered_by(entries: list) -> set[str]:
     """Ask until two have answered, at most 2 s; gives who did."""
-    peers = Peers({}, layers(entries), here=lambda name: False, look=lambda name: None)
+    peers = Peers({}, layers(entries), here=lambda _: False, look=lambda _: None)
     stub = peers.stub("echo", "plugin/tests", ECHO)
     found: set[str] = set()
     until = time.monotonic() + 2
@@ -320,13 +320,13 @@ def test_with_the_discovery_layer_a_peer_is_found_where_it_says():
             peers = Peers(
                 {"echo": "127.0.0.1:1"},
                 layers([{"layer": "discovery", **entry}]),
-                here=lambda name: False,
-                look=lambda name: None,
+                here=lambda _: False,
+                look=lambda _: None,
             )
             stub = peers.stub("echo", "plugin/tests", ECHO)
             assert stub.One(struct(), timeout=5)["name"] == "found"
             peers.close()
-        lost = Peers({"echo": "127.0.0.1:1"}, [], here=lambda name: False, look=lambda name: None)
+        lost = Peers({"echo": "127.0.0.1:1"}, [], here=lambda _: False, look=lambda _: None)
         with pytest.raises(grpc.RpcError) as caught:
             lost.stub("echo", "plugin/tests", ECHO).One(struct(), timeout=5)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

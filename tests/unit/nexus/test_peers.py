@@ -150,7 +150,7 @@ def test_a_future_tells_when_it_has_ended(way: str):
     told = threading.Event()
     with asked(way, Echo()) as stub:
         future = stub.One.future(struct(a=1))
-        future.add_done_callback(lambda ended: told.set())
+        future.add_done_callback(lambda _: told.set())
         assert future.result(5)["name"] == "echo"
         assert told.wait(5)
         assert future.done()
@@ -231,7 +231,7 @@ def test_context_variables_reach_a_servicer_of_the_process_and_do_not_leak_back(
     site = contextvars.ContextVar("site", default="none")
 
     class Curious(Echo):
-        def One(self, request, context):
+        def One(self, request, context):  # noqa: N802 - as in the contract
             seen = site.get()
             site.set("tokyo")
             return struct(site=seen)

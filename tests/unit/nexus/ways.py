@@ -18,7 +18,7 @@ CALLER = "plugin/tests"
 
 def layers(entries: Sequence[Any], metrics=None) -> list[Any]:
     """Give the layers of their entries; there are no plugins."""
-    return layers_of(entries, metrics=metrics, provided=lambda name: None)
+    return layers_of(entries, metrics=metrics, provided=lambda _: None)
 
 
 @contextlib.contextmanager
@@ -37,8 +37,8 @@ def asked(
     peers = Peers(
         addresses,
         layers(entries),
-        here=lambda name: way != "wire",
-        look=lambda name: echo(servicer),
+        here=lambda _: way != "wire",
+        look=lambda _: echo(servicer),
         copying=way == "copying",
     )
     try:

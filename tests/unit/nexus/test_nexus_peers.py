@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+import grpc
+import pytest
+from bluewhale.nexus import Nexus, PeerUnknownError, PluginsUnresolvedError
+from bluewhale.nexus.governance import asking
+from bluewhale.nexus.governance.invocation import HEADER, Invocation
+from bluewhale.nexus.serving import Port
+from bluewhale.nexus.verbs import call_async, deliver
+
+from tests.unit.nexus.actors import plugin
+from tests.unit.nexus.echo import ECHO, Echo, echo, struct
+
+
+def in_nexus(body, *manifests, settings=None, **more):
+    """Run `body(nexus)` in a thread, as plugins ask."""
+
+    async def run():
+        async with Nexus(manifests, settings=settings, **more) as nexus:
+            return await asyncio.to_thread(body, nexus)
+
+    return asyncio.run(run())
+
+
+def test_a_peer_in_the_process_is_asked_without_a_network():
+    """The servicer of a plugin answers under the name of the asking plugin."""
+    reply = in_nexus(
+        lambda nexus: nexus.peer("echo", caller="bluewhale.cli", contract=ECHO).One(struct()),
+        plugin("echo", "echoing", provides={"echo": "1.0"}),
+        settings=Echo(),
+    )
+    assert reply["identity"] == "plugin/bluewhale.cli"
+
+
+def test_a_peer_elsewhere_is_asked_over_its_address_by_the_same_lines():
+    """Only the configuration says where it is."""
+    port = Port("127.0.0.1:0", [echo(Echo("far"))], [])
+    port.start()
+    try:
+        reply = in_nexus(
+            lambda nexus: nexus.peer("echo", contract=ECHO).One(struct()),
+            plugin("a"),
+            settings=[],
+            peers={"echo": f"127.0.0.1:{port.number}"},
+        )
+    finally:
+        port.stop(0)
+    assert reply["name"] == "far"
+
+
+def test_a_peer_that_is_nowhere_is_named_with_the_remedy():
+    """No plugin, no address; or a name without contract."""
+
+    def body(nexus):
+        with pytest.raises(
+            PeerUnknownError, match="add the plugin that provides it, or its address"
+        ):
+            nexus.peer("echo", contract=ECHO)
+        with pytest.raises(PeerUnknownError, match="there is no contract Nothing"):
+            nexus.peer("nothing")
+
+    in_nexus(body, plugin("a"), settings=[])
+
+
+def test_a_lazy_servicer_starts_with_the_first_request():
+    """Getting the stub starts nothing."""
+
+    def body(nexus):
+        stub = nexus.peer("echo", contract=ECHO)
+        before = str(nexus.states()["echo"])
+        stub.One(struct())
+        return before, str(nexus.states()["echo"])
+
+    lazy = plugin("echo", "echoing", provides={"echo": "1.0"}, lazy_start=True)
+    assert in_nexus(body, lazy, settings=Echo()) == ("resolved", "active")
+
+
+def test_a_servicer_written_for_asyncio_answers_all_four_kinds():
+    """It runs on its loop, whoever asks from whichever thread; values travel along."""
+
+    def body(nexus):
+        stub = nexus.peer("echo", contract=ECHO)
+        with asking(values={"site": "berlin"}):
+            reply = stub.One(struct())
+        assert dict(reply["values"]) == {"site": "berlin"}
+        assert [r["i"] for r in stub.Many(struct(n=3))] == [0, 1, 2]
+        assert stub.Sum(iter([struct(i=1), struct(i=2)]))["sum"] == 3
+        assert [r["twice"] for r in stub.Chat(iter([struct(i=4)]))] == [8]
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.One(struct(do="abort"))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        return reply["thread"]
+
+    made = plugin("echo", "awaiting", provides={"echo": "1.0"})
+    assert in_nexus(body, made, settings=None) == threading.current_thread().name
+
+
+def test_a_servicer_written_for_asyncio_is_never_waited_for_on_its_own_loop():
+    """That would hang for ever; it is refused in words."""
+
+    async def run():
+        made = plugin("echo", "awaiting", provides={"echo": "1.0"})
+        async with Nexus([made]) as nexus:
+            with pytest.raises(grpc.RpcError) as caught:
+                nexus.peer("echo", contract=ECHO).One(struct())
+            return caught.value
+
+    failure = asyncio.run(run())
+    assert failure.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "asyncio.to_thread" in failure.details()
+
+
+def test_a_servicer_written_for_asyncio_answers_on_a_port_too_and_stops_when_the_caller_goes():
+    """A limit of 100 ms over the wire ends work that would take 30 s."""
+
+    async def run():
+        made = plugin("echo", "awaiting", provides={"echo": "1.0"})
+        async with Nexus([made]) as nexus:
+            port = Port("127.0.0.1:0", nexus.exported(), [])
+            port.start()
+            with grpc.insecure_channel(f"127.0.0.1:{port.number}") as channel:
+                stub = ECHO.stub(channel)
+                assert (await asyncio.to_thread(stub.One, struct()))["thread"]
+                with pytest.raises(grpc.RpcError) as caught:
+                    await asyncio.to_thread(stub.One, struct(do="wait"), timeout=0.1)
+                assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            await asyncio.to_thread(port.stop, 0)
+
+    asyncio.run(run())
+
+
+def test_a_configured_layer_that_nobody_provides_stops_the_start():
+    """Before any plugin runs."""
+    with pytest.raises(PluginsUnresolvedError, match="the layer audit is configured, but nobody"):
+        in_nexus(lambda _: None, plugin("a"), settings=[], layers=[{"layer": "audit"}])
+
+
+def test_call_async_starts_a_job_and_watches_it_to_its_end():
+    """One is the start, Many the watching: the last change is the result."""
+
+    def body(nexus):
+        stub = nexus.peer("echo", contract=ECHO)
+        job = call_async(stub.One, struct(a=1), stub.Many, lambda _: struct(n=3))
+        return job.accepted["name"], job.result()["i"], [x["i"] for x in job.news()]
+
+    made = plugin("echo", "echoing", provides={"echo": "1.0"})
+    assert in_nexus(body, made, settings=Echo()) == ("echo", 2.0, [0.0, 1.0, 2.0])
+
+
+class Log:
+    """A producer that keeps what it gets."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, topic, partition, value, *, key=None, headers=()):
+        self.sent.append((topic, partition, value, key, headers))
+        done: Future[int] = Future()
+        done.set_result(7)
+        return done
+
+
+def test_deliver_sends_along_what_the_request_carries_but_not_its_limit():
+    """Priority and values yes, the limit of time no."""
+    log = Log()
+    with asking(priority=3, timeout_s=5, values={"job": {"id": 1}}):
+        offset = deliver(log, "cdr.raw", 2, b"frame", key=b"k", headers=(("v", b"1"),)).result()
+    deliver(log, "cdr.raw", 2, b"frame")
+    assert offset == 7
+    topic, partition, value, key, headers = log.sent[0]
+    assert (topic, partition, value, key, headers[0]) == ("cdr.raw", 2, b"frame", b"k", ("v", b"1"))
+    assert headers[1][0] == HEADER
+    came = Invocation.received(headers[1][1])
+    assert (came.priority, came.timeout_s, came.values) == (3, None, {"job": {"id": 1.0}})
+    assert log.sent[1][4] == ()
