@@ -73,6 +73,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def keep_open(store: Store) -> Store:
+    """Let the running command close a store when it ends, however it ends."""
+    return _opened.get().enter_context(store)
+
+
 def chosen(form: Format, json: bool) -> Format:
     """Let --json win over --format."""
     return Format.JSON if json else form

@@ -13,7 +13,9 @@ import typer
 from bluewhale.cli.commands import (
     calls,
     dialects,
+    jobs,
     live,
+    ownership,
     proofs,
     roles,
     simulation,
@@ -38,7 +40,9 @@ dialects.register(app)
 proofs.register(app)
 simulation.register(app)
 units.register(app)
+ownership.register(app)
 roles.register(app)
+jobs.register(app)
 
 
 def main() -> None:

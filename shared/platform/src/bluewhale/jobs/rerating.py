@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from bluewhale.configuration.exceptions import InputError
 from bluewhale.database import Batch, CallFilter, page_key
 from bluewhale.jobs.directories import stored_directory
+from bluewhale.jobs.tariffs import IN_USE
 from bluewhale.records.batches import Proposals
 from bluewhale.stages import Stages, propose
 
@@ -194,6 +196,9 @@ class Rerating:
             tariff_uid=progress.get("tariff_uid") or None,
             tariff_version=progress.get("tariff_version") or 0,
         )
+        if "passes" not in progress:
+            self._check(wanted)
+            progress["passes"] = 0
         dry_run = bool(progress.get("dry_run"))
         after = progress.get("after")
         place = None if after is None else (int(after[0]), bytes.fromhex(after[1]))
@@ -205,7 +210,7 @@ class Rerating:
                 result = self._store.commit(Batch(now_ms=now_ms, proposals=page.proposals))
                 corrected = result.grown + result.created
                 progress["corrected"] = progress.get("corrected", 0) + corrected
-        if progress.get("passes", 0) == 0:  # later passes see what changed meanwhile
+        if progress["passes"] == 0:  # later passes see what changed meanwhile
             progress["done"] += page.calls
             progress["report"] = added(progress.get("report", []), page.differences)
         _say(progress, dry_run=dry_run)
@@ -213,10 +218,32 @@ class Rerating:
             progress["after"] = [page.after[0], page.after[1].hex()]
             return True
         progress["after"] = None
-        progress["passes"] = progress.get("passes", 0) + 1
+        progress["passes"] += 1
         again = progress.get("outdated", 0) > 0 and not dry_run
         progress["outdated"] = 0
         return again and progress["passes"] < PASSES_MAX
+
+    def _check(self, wanted: Wanted) -> None:
+        """Refuse a tariff that prices nothing.
+
+        Raises
+        ------
+        InputError
+            No version of it is in use, or not the one that is named.
+        """
+        if wanted.tariff_uid is None:
+            return
+        used = [
+            t.version
+            for t in self._store.list_tariffs()
+            if t.tariff_uid == wanted.tariff_uid and t.state in IN_USE
+        ]
+        if not used or (wanted.tariff_version and wanted.tariff_version not in used):
+            named = f"{wanted.tariff_uid}@{wanted.tariff_version}".removesuffix("@0")
+            raise InputError(
+                f"tariff {named} prices nothing: it is not there or was never activated;"
+                " see: bluewhale tariff list"
+            )
 
 
 def _say(progress: Progress, *, dry_run: bool) -> None:

@@ -115,17 +115,20 @@ class JobRunner:
             elif job.state == CANCELLING:
                 self._move(job.name, CANCELLED, {CANCELLING})
             elif not busy:
-                self._work(job, stages)
+                self.work(job, stages)
+                self._tell(self.get(job.name))
                 busy = True
         return busy
 
-    def run(self, name: str, stages: Callable[[], Stages]) -> StoredJob:
-        """Run one job to its end, here and now (the embedded product)."""
-        while (job := self.get(name)).state in {WAITING, RUNNING}:
-            self._work(job, stages)
-        return job
+    def _tell(self, job: StoredJob) -> None:
+        facts = {"job": job.name, "count": job.progress.get("done", 0)}
+        if job.state == FAILED:
+            self._log.warning("Job failed", error=job.progress.get("message", ""), **facts)
+        elif job.state == DONE:
+            self._log.info("Job done", **facts)
 
-    def _work(self, job: StoredJob, stages: Callable[[], Stages]) -> None:
+    def work(self, job: StoredJob, stages: Callable[[], Stages]) -> None:
+        """Do one step of a job that waits or runs."""
         if job.state == WAITING and not self._move(job.name, RUNNING, {WAITING}):
             return
         progress = dict(job.progress)
@@ -137,11 +140,8 @@ class JobRunner:
         except PermanentError as error:
             progress["message"] = str(error)
             state = FAILED
-            self._log.warning("Job failed", job=job.name, error=str(error), error_code=error.code)
         now_ms = self._clock_ms()
         if self.rows.change(job.name, state, expected={RUNNING}, progress=progress, now_ms=now_ms):
-            if state == DONE:
-                self._log.info("Job done", job=job.name, count=progress.get("done", 0))
             return
         # asked to pause or to cancel meanwhile: what was done is noted all the same
         for asked, end in ((PAUSING, PAUSED), (CANCELLING, CANCELLED)):
