@@ -235,6 +235,7 @@ class FrameUp(_message.Message):
     PACKED_FIELD_NUMBER: _builtins.int
     RAW_BYTES_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    STORED_THROUGH_FIELD_NUMBER: _builtins.int
     stream_id: _builtins.int
     incarnation: _builtins.int
     first_seq: _builtins.int
@@ -245,6 +246,8 @@ class FrameUp(_message.Message):
     """size before zstd"""
     traceparent: _builtins.str
     """"" = not sampled"""
+    stored_through: _builtins.int
+    """of this lane, as the unit knows it: it cannot go back further"""
     def __init__(
         self,
         *,
@@ -255,10 +258,11 @@ class FrameUp(_message.Message):
         packed: _builtins.bytes = ...,
         raw_bytes: _builtins.int = ...,
         traceparent: _builtins.str = ...,
+        stored_through: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_seq", b"first_seq", "incarnation", b"incarnation", "last_seq", b"last_seq", "packed", b"packed", "raw_bytes", b"raw_bytes", "stream_id", b"stream_id", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_seq", b"first_seq", "incarnation", b"incarnation", "last_seq", b"last_seq", "packed", b"packed", "raw_bytes", b"raw_bytes", "stored_through", b"stored_through", "stream_id", b"stream_id", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

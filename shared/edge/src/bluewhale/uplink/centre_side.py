@@ -58,13 +58,13 @@ class _CentreLane:
     stored_through: int = 0
     record_crc: int | None = None
     pending: deque[_Pending] = field(default_factory=deque)
-    gap_at: int | None = None  # first_seq of the frame that left one, asked to be sent again
+    gap: bool = False  # asked to be sent again from expected_seq, not there yet
 
     def forget_from(self, first_seq: int) -> None:
         """Take back frames under way: they will be sent again from here."""
         while self.pending and self.pending[-1].last_seq >= first_seq:
             self.pending.pop()
-        self.expected_seq, self.gap_at = first_seq, None
+        self.expected_seq, self.gap = first_seq, True
 
     def advance(self) -> None:
         """Count what is in the log without a gap."""
@@ -163,8 +163,6 @@ class CentreSide:
             lane = self._lanes.get(key)
             if lane is not None and mark.stored_through > lane.stored_through:
                 lane.stored_through, lane.record_crc = mark.stored_through, mark.record_crc
-                if lane.expected_seq is not None:
-                    lane.expected_seq = max(lane.expected_seq, mark.stored_through + 1)
                 self._changed[key] = None
         return self._marks(now)
 
@@ -176,7 +174,7 @@ class CentreSide:
         for key, lane in self._lanes.items():
             lane.pending.clear()
             lane.received_through = lane.stored_through
-            lane.expected_seq, lane.gap_at = lane.stored_through + 1, None
+            lane.expected_seq, lane.gap = lane.stored_through + 1, False
             self._changed[key] = None
         return self._marks(now, at_once=True)
 
@@ -294,18 +292,17 @@ class CentreSide:
                 self._released_bytes += size
                 return self.refuse(key.stream_id, "too_many_streams", "too many incarnations")
         lane = self._lanes[key]
-        if lane.expected_seq is not None and frame.first_seq > lane.expected_seq:
-            if lane.gap_at is None:
-                lane.gap_at = frame.first_seq
+        expected = lane.expected_seq
+        if expected is not None and frame.first_seq > expected:
+            if frame.first_seq > frame.stored_through + 1:
+                # A gap that the unit can close. What is under way behind it comes again.
                 self._released_bytes += size
-                return [_send_again(key, lane.expected_seq)]
-            if frame.first_seq > lane.gap_at:
-                self._released_bytes += size
-                return []  # was under way when the unit was asked to go back
+                asked, lane.gap = lane.gap, True
+                return [] if asked else [_send_again(key, expected)]
             lane.pending.clear()  # it cannot go back further: completeness will name the gap
         if lane.expected_seq is None and frame.first_seq > lane.received_through + 1:
             lane.received_through = frame.first_seq - 1
-        lane.gap_at = None
+        lane.gap = False
         lane.expected_seq = max(lane.expected_seq or 0, frame.last_seq + 1)
         self._numbers += 1
         lane.pending.append(_Pending(self._numbers, frame.first_seq, frame.last_seq))

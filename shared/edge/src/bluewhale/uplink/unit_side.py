@@ -206,6 +206,7 @@ class UnitSide:
                     packed=packed.packed,
                     raw_bytes=packed.raw_bytes,
                     traceparent=packed.traceparent,
+                    stored_through=self._lanes.all()[key].stored_through,
                 )
             )
         )

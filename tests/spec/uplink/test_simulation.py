@@ -1,0 +1,96 @@
+"""The two sides under everything that networks, disks and brokers do; seeded."""
+
+import pytest
+
+from tests.support.uplink_world import STREAMS, Unit, World
+
+SEEDS = 60
+SEEDS_SLOW = 3_000
+
+
+def run(seed: int) -> World:
+    """Hear records while things go wrong, then let everything settle."""
+    world = World(seed)
+    rng = world.rng
+    backup = None
+    for _ in range(rng.randint(150, 400)):
+        for unit in world.units:
+            if unit.alive and rng.random() < 0.6:
+                for _ in range(rng.randint(1, 8)):
+                    world.hear(unit, rng.choice(STREAMS))
+        event = rng.random()
+        unit = rng.choice(world.units)
+        if event < 0.03 and unit.connection is not None:
+            unit.connection.cut()
+        elif event < 0.04:
+            unit.restart()
+        elif event < 0.05:
+            world.crash_centre()
+        elif event < 0.06:
+            world.centre_up = not world.centre_up
+        elif event < 0.075:
+            world.storage_up = not world.storage_up
+        elif event < 0.08:
+            world.centre.wipe()
+        elif event < 0.09:
+            backup = world.backup(unit)
+        elif event < 0.095 and backup is not None:
+            lost = {r for lane in unit.journal.lanes.values() for r in lane.records.values()}
+            unit.restart(backup)  # what came after the copy is gone with the disk
+            kept = {r for lane in backup.lanes.values() for r in lane.records.values()}
+            world.heard -= lost - kept - world.centre.everything()
+            backup = None
+        elif event < 0.098 and len(world.units) < 3:
+            twin = Unit(world, world.backup(unit))  # a snapshot that runs: same incarnations
+            world.units.append(twin)
+        world.step(rng.choice([20, 50, 200, 1_000]))
+    settle(world)
+    return world
+
+
+def settle(world: World) -> None:
+    world.centre_up = world.storage_up = True
+    for _ in range(6_000):
+        world.step(200)
+        if world.waiting() == 0:
+            return
+
+
+def check(world: World) -> None:
+    missing = world.heard - world.centre.everything()
+    assert not missing, f"{len(missing)} records never arrived, such as {min(missing)}"
+    assert world.waiting() == 0, "the unit keeps records that are stored"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_everything_arrives_and_nothing_is_deleted_before_it_is_stored(seed):
+    """Cuts, restarts, wiped logs, restored disks and cloned units lose no record."""
+    check(run(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(SEEDS_SLOW // 100))
+def test_everything_arrives_in_many_more_worlds(block):
+    """The same, over thousands of seeds."""
+    for seed in range(10_000 + block * 100, 10_100 + block * 100):
+        check(run(seed))
+
+
+def test_a_huge_backlog_never_starves_a_quiet_stream():
+    """A stream with ten thousand records waiting leaves every other turn to one with a few."""
+    world = World(7)
+    world.delay_ms = 2
+    unit = world.units[0]
+    for _ in range(10_000):
+        world.hear(unit, 1)
+    for _ in range(20):
+        world.step()
+    for _ in range(30):
+        world.hear(unit, 2)
+    quiet = {r for r in world.heard if r.startswith("2/")}
+    for steps in range(200):
+        world.step()
+        if quiet <= world.centre.everything():
+            break
+    assert steps < 60
+    assert len(world.centre.everything()) < 10_000
