@@ -146,3 +146,9 @@ class Slow:
 async def awaiting(context):
     """Serve the contract of tests by asyncio."""
     yield {"echo": Served(ECHO, Slow(), loop=asyncio.get_running_loop())}
+
+
+@contextlib.asynccontextmanager
+async def listing(context):
+    """Serve a list as a journal."""
+    yield {"journal": []}

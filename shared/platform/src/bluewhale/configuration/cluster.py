@@ -8,7 +8,7 @@ secrets belong there, not into the file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from bluewhale.configuration.shape import UID, Strict
 from pydantic import Field
@@ -189,6 +189,14 @@ class ClusterSettings(Strict):
     billing: BillingSettings = BillingSettings()
     storage: StorageSettings = StorageSettings()
     health: HealthSettings = HealthSettings()
+    plugins: list[str] = Field(
+        default=[], description="installed plugins that every role starts too, by symbolic name"
+    )
+    layers: list[dict[str, Any]] | None = Field(
+        default=None,
+        description="governance of requests between parts, the outermost first: see plugins.md; "
+        "none = monitoring, deadline, access with its own policy",
+    )
 
 
 class UnitSettings(Strict):

@@ -47,6 +47,8 @@ def process_settings(configuration: Configuration, role: str) -> ProcessSettings
         otlp_endpoint=cluster.telemetry.otlp_endpoint,
         sample_ratio=cluster.telemetry.sample_ratio,
         peers=peer_addresses(configuration),
+        plugins=tuple(cluster.plugins),
+        **({} if cluster.layers is None else {"layers": tuple(cluster.layers)}),
     )
 
 

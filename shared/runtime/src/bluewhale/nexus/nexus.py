@@ -23,6 +23,7 @@ from bluewhale.nexus.exceptions import (
 )
 from bluewhale.nexus.health import Health
 from bluewhale.nexus.life import Plugin, State, load_activator
+from bluewhale.nexus.policy import DEFAULT_LAYERS
 from bluewhale.nexus.registry import Registry
 from bluewhale.nexus.resolution import LAYER_PREFIX, Plan, resolve
 from bluewhale.telemetry import Metrics, get_logger
@@ -221,7 +222,8 @@ class Nexus:
         return self._registry.get(*key)
 
     def _foreign_layers(self) -> list[str]:
-        if not self.layers:
+        """Check the entries and name the layers of plugins; spares the imports where it can."""
+        if not self.layers or self.layers == DEFAULT_LAYERS:
             return []
         from bluewhale.nexus.governance.compiling import check, foreign
 

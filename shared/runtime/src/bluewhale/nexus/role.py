@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.nexus.health import Health
+from bluewhale.nexus.manifest import installed
 from bluewhale.nexus.nexus import DRAIN_S, Nexus
+from bluewhale.nexus.policy import DEFAULT_LAYERS
 from bluewhale.telemetry import Endpoint, Metrics, configure_logs, get_logger, tracing
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,7 +50,10 @@ class ProcessSettings(BaseModel):
     sample_ratio: float = Field(default=0.01, ge=0, le=1)
     drain_s: float = Field(default=DRAIN_S, ge=0, description="time for all plugins to end")
     layers: tuple[Any, ...] = Field(
-        default=(), description="governance of requests, the outermost first"
+        default=DEFAULT_LAYERS, description="governance of requests, the outermost first"
+    )
+    plugins: tuple[str, ...] = Field(
+        default=(), description="installed plugins to start too, by symbolic name"
     )
     peers: dict[str, str] = Field(default={}, description="peer -> address: where other roles are")
 
@@ -106,7 +111,7 @@ class Role:
         try:
             async with self._door():
                 nexus = Nexus(
-                    self._manifests,
+                    [*self._manifests, *(installed(process.plugins) if process.plugins else ())],
                     settings=self._settings,
                     layers=process.layers,
                     peers=process.peers,

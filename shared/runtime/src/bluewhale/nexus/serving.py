@@ -18,12 +18,13 @@ import grpc
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.nexus.answering import Answering, answering
 from bluewhale.nexus.contract import Served
-from bluewhale.nexus.governance.encryption import ANONYMOUS, identity_of
+from bluewhale.nexus.governance.encryption import ANONYMOUS, LOCAL, identity_of
 from bluewhale.nexus.governance.invocation import HEADER, Invocation, serving
 from bluewhale.nexus.governance.layer import Layer, PortPlan
 
 WORKERS = 16  # requests that are answered at once; more wait
 MESSAGE_BYTES_MAX = 16 << 20
+_SAME_MACHINE = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
 
 
 class PortRefusedError(PermanentError):
@@ -44,8 +45,15 @@ def received(context: Any, identify: bool) -> Invocation:
     if invocation is None:
         left = context.time_remaining()
         invocation = Invocation(deadline=None if left is None else time.monotonic() + left)
-    invocation.identity = identity_of(context.auth_context()) if identify else ANONYMOUS
+    invocation.identity = (
+        identity_of(context.auth_context()) if identify else _without_certificate(context.peer())
+    )
     return invocation
+
+
+def _without_certificate(peer: str) -> str:
+    """Give who asks on a port without certificates, by the address: this machine or anybody."""
+    return LOCAL if peer.startswith(_SAME_MACHINE) else ANONYMOUS
 
 
 def wire_handler(found: Answering, *, identify: bool) -> Any:

@@ -2,7 +2,8 @@
 
 Owns the table of rules, the decision and its log. Who asks is what the
 transport proves: `unit/UID` or `role/NAME` from the certificate, `plugin/NAME`
-in the same process, `anonymous` without a certificate. Shadow mode decides and
+in the same process; without a certificate `local` on the same machine, else
+`anonymous`. Shadow mode decides and
 logs, and lets everything pass.
 """
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
 
 ANONYMOUS = "anonymous"
+LOCAL = "local"  # without certificate, but of the same machine
 URI_PREFIX = "spiffe://bluewhale/"  # then `unit/UID` or `role/NAME`
 
 
