@@ -268,7 +268,8 @@ def added(report: list[list[Any]], differences: Mapping[Group, Difference]) -> l
 def _note(
     differences: dict[Group, Difference], department: str, old: list[_Charge], new: list[_Charge]
 ) -> None:
-    """Add the charges of one call to the sums."""
+    """Add the charges of one call that change to the sums."""
+    same = set(old) & set(new)
     tariff = {
         (c.price_list, c.span): f"{c.tariff_uid}@{c.tariff_version}"
         for c in (*old, *new)  # where both have one, the new one names the group
@@ -277,6 +278,8 @@ def _note(
     groups = set()
     for charges, is_new in ((old, False), (new, True)):
         for c in charges:
+            if c in same:
+                continue
             named = tariff.get((c.price_list, c.span), "")
             group = Group(c.price_list, department, named, c.currency or "")
             difference = differences.setdefault(group, Difference())
