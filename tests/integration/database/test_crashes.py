@@ -29,7 +29,7 @@ CHILD = """
 import os, signal, sys
 from pathlib import Path
 from bluewhale.database import Batch, Store
-from bluewhale.database import commit, decisions, rejoin
+from bluewhale.database import commit, hot, rejoin
 from tests.spec.database.build import leg_row, legs, proposals
 
 def die(*_args, **_more):
@@ -42,7 +42,7 @@ one, two = leg_row(1), leg_row(2, at=60)
 store.commit(Batch(now_ms=1, legs=legs(one), proposals=proposals((one,))), seal=seal)
 point = sys.argv[2]
 if point == "after_legs":
-    commit.insert_hot_legs = commit.insert_orphans = die
+    hot.insert_calls = die
 elif point == "after_calls":
     rejoin.apart = die
 elif point == "after_files":

@@ -8,7 +8,7 @@ Owns the port alone; errors are ours, never the engine's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
@@ -94,6 +94,14 @@ class Database(ABC):
     @abstractmethod
     def migrate(self) -> None:
         """Bring the tables to this release; of several processes one does it, others wait."""
+
+    @abstractmethod
+    def make_days(self, days: Collection[int]) -> None:
+        """Make room of their own for legs of these days (since 1970), where the engine has any."""
+
+    @abstractmethod
+    def drop_days(self, before_day: int) -> None:
+        """Take away the empty room of days before `before_day`."""
 
     @abstractmethod
     def close(self) -> None:

@@ -12,7 +12,15 @@ from bluewhale.database import keys, tables
 from bluewhale.database.engine import Transaction
 from bluewhale.database.segments import join_entries, number_postings
 
+ROWS_OF_A_DAY = 100  # of one batch: then the day is worth room of its own
 _SEEN = ["cdr_id", "stream_id", "incarnation", "seq", "record_crc"]
+
+
+def days_of(legs: pa.Table) -> list[int]:
+    """Give the days (since 1970-01-01) that many of these legs have; wrong dates are few."""
+    high, _ = keys.id_words(legs.column("cdr_id"))
+    days, counts = np.unique(high >> np.uint64(40), return_counts=True)
+    return [int(d) for d in days[counts >= ROWS_OF_A_DAY]]
 
 
 def insert_legs(tx: Transaction, legs: pa.Table) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
-from bluewhale.database import engine, migrations
+from bluewhale.database import engine, migrations, partitions
 from bluewhale.database.copying import Kind, copy_bytes
 from bluewhale.database.exceptions import (
     StoreAwayError,
@@ -35,7 +35,8 @@ COPY_PIECE_BYTES = 256 << 10
 IDLE_IN_TRANSACTION_MS = 120_000
 # Advisory locks: the first word says what of, the second which one.
 _LOCKS, _PARTITIONS = 0x4257, 0x4258
-_WHOLE, _BESIDE, _MIGRATION = 1, 2, 3
+_WHOLE, _BESIDE, _MIGRATION, _DAYS = 1, 2, 3, 4
+_DROP_WAIT_MS = 200
 
 _BUSY = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock timeout
 _FULL = {"53100"}
@@ -171,6 +172,7 @@ class PostgresDatabase(engine.Database):
         self._idle: list[psycopg.Connection[tuple[Any, ...]]] = []
         self._idle_lock = threading.Lock()
         self._closed = False
+        self._days: set[int] = set()
 
     # ---- connections -------------------------------------------------------------------
 
@@ -280,6 +282,7 @@ class PostgresDatabase(engine.Database):
                 connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCKS}, {_MIGRATION})")
                 migrations.upgrade(connection, self.place)
+                partitions.make_rest(self._driver(connection).execute)
                 connection.exec_driver_sql("COMMIT")
         except psycopg.Error as error:
             raise translate(error, self.place) from error
@@ -289,6 +292,34 @@ class PostgresDatabase(engine.Database):
             raise
         finally:
             made.dispose()
+
+    @staticmethod
+    def _driver(connection: sa.Connection) -> psycopg.Connection[tuple[Any, ...]]:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        return driver
+
+    @override
+    def make_days(self, days: Collection[int]) -> None:
+        """Make partitions for days of legs that have none."""
+        if self._days.issuperset(days):
+            return
+        # Days that cannot have one are not asked for again, nor are those made elsewhere.
+        begin = f"BEGIN; SELECT pg_advisory_xact_lock({_LOCKS}, {_DAYS})"
+        with self._transaction(begin) as tx:
+            made = partitions.make_days(tx.connection.execute, days)
+        self._days |= made | set(days)
+
+    @override
+    def drop_days(self, before_day: int) -> None:
+        """Drop partitions of past days that are empty, unless somebody reads there just now."""
+        begin = (
+            f"BEGIN; SET LOCAL lock_timeout = {_DROP_WAIT_MS};"
+            f" SELECT pg_advisory_xact_lock({_LOCKS}, {_DAYS})"
+        )
+        with contextlib.suppress(StoreBusyError), self._transaction(begin) as tx:
+            partitions.drop_empty(tx.connection.execute, before_day)
+        self._days = {d for d in self._days if d >= before_day}
 
     @override
     def close(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,14 @@ class SqliteDatabase(engine.Database):
         """Bring the tables to this release, inside the one write transaction."""
         with self._writing() as connection:
             migrations.upgrade(connection, self.place)
+
+    @override
+    def make_days(self, days: Collection[int]) -> None:
+        """Nothing: days are not apart here."""
+
+    @override
+    def drop_days(self, before_day: int) -> None:
+        """Nothing: days are not apart here."""
 
     def limit_pages(self, pages: int) -> None:
         """Set how large the database may grow, in pages of 4 KiB; beyond it is "disk full"."""

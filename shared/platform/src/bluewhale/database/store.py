@@ -13,6 +13,7 @@ thread may call any method; writers queue.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,7 @@ from bluewhale.database.commit import Commit
 from bluewhale.database.completeness import Completeness
 from bluewhale.database.engine import Database, Transaction
 from bluewhale.database.exceptions import StoreError
+from bluewhale.database.hot import days_of
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.postgres import PostgresDatabase
 from bluewhale.database.reports import ReportBy
@@ -53,6 +55,9 @@ from bluewhale.database.versions import StoredTariff, TariffState
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 30_000
+DAYS_AHEAD = 2
+DAYS_KEPT = 2  # days whose room stays though it is empty: legs still come
+_DAY_MS = 86_400_000
 POSTGRES = ("postgresql://", "postgres://")
 
 
@@ -110,12 +115,18 @@ class Store:
         store = cls(where, segments=segments, busy_timeout_ms=busy_timeout_ms)
         try:
             store.db.migrate()
+            store.make_days_ahead(int(time.time() * 1000))
             if store.db.dialect == "sqlite":
                 store.sweep()
         except BaseException:
             store.close()
             raise
         return store
+
+    def make_days_ahead(self, now_ms: int) -> None:
+        """Make room for the legs of yesterday to the day after tomorrow; call it once a day."""
+        today = now_ms // _DAY_MS
+        self.db.make_days(range(today - 1, today + DAYS_AHEAD + 1))
 
     def sweep(self) -> int:
         """Remove segment files that no manifest row names; give how many.
@@ -186,6 +197,8 @@ class Store:
         """
         if seal:
             return self.commit_prepared(self.prepare(batch, threads=2))
+        if batch.legs is not None and batch.legs.num_rows:
+            self.db.make_days(days_of(batch.legs))
         with self.db.write(partition=batch.partition) as tx:
             return Commit(tx, self.files, batch).run(seal=False)
 
@@ -314,6 +327,8 @@ class Store:
             if done is not None and done.segment:
                 self.files.remove(done.segment)
             raise
+        if done.legs:
+            self.db.drop_days(now_ms // _DAY_MS - DAYS_KEPT)
         return done
 
     # ---- questions ---------------------------------------------------------------------

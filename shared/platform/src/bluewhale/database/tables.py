@@ -18,7 +18,7 @@ from bluewhale.database.schemas import (
 )
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # the newest of `revisions`
 
 metadata = sa.MetaData()
 
@@ -35,8 +35,13 @@ schema_version = sa.Table(
     "schema_version", metadata, _key("version"), sa.Column("applied_at", _INT)
 )
 
+# Where Alembic stands.
+schema_revision = sa.Table("schema_revision", metadata, _key("version_num", sa.String(32)))
+
 # ---- legs ------------------------------------------------------------------------------
-leg = sa.Table("leg", metadata, *sql_columns(LEG_SCHEMA))
+_BY_DAY = "RANGE (cdr_id)"  # an id begins with its day
+
+leg = sa.Table("leg", metadata, *sql_columns(LEG_SCHEMA), postgresql_partition_by=_BY_DAY)
 sa.Index("leg_by_id", leg.c.cdr_id, unique=True)
 
 # Narrow: answers "is this id known" and "is this capture key stored, with which CRC".
@@ -50,6 +55,7 @@ leg_seen = sa.Table(
     sa.Column("record_crc", _INT),
     sa.Index("leg_seen_by_capture", "stream_id", "incarnation", "seq"),
     sqlite_with_rowid=False,
+    postgresql_partition_by=_BY_DAY,
 )
 
 # Which legs could be joined with which: neighbours by key and event time.
@@ -187,7 +193,7 @@ stream_mark = sa.Table(
     _key("incarnation"),
     sa.Column("stored_through", _INT, nullable=False),
     sa.Column("record_crc", _INT),
-    sa.Column("stamp", _INT, nullable=False, default=0),  # grows with every change
+    sa.Column("stamp", _INT, nullable=False, server_default="0"),  # grows with every change
     sa.Index("stream_mark_by_stamp", "stamp"),
     sqlite_with_rowid=False,
 )
@@ -248,6 +254,7 @@ segment = sa.Table(
     sa.Column("join_gap_ms", _INT),
     sa.Column("sealed_at", _INT, nullable=False),
     sa.Column("replaced_by", TEXT),
+    sa.Column("replaced_at", _INT),
 )
 
 seal_generation = sa.Table(
