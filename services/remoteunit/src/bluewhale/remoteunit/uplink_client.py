@@ -223,9 +223,7 @@ class UplinkClient:
 
     async def _send_frames(self, call: Any) -> None:
         while (read := self._side.next_read(moment())) is not None:
-            with tracing.span(
-                "send frame", kind="producer", parents=[], force=self._traced()
-            ) as span:
+            with tracing.span("send frame", kind="producer", force=self._traced()) as span:
                 packed = await self._off_loop(self._read, read, span.traceparent)
                 if packed is None:
                     self._side.nothing_there(read)
