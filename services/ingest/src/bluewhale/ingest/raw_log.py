@@ -131,11 +131,17 @@ class RawLog:
                 self._log.warning(
                     "Raw log was made anew, units send again what is not stored", topic_id=log_id
                 )
+                await self._drop_producer()  # its sequences belong to the topic that is gone
             self.log_id = log_id
             self._changed(log_id)
         if self._producer is None:
             self._producer = await asyncio.to_thread(port.producer)
         self._say("")
+
+    async def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await asyncio.to_thread(producer.close)
 
     def _say(self, problem: str) -> None:
         if problem == self.problem:
