@@ -18,16 +18,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from bluewhale.capture.exceptions import BluewhaleError
-from bluewhale.messaging.exceptions import (
-    LogError,
-    LogUnavailableError,
-    MessageTooLargeError,
-    TopicShapeError,
-)
+from bluewhale.messaging.exceptions import TopicShapeError
+from bluewhale.messaging.kafka_connection import BATCH_BYTES_MAX, Connection
 from bluewhale.messaging.kafka_consumer import KafkaLogConsumer
 from bluewhale.messaging.memory import check_size, missing_text, partition_text, shape_text
 from bluewhale.messaging.port import (
-    MESSAGE_BYTES_MAX,
     TOPICS,
     AssignmentListener,
     Headers,
@@ -40,12 +35,8 @@ from typing_extensions import override
 
 LINGER_MS = 20
 BATCH_BYTES = 131_072
-BOOTSTRAP_TIMEOUT_MS = 5_000
 METADATA_TIMEOUT_MS = 5_000
-REQUEST_TIMEOUT_MS = 10_000
 DELIVERY_TIMEOUT_MS = 30_000
-# a batch of one message that has the greatest size, with its framing
-_BATCH_BYTES_MAX = MESSAGE_BYTES_MAX + (64 << 10)
 _MISSING = kafka_errors.UnknownTopicOrPartitionError.errno
 
 
@@ -74,14 +65,7 @@ class KafkaLog(Log):
         self._linger_ms = linger_ms
         self._compression = compression
         self._session_timeout_ms = session_timeout_ms
-        self._connection = {
-            "bootstrap_servers": bootstrap.split(","),
-            "client_id": client_id,
-            "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
-            "reconnect_backoff_max_ms": 1_000,
-            "request_timeout_ms": REQUEST_TIMEOUT_MS,
-            **(security or {}),
-        }
+        self.connection = Connection(bootstrap, client_id, security or {})
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
 
@@ -93,7 +77,7 @@ class KafkaLog(Log):
         absent = [name for name in names if name not in found]
         if absent:
             settings = {
-                "max.message.bytes": str(_BATCH_BYTES_MAX),
+                "max.message.bytes": str(BATCH_BYTES_MAX),
                 "min.insync.replicas": "2" if replication >= 3 else "1",
             }
             made = {
@@ -133,8 +117,7 @@ class KafkaLog(Log):
         for topic in topics:
             self._topic(topic)
         return KafkaLogConsumer(
-            self._connection,
-            self.bootstrap,
+            self.connection,
             self.prefix,
             group,
             tuple(topics),
@@ -149,21 +132,20 @@ class KafkaLog(Log):
 
     def open_producer(self) -> KafkaProducer:
         """Give a producer of the library with our settings; `LogUnavailableError`."""
-        with translated(self.bootstrap):
-            return KafkaProducer(
-                **self._connection,
-                acks="all",
-                enable_idempotence=True,
-                compression_type=self._compression,
-                linger_ms=self._linger_ms,
-                batch_size=BATCH_BYTES,
-                max_request_size=_BATCH_BYTES_MAX,
-                max_block_ms=METADATA_TIMEOUT_MS,
-                delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-                metadata_max_age_ms=30_000,
-                allow_auto_create_topics=False,
-                metrics_enabled=False,
-            )
+        return self.connection.open(
+            KafkaProducer,
+            acks="all",
+            enable_idempotence=True,
+            compression_type=self._compression,
+            linger_ms=self._linger_ms,
+            batch_size=BATCH_BYTES,
+            max_request_size=BATCH_BYTES_MAX,
+            max_block_ms=METADATA_TIMEOUT_MS,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+            metadata_max_age_ms=30_000,
+            allow_auto_create_topics=False,
+            metrics_enabled=False,
+        )
 
     def _topic(self, name: str) -> dict[str, Any]:
         topic = self._describe([name]).get(name)
@@ -181,17 +163,17 @@ class KafkaLog(Log):
             if code == _MISSING:
                 continue
             if code:
-                raise kafka_error(self.bootstrap, kafka_errors.for_code(code)(topic["name"]))
+                raise self.connection.error(kafka_errors.for_code(code)(topic["name"]))
             found[topic["name"].removeprefix(self.prefix)] = topic
         return found
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[KafkaAdminClient]:
         """Lend the one admin client; it is made anew after a failure."""
-        with self._lock, translated(self.bootstrap):
+        with self._lock, self.connection.translated():
             try:
                 if self._admin is None:
-                    self._admin = KafkaAdminClient(**self._connection)
+                    self._admin = self.connection.open(KafkaAdminClient)
                 yield self._admin
             except BaseException:
                 self._let_go()
@@ -233,7 +215,7 @@ class KafkaLogProducer(Producer):
             return done
 
         def failed(error: Exception) -> None:
-            told = kafka_error(self._log.bootstrap, error)
+            told = self._log.connection.error(error)
             if not getattr(error, "retriable", False):
                 self._give_up(inner)
             done.set_exception(told)
@@ -246,7 +228,7 @@ class KafkaLogProducer(Producer):
     def flush(self, timeout_s: float) -> None:
         inner = self._inner
         if inner is not None:
-            with translated(self._log.bootstrap):
+            with self._log.connection.translated():
                 inner.flush(timeout_s)
 
     @override
@@ -288,11 +270,11 @@ class KafkaLogProducer(Producer):
         except kafka_errors.KafkaTimeoutError as error:
             # the library waits in vain for a topic that does not exist: ask what is so
             self._log.partitions(topic)
-            raise kafka_error(self._log.bootstrap, error) from error
+            raise self._log.connection.error(error) from error
         except kafka_errors.KafkaError as error:
             if not error.retriable:
                 self._give_up(inner)
-            raise kafka_error(self._log.bootstrap, error) from error
+            raise self._log.connection.error(error) from error
 
     def _give_up(self, inner: KafkaProducer) -> None:
         """Drop a producer whose sequence is broken; the next message gets another one."""
@@ -302,34 +284,3 @@ class KafkaLogProducer(Producer):
             self._inner = None
         # called from its own thread: closing would wait for itself
         threading.Thread(target=inner.close, args=(0,), daemon=True, name="log-producer").start()
-
-
-@contextlib.contextmanager
-def translated(bootstrap: str) -> Iterator[None]:
-    """Turn errors of the library into ours."""
-    try:
-        yield
-    except kafka_errors.KafkaError as error:
-        raise kafka_error(bootstrap, error) from error
-
-
-def kafka_error(bootstrap: str, error: Exception) -> BluewhaleError:
-    """Give our error for one of the library's."""
-    if isinstance(
-        error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
-    ):
-        return MessageTooLargeError(
-            f"Kafka at {bootstrap} refused a message as too large: raise message.max.bytes of the "
-            f"brokers to {_BATCH_BYTES_MAX} or delete and recreate the topic ({error})"
-        )
-    if isinstance(error, kafka_errors.AuthorizationError):
-        return LogError(
-            f"Kafka at {bootstrap} does not allow this: grant the role's user read, write and "
-            f"create on topics and groups of its prefix ({error})"
-        )
-    if isinstance(error, kafka_errors.InvalidReplicationFactorError):
-        return LogError(
-            f"Kafka at {bootstrap} has fewer brokers than cluster.kafka.replication asks copies: "
-            f"start more brokers or lower it ({error})"
-        )
-    return LogUnavailableError(f"Kafka at {bootstrap} does not answer now: {error}")

@@ -20,6 +20,7 @@ from bluewhale.messaging.exceptions import (
     LogUnavailableError,
     TopicShapeError,
 )
+from bluewhale.messaging.kafka_connection import Connection
 from bluewhale.messaging.memory import refused_text, shape_text
 from bluewhale.messaging.port import AssignmentListener, Consumer, Message, Place
 from kafka import KafkaConsumer, TopicPartition
@@ -47,8 +48,7 @@ class KafkaLogConsumer(Consumer):
 
     def __init__(
         self,
-        connection: Mapping[str, Any],
-        bootstrap: str,
+        connection: Connection,
         prefix: str,
         group: str,
         topics: tuple[str, ...],
@@ -56,7 +56,7 @@ class KafkaLogConsumer(Consumer):
         *,
         session_timeout_ms: int,
     ) -> None:
-        self._bootstrap = bootstrap
+        self._connection = connection
         self._prefix = prefix
         self._group = group
         self._topics = topics
@@ -67,24 +67,21 @@ class KafkaLogConsumer(Consumer):
         self._ids: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._unanswered_since: float | None = None
-        try:
-            self._inner = KafkaConsumer(
-                **connection,
-                group_id=prefix + group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                partition_assignment_strategy=[CooperativeStickyAssignor],
-                session_timeout_ms=session_timeout_ms,
-                heartbeat_interval_ms=HEARTBEAT_MS,
-                metadata_max_age_ms=METADATA_AGE_MS,
-                allow_auto_create_topics=False,
-                max_partition_fetch_bytes=4 << 20,
-                fetch_max_bytes=32 << 20,
-                fetch_max_wait_ms=250,
-                metrics_enabled=False,
-            )
-        except kafka_errors.KafkaError as error:
-            raise self._away(error) from error
+        self._inner = connection.open(
+            KafkaConsumer,
+            group_id=prefix + group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            metadata_max_age_ms=METADATA_AGE_MS,
+            allow_auto_create_topics=False,
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_bytes=32 << 20,
+            fetch_max_wait_ms=250,
+            metrics_enabled=False,
+        )
         self._inner.subscribe([prefix + t for t in topics], listener=_Queue(self))
         self._learn_topics()
 
@@ -147,7 +144,7 @@ class KafkaLogConsumer(Consumer):
         except _REFUSED as error:
             raise CommitRefusedError(refused_text(self._group, next(iter(offsets)))) from error
         except kafka_errors.KafkaError as error:
-            raise self._away(error) from error
+            raise self._connection.error(error) from error
 
     @override
     def committed(self, place: Place) -> tuple[int, str] | None:
@@ -183,10 +180,8 @@ class KafkaLogConsumer(Consumer):
         if places:
             self._listener.revoked(places)
         self._positions.clear()
-        try:
+        with self._connection.translated():
             self._inner.close(timeout_ms=ASK_TIMEOUT_MS)
-        except kafka_errors.KafkaError as error:
-            raise self._away(error) from error
 
     # ---- what the library told
 
@@ -281,7 +276,7 @@ class KafkaLogConsumer(Consumer):
             if time.monotonic() > deadline:
                 self._inner.close(timeout_ms=0)
                 raise LogUnavailableError(
-                    f"Kafka at {self._bootstrap} did not tell its topics in {ASK_TIMEOUT_MS} ms"
+                    f"Kafka at {self._connection.bootstrap} did not tell its topics in {ASK_TIMEOUT_MS} ms"
                 )
             cluster.request_update()
             time.sleep(0.02)
@@ -305,7 +300,7 @@ class KafkaLogConsumer(Consumer):
         found = self._cluster_id(topic)
         if not found:
             raise LogUnavailableError(
-                f"Kafka at {self._bootstrap} does not know topic {topic} now; it may be being "
+                f"Kafka at {self._connection.bootstrap} does not know topic {topic} now; it may be being "
                 "made again"
             )
         return found
@@ -339,13 +334,8 @@ class KafkaLogConsumer(Consumer):
         return found
 
     def _ask(self, question: Any) -> Any:
-        try:
+        with self._connection.translated():
             return question()
-        except kafka_errors.KafkaError as error:
-            raise self._away(error) from error
-
-    def _away(self, error: Exception) -> LogUnavailableError:
-        return LogUnavailableError(f"Kafka at {self._bootstrap} does not answer now: {error}")
 
     def _partition(self, place: Place) -> TopicPartition:
         return TopicPartition(self._prefix + place[0], place[1])
