@@ -1,0 +1,123 @@
+"""One trace from the unit to the database, fetched from a real Jaeger."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bluewhale.cli.simulate.installation import Endpoints, Installation
+from bluewhale.cli.simulate.session import World, play_all
+from bluewhale.cli.simulate.verify import compare
+from bluewhale.configuration import stream_id
+from bluewhale.database import Store
+
+PATIENCE_S = 60.0
+HOPS = [  # service, what it did, child of
+    ("remoteunit", "send frame", None),
+    ("ingest", "append cdr.raw", "send frame"),
+    ("parser", "process cdr.raw", "append cdr.raw"),
+    ("parser", "send cdr.parsed", "process cdr.raw"),
+    ("storage", "store", "send cdr.parsed"),
+    ("storage", "commit", "store"),
+    ("billing", "process cdr.parsed", "send cdr.parsed"),
+    ("billing", "send cdr.rated", "process cdr.parsed"),
+    ("storage", "store", "send cdr.rated"),
+]
+
+
+def _traces(query_url: str, service: str) -> list[dict[str, Any]]:
+    url = f"{query_url}/api/traces?service={service}&limit=200&lookback=1h"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
+def _hops(trace: dict[str, Any]) -> set[tuple[str, str, str | None]]:
+    """Give (service, operation, operation of the parent) of every span."""
+    spans = {s["spanID"]: s for s in trace["spans"]}
+    found = set()
+    for span in trace["spans"]:
+        parents = [
+            r["spanID"]
+            for r in span["references"]
+            if r["refType"] == "CHILD_OF" and r["spanID"] in spans
+        ]
+        parent = spans[parents[0]]["operationName"] if parents else None
+        service = trace["processes"][span["processID"]]["serviceName"]
+        found.add((service, span["operationName"], parent))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.services
+def test_one_trace_crosses_unit_ingest_parser_billing_storage_and_the_database(
+    tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str, postgres_url: str, jaeger: Any
+):
+    """Every hop of a line is a span of one trace, each the child of the hop before."""
+    world = World.of(tmp_path, 1, ("avaya_cm",), 20, 5, 1)
+    world.write()
+    endpoints = Endpoints(kafka_bootstrap, postgres_url, otlp=jaeger.otlp_endpoint)
+    unit = f"traced-{kafka_prefix.strip('.')}"
+    links = [p.link_uid for p in world.pbxs]
+    with Installation(
+        tmp_path, endpoints, {unit: links}, prefix=kafka_prefix, sample_ratio=1.0
+    ) as installation:
+        installation.write()
+        installation.start_roles()
+        installation.wait_ready(installation.start_unit(unit))
+        play_all(world)
+        with Store.open(postgres_url, segments=tmp_path / "segments") as store:
+            installation.wait_until(
+                lambda: not compare(world.truth, store, {p.pbx_uid for p in world.pbxs}),
+                "every call",
+                patience_s=PATIENCE_S,
+            )
+
+        stream = stream_id(links[0], unit)
+
+        def whole() -> list[dict[str, Any]]:
+            ours = [
+                t
+                for t in _traces(jaeger.query_url, "remoteunit")
+                if any(
+                    tag["key"] == "bluewhale.stream_id" and int(tag["value"]) == stream
+                    for s in t["spans"]
+                    for tag in s["tags"]
+                )
+            ]
+            return [t for t in ours if set(HOPS) <= _hops(t)]
+
+        installation.wait_until(lambda: bool(whole()), "a trace with every hop", patience_s=30)
+        text = json.dumps(whole())
+    for call in world.truth:  # no span carries a number
+        assert str(call.outside_e164) not in text
+
+
+@pytest.mark.slow
+@pytest.mark.services
+def test_a_collector_that_is_away_blocks_no_call(
+    tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str, postgres_url: str
+):
+    """Every span goes nowhere, every call is stored."""
+    world = World.of(tmp_path, 1, ("asterisk_csv",), 20, 6, 0)
+    world.write()
+    endpoints = Endpoints(kafka_bootstrap, postgres_url, otlp="http://127.0.0.1:9")
+    with Installation(
+        tmp_path,
+        endpoints,
+        {"unit": [p.link_uid for p in world.pbxs]},
+        prefix=kafka_prefix,
+        sample_ratio=1.0,
+    ) as installation:
+        installation.write()
+        installation.start_roles()
+        installation.wait_ready(installation.start_unit("unit"))
+        play_all(world)
+        with Store.open(postgres_url, segments=tmp_path / "segments") as store:
+            installation.wait_until(
+                lambda: not compare(world.truth, store, {p.pbx_uid for p in world.pbxs}),
+                "every call",
+                patience_s=PATIENCE_S,
+            )
