@@ -5,7 +5,7 @@ import pytest
 from tests.support.uplink_world import STREAMS, Unit, World
 
 SEEDS = 60
-SEEDS_SLOW = 3_000
+SEEDS_SLOW = 1_000
 
 
 def run(seed: int) -> World:
