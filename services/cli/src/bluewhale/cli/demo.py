@@ -41,7 +41,7 @@ _NEVER_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Expected:
+class Expected:
     """What the store must say, besides the calls."""
 
     records: int
@@ -58,7 +58,7 @@ def run(folder: Path | None, *, calls: int, faults: bool) -> None:
     CheckFailedError
         The store differs from the truth; the differences are listed.
     """
-    with _folder(folder) as place:
+    with kept_or_temporary(folder) as place:
         started = time.monotonic()
         world = World.of(place, 3, DIALECTS, calls, SEED, 0 if faults else 2)
         world.write()
@@ -69,15 +69,16 @@ def run(folder: Path | None, *, calls: int, faults: bool) -> None:
         from bluewhale.database import Store
 
         with Store.open(place / "data" / "store") as store:
-            _tell(store, world)
-            _judge(store, world, expected)
+            tell(store, world)
+            judge(store, world, expected)
             if faults:
                 _name_faults(store, world, expected.lost)
         print(f"\nall of it took {time.monotonic() - started:.0f} s; equal to the truth")
 
 
 @contextlib.contextmanager
-def _folder(folder: Path | None) -> Iterator[Path]:
+def kept_or_temporary(folder: Path | None) -> Iterator[Path]:
+    """Give the folder, made if needed, or one that is removed at the end."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
@@ -86,22 +87,23 @@ def _folder(folder: Path | None) -> Iterator[Path]:
         yield Path(place)
 
 
-def _plain(world: World) -> _Expected:
+def _plain(world: World) -> Expected:
     """Everything goes well, but for reconnects and garbage on the lines."""
     with _up(world.folder):
         sent = play_all(world)
-        _report_sent(sent)
-        expected = _expected(world, sent)
+        report_sent(sent)
+        expected = expected_of(world, sent)
         _wait(world, expected)
     return expected
 
 
-def _expected(world: World, sent: dict[str, Sent]) -> _Expected:
+def expected_of(world: World, sent: dict[str, Sent]) -> Expected:
+    """Say what the store must hold when all that was sent is stored."""
     records = sum(s.records + s.repeated + s.garbage for s in sent.values())
-    return _Expected(records, sum(s.garbage for s in sent.values()), range(0), world.truth)
+    return Expected(records, sum(s.garbage for s in sent.values()), range(0), world.truth)
 
 
-def _with_faults(world: World) -> _Expected:
+def _with_faults(world: World) -> Expected:
     """Kill the process when all is journaled, swallow a range, send a foreign format."""
     victim, stranger = world.pbxs[0], world.pbxs[2]
     foreign = [
@@ -112,7 +114,7 @@ def _with_faults(world: World) -> _Expected:
     _set_poll_interval(world, _NEVER_MS)
     with _up(world.folder, kill=True):
         sent = play_all(world)
-        _report_sent(sent)
+        report_sent(sent)
         total = sum(s.records + s.repeated + s.garbage for s in sent.values())
         _until(lambda: _journaled(world) >= total, "everything to be journaled")
     seqs, touched = _lonely_range(world, victim.pbx_uid)
@@ -122,7 +124,7 @@ def _with_faults(world: World) -> _Expected:
     _swallow(world, victim.link_uid, seqs)
     _set_poll_interval(world, 100)
     kept = [c for c in world.truth if c.number not in touched]
-    expected = _Expected(total - len(seqs), FOREIGN_LINES, seqs, kept)
+    expected = Expected(total - len(seqs), FOREIGN_LINES, seqs, kept)
     with _up(world.folder):
         _wait(world, expected)
     return expected
@@ -199,7 +201,7 @@ def _until(happens: Callable[[], bool], what: str) -> None:
         time.sleep(0.25)
 
 
-def _wait(world: World, expected: _Expected) -> None:
+def _wait(world: World, expected: Expected) -> None:
     """Wait until every record is stored and every leg is in a call."""
     from bluewhale.database import Store
 
@@ -222,14 +224,15 @@ def _wait(world: World, expected: _Expected) -> None:
             store.close()
 
 
-def _report_sent(sent: dict[str, Sent]) -> None:
+def report_sent(sent: dict[str, Sent]) -> None:
+    """Print what each PBX sent."""
     for pbx_uid, s in sent.items():
         print(
             f"  {pbx_uid}: sent {s.records} records, {s.repeated} again after a reconnect, {s.garbage} lines that are none"
         )
 
 
-def _tell(store: Store, world: World) -> None:
+def tell(store: Store, world: World) -> None:
     """Show what a person would look at: summary, charge-back, one receipt, completeness."""
     from bluewhale.database import CallFilter
 
@@ -272,7 +275,7 @@ def _tell(store: Store, world: World) -> None:
     print_explanation(store, merged[0]["call_id"])
 
 
-def _judge(store: Store, world: World, expected: _Expected) -> None:
+def judge(store: Store, world: World, expected: Expected) -> None:
     """Compare calls, counts and gaps with the truth; show the completeness table."""
     found = store.completeness()
     show_table(found.days.to_pylist(), title="completeness")

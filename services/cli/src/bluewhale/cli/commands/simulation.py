@@ -1,4 +1,4 @@
-"""`bluewhale simulate | demo`: PBXs that never existed, and the truth about their calls."""
+"""`bluewhale simulate | demo | roles-demo`: PBXs that never existed, and the truth about their calls."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Hang these commands into the tree."""
     app.command("simulate")(simulate)
     app.command("demo")(demo)
+    app.command("roles-demo")(roles_demo)
 
 
 @guarded
@@ -66,3 +67,18 @@ def demo(
     from bluewhale.cli.demo import run
 
     run(folder, calls=calls, faults=faults)
+
+
+@guarded
+def roles_demo(
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep everything here; default: a folder that is removed.")
+    ] = None,
+    calls: Annotated[
+        int, typer.Option(min=30, max=100_000, help="How many calls the PBXs make.")
+    ] = 600,
+) -> None:
+    """Run the demo's fleet through all roles and two units, with real Kafka and PostgreSQL."""
+    from bluewhale.cli.roles_demo import run
+
+    run(folder, calls=calls)
