@@ -14,11 +14,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from bluewhale.capture.exceptions import BluewhaleError
-from bluewhale.messaging.exceptions import TopicShapeError
+from bluewhale.messaging.exceptions import LogError, LogUnavailableError, TopicShapeError
 from bluewhale.messaging.kafka_connection import BATCH_BYTES_MAX, Connection
 from bluewhale.messaging.kafka_consumer import KafkaLogConsumer
 from bluewhale.messaging.memory import check_size, missing_text, partition_text, shape_text
@@ -37,6 +38,7 @@ LINGER_MS = 20
 BATCH_BYTES = 131_072
 METADATA_TIMEOUT_MS = 5_000
 DELIVERY_TIMEOUT_MS = 30_000
+REST_S = 1.0
 _MISSING = kafka_errors.UnknownTopicOrPartitionError.errno
 
 
@@ -186,13 +188,36 @@ class KafkaLog(Log):
                 admin.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """A message on its way, and the future that its sender holds."""
+
+    topic: str
+    partition: int
+    value: bytes
+    key: bytes | None
+    headers: Headers
+    done: Future[int]
+
+
 class KafkaLogProducer(Producer):
-    """An idempotent producer; after an error that ends its sequence it is made anew."""
+    """An idempotent producer that never makes its caller wait for the network.
+
+    What needs the network first (a topic whose partitions are not known, a
+    producer to be made anew after an error that ended its sequence) is done by a
+    thread of its own; until that is done, later messages queue behind it, so
+    that their order stays.
+    """
 
     def __init__(self, log: KafkaLog) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._inner: Any = log.open_producer()  # None after its end
+        self._inner: Any = log.open_producer()  # None while it has to be made anew
+        self._closed = False
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="log-producer")
+        self._queued = 0
+        self._rest_until = float("-inf")  # after a failure nothing waits for a while
+        self._rest_reason = ""
 
     @override
     def send(
@@ -206,81 +231,110 @@ class KafkaLogProducer(Producer):
     ) -> Future[int]:
         done: Future[int] = Future()
         done.set_running_or_notify_cancel()
+        message = _Outgoing(topic, partition, value, key, headers, done)
         try:
             check_size(topic, value, key, headers)
-            inner = self._ready()
-            sent = self._hand_over(inner, topic, partition, value, key, headers)
+            with self._lock:
+                if self._closed:
+                    raise LogError("this producer was closed: get another one from the log")
+                inner = self._inner
+                if self._queued == 0 and inner is not None and self._knows(inner, topic):
+                    self._hand_over(inner, message)
+                else:
+                    self._queued += 1
+                    self._preparing.submit(self._prepare, message)
         except BluewhaleError as error:
             done.set_exception(error)
-            return done
-
-        def failed(error: Exception) -> None:
-            told = self._log.connection.error(error)
-            if not getattr(error, "retriable", False):
-                self._give_up(inner)
-            done.set_exception(told)
-
-        sent.add_callback(lambda record: done.set_result(record.offset))
-        sent.add_errback(failed)
         return done
 
     @override
     def flush(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while self._queued and time.monotonic() < deadline:
+            time.sleep(0.005)
         inner = self._inner
         if inner is not None:
             with self._log.connection.translated():
-                inner.flush(timeout_s)
+                inner.flush(max(0.0, deadline - time.monotonic()))
 
     @override
     def close(self) -> None:
         with self._lock:
-            inner, self._inner = self._inner, None
+            self._closed = True
+        self._preparing.shutdown(wait=True)
+        inner, self._inner = self._inner, None
         if inner is not None:
             with contextlib.suppress(kafka_errors.KafkaError):
                 inner.close(timeout=5)
 
-    def _ready(self) -> KafkaProducer:
-        with self._lock:
-            if self._inner is None:
-                self._inner = self._log.open_producer()
-            return self._inner
+    def _knows(self, inner: Any, topic: str) -> bool:
+        known = inner._metadata.partitions_for_topic(self._log.prefix + topic)  # noqa: SLF001 - the public way waits
+        return known is not None
 
-    def _hand_over(
-        self,
-        inner: KafkaProducer,
-        topic: str,
-        partition: int,
-        value: bytes,
-        key: bytes | None,
-        headers: Headers,
-    ) -> Any:
-        name = self._log.prefix + topic
+    def _prepare(self, message: _Outgoing) -> None:
+        """Get what a message needs and send it; on the thread for that."""
         try:
-            # known after the first message; a topic made again is asked for once more
-            if partition not in inner.partitions_for(name):
-                raise TopicShapeError(partition_text(topic, partition))
-            return inner.send(
-                name,
-                value,
-                key=key,
-                headers=list(headers),
-                partition=partition,
-                timestamp_ms=time.time_ns() // 1_000_000,
-            )
-        except kafka_errors.KafkaTimeoutError as error:
+            inner = self._ready()
+            if not self._knows(inner, message.topic):
+                self._learn(inner, message.topic)
+            self._hand_over(inner, message)
+        except BluewhaleError as error:
+            if isinstance(error, LogUnavailableError) and time.monotonic() >= self._rest_until:
+                self._rest_until, self._rest_reason = time.monotonic() + REST_S, str(error)
+            message.done.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - a sender must hear of it, not this thread
+            message.done.set_exception(error)
+        finally:
+            with self._lock:
+                self._queued -= 1
+
+    def _ready(self) -> Any:
+        if time.monotonic() < self._rest_until:
+            raise LogUnavailableError(self._rest_reason)
+        inner = self._inner
+        if inner is None:
+            self._inner = inner = self._log.open_producer()
+        return inner
+
+    def _learn(self, inner: Any, topic: str) -> None:
+        try:
+            inner.partitions_for(self._log.prefix + topic)
+        except kafka_errors.KafkaError as error:
             # the library waits in vain for a topic that does not exist: ask what is so
             self._log.partitions(topic)
             raise self._log.connection.error(error) from error
+
+    def _hand_over(self, inner: Any, message: _Outgoing) -> None:
+        name = self._log.prefix + message.topic
+        known = inner._metadata.partitions_for_topic(name)  # noqa: SLF001 - the public way waits
+        if known is not None and message.partition not in known:
+            raise TopicShapeError(partition_text(message.topic, message.partition))
+        try:
+            sent = inner.send(
+                name,
+                message.value,
+                key=message.key,
+                headers=list(message.headers),
+                partition=message.partition,
+                timestamp_ms=time.time_ns() // 1_000_000,
+            )
         except kafka_errors.KafkaError as error:
             if not error.retriable:
                 self._give_up(inner)
             raise self._log.connection.error(error) from error
 
-    def _give_up(self, inner: KafkaProducer) -> None:
+        def failed(error: Exception) -> None:
+            if not getattr(error, "retriable", False):
+                self._give_up(inner)
+            message.done.set_exception(self._log.connection.error(error))
+
+        sent.add_callback(lambda record: message.done.set_result(record.offset))
+        sent.add_errback(failed)
+
+    def _give_up(self, inner: Any) -> None:
         """Drop a producer whose sequence is broken; the next message gets another one."""
-        with self._lock:
-            if self._inner is not inner:
-                return
-            self._inner = None
+        if self._inner is not inner:
+            return
+        self._inner = None
         # called from its own thread: closing would wait for itself
         threading.Thread(target=inner.close, args=(0,), daemon=True, name="log-producer").start()
