@@ -15,6 +15,7 @@ from bluewhale.database.batch import (
 )
 from bluewhale.database.bulk import Prepared
 from bluewhale.database.call_filter import CallFilter
+from bluewhale.database.compaction import Compacted
 from bluewhale.database.completeness import Completeness
 from bluewhale.database.exceptions import (
     ClaimLostError,
@@ -44,6 +45,7 @@ __all__ = [
     "ClaimLostError",
     "ClaimStep",
     "CommitResult",
+    "Compacted",
     "Completeness",
     "Heard",
     "Mark",

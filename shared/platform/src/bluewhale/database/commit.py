@@ -20,10 +20,10 @@ from bluewhale.database.batch import Batch, CommitResult
 from bluewhale.database.columns import table_rows
 from bluewhale.database.decisions import Applier
 from bluewhale.database.engine import Transaction
-from bluewhale.database.exceptions import ClaimLostError
+from bluewhale.database.exceptions import ClaimLostError, StoreBusyError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import DUPLICATE_SCHEMA
-from bluewhale.database.segments import Rows, SegmentFolder, live_segments
+from bluewhale.database.segments import SegmentFolder, live_segments
 from bluewhale.database.streams import CONFLICT, NEW, REPLAYED, Gate, record_keys
 from bluewhale.database.totals import Totals, save_totals, site_days
 from bluewhale.records.batches import Proposals
@@ -237,10 +237,9 @@ class Commit:
         else:
             part, entry = bulk.sealable(legs, proposals), None
         if entry is None:
-            self.result.segment = write_segment(self.tx, self.folder, part.rows, self.batch.now_ms)
-        else:
-            self.result.segment = str(entry["name"])
-            make_live(self.tx, part.rows, entry)
+            entry = self.folder.write(part.rows, generation=0, sealed_at_ms=self.batch.now_ms)
+        self.result.segment = str(entry["name"])
+        make_live(self.tx, self.folder, part.rows.legs, entry)
         self.lookup.segments = live_segments(self.tx)
         self.result.sealed_legs = legs.num_rows
         self.result.created += part.rows.calls.num_rows
@@ -296,21 +295,29 @@ class Commit:
         )
 
 
-def write_segment(tx: Transaction, folder: SegmentFolder, rows: Rows, now_ms: int) -> str:
-    """Write a segment and make it live in this transaction; give its name."""
-    entry = folder.write(rows, generation=0, sealed_at_ms=now_ms)
-    make_live(tx, rows, entry)
-    return str(entry["name"])
+def make_live(
+    tx: Transaction, folder: SegmentFolder, legs: pa.Table, entry: Mapping[str, Any]
+) -> None:
+    """Insert the manifest row of written files, raise their days' seal generation.
 
+    No sweep runs beside this transaction; one that ran before it is noticed here.
 
-def make_live(tx: Transaction, rows: Rows, entry: Mapping[str, Any]) -> None:
-    """Insert the manifest row of written files, raise their days' seal generation."""
+    Raises
+    ------
+    StoreBusyError
+        The files are gone: write them again.
+    """
+    if not folder.complete(entry["name"]):
+        raise StoreBusyError(
+            f"files of the segment {entry['name']} were swept before they were live; repeat",
+            retry_after_s=0.1,
+        )
     row = tx.one("SELECT COALESCE(MAX(generation), 0) + 1 FROM segment")
     assert row is not None
     entry = {**entry, "generation": int(row[0])}
     names = list(entry)
     tx.run(tables.insert_sql(tables.segment, names), [entry[n] for n in names])
-    high, _ = keys.id_words(rows.legs.column("cdr_id"))
+    high, _ = keys.id_words(legs.column("cdr_id"))
     days = np.unique(high >> np.uint64(40)).tolist()
     tx.many(
         "INSERT INTO seal_generation VALUES (?, ?)"

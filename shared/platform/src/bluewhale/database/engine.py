@@ -52,6 +52,10 @@ class Transaction(ABC):
         A column that `rows` does not have takes its default.
         """
 
+    @abstractmethod
+    def delete(self, table: sa.Table, rows: pa.Table) -> int:
+        """Delete the rows of `table` whose columns equal a row of `rows`; give their count."""
+
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """Run a query and give its first row."""
         found = self.rows(sql, parameters)
@@ -94,6 +98,10 @@ class Database(ABC):
     @abstractmethod
     def migrate(self) -> None:
         """Bring the tables to this release; of several processes one does it, others wait."""
+
+    @abstractmethod
+    def sole(self, work: str) -> AbstractContextManager[bool]:
+        """Be the only process that does `work` inside the `with`; False = another one does."""
 
     @abstractmethod
     def make_days(self, days: Collection[int]) -> None:

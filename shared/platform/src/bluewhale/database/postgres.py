@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import psycopg
 import pyarrow as pa
@@ -34,7 +35,7 @@ COPY_PIECE_BYTES = 256 << 10
 # A frozen process must not hold its locks for ever: the server ends its session.
 IDLE_IN_TRANSACTION_MS = 120_000
 # Advisory locks: the first word says what of, the second which one.
-_LOCKS, _PARTITIONS = 0x4257, 0x4258
+_LOCKS, _PARTITIONS, _WORK = 0x4257, 0x4258, 0x4259
 _WHOLE, _BESIDE, _MIGRATION, _DAYS = 1, 2, 3, 4
 _DROP_WAIT_MS = 200
 
@@ -141,19 +142,38 @@ class PostgresTransaction(engine.Transaction):
 
     @override
     def put(self, table: sa.Table, rows: pa.Table) -> None:
+        self._copy(table.name, table, rows)
+
+    def _copy(self, name: str, table: sa.Table, rows: pa.Table) -> None:
         if not rows.num_rows:
             return
-        listed = ", ".join(f'"{name}"' for name in rows.column_names)
+        listed = ", ".join(f'"{column}"' for column in rows.column_names)
         kinds = _kinds(table)
         data = copy_bytes(
-            [(rows.column(at), kinds[name]) for at, name in enumerate(rows.column_names)]
+            [(rows.column(at), kinds[column]) for at, column in enumerate(rows.column_names)]
         )
         with (
             self.connection.cursor() as cursor,
-            cursor.copy(f"COPY {table.name} ({listed}) FROM STDIN (FORMAT BINARY)") as copy,
+            cursor.copy(f"COPY {name} ({listed}) FROM STDIN (FORMAT BINARY)") as copy,
         ):
             for at in range(0, len(data), COPY_PIECE_BYTES):
                 copy.write(data[at : at + COPY_PIECE_BYTES])
+
+    @override
+    def delete(self, table: sa.Table, rows: pa.Table) -> int:
+        if not rows.num_rows:
+            return 0
+        listed = ", ".join(f'"{column}"' for column in rows.column_names)
+        execute = self.connection.execute
+        execute(
+            f"CREATE TEMP TABLE doomed ON COMMIT DROP AS SELECT {listed} FROM {table.name} LIMIT 0"
+        )
+        self._copy("doomed", table, rows)
+        execute("ANALYZE doomed")  # or the planner takes it for a small one
+        equal = " AND ".join(f't."{column}" = d."{column}"' for column in rows.column_names)
+        gone = execute(f"DELETE FROM {table.name} t USING doomed d WHERE {equal}").rowcount
+        execute("DROP TABLE doomed")
+        return gone
 
 
 class PostgresDatabase(engine.Database):
@@ -298,6 +318,17 @@ class PostgresDatabase(engine.Database):
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         return driver
+
+    @override
+    @contextlib.contextmanager
+    def sole(self, work: str) -> Iterator[bool]:
+        """Hold an advisory lock of this work; a process that dies lets it go."""
+        begin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0"
+        with self._transaction(begin) as tx:
+            held = tx.one(
+                "SELECT pg_try_advisory_xact_lock(?, ?)", (_WORK, crc32(work.encode()) >> 1)
+            )
+            yield bool(held and held[0])
 
     @override
     def make_days(self, days: Collection[int]) -> None:

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +66,7 @@ _FEW_VALUES = {
 }  # fmt: skip
 # Hashes do not get smaller.
 _INCOMPRESSIBLE = {"cdr_id", "call_id", "charge_id", "join_keys.list.element"}
-_DAY_MS = 86_400_000
+_VISIBLE_TRIES, _VISIBLE_WAIT_S = 3, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,11 +391,17 @@ class SegmentFolder:
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
 
-    def sweep(self, live: set[str]) -> int:
+    def complete(self, name: str) -> bool:
+        """Say whether all files of a segment are there."""
+        return all(self.path(name, kind).exists() for kind in (*KINDS, "index"))
+
+    def sweep(self, live: set[str], *, older_than_s: float = 0.0) -> int:
         """Remove every file that no manifest entry names; give how many.
 
-        Call it inside a write transaction that read `live`. Where somebody is
-        writing a segment, nothing is swept: the next opening does it.
+        Call it inside a write transaction that runs alone and read `live`. Where
+        somebody is writing a segment, nothing is swept: the next time does it.
+        `older_than_s`: files changed since are left, for volumes whose locks do
+        not reach every machine.
         """
         handle = self._lock_file()
         try:
@@ -405,23 +412,36 @@ class SegmentFolder:
         swept = 0
         try:
             for path in self.folder.iterdir():
-                if path.name.split(".", 1)[0] not in live and not path.name.startswith("empty"):
-                    path.unlink(missing_ok=True)
-                    swept += 1
+                if path.name.split(".", 1)[0] in live or path.name.startswith("empty"):
+                    continue
+                if older_than_s and time.time() - path.stat().st_mtime < older_than_s:
+                    continue
+                path.unlink(missing_ok=True)
+                swept += 1
         finally:
             os.close(handle)
         return swept
 
     def index(self, segment: Segment) -> IndexFile:
         """Open a segment's postings."""
-        return IndexFile(self.path(segment.name, "index"))
+        return IndexFile(self._visible(self.path(segment.name, "index")))
+
+    def _visible(self, path: Path) -> Path:
+        """Wait a little for a file of another machine that this one does not see yet."""
+        for _ in range(_VISIBLE_TRIES):
+            if path.exists():
+                break
+            list(self.folder.iterdir())  # makes a network file system look again
+            time.sleep(_VISIBLE_WAIT_S)
+        return path
 
     def _reader(self, segment: Segment, kind: str) -> tuple[pq.ParquetFile, threading.Lock]:
         key = (segment.name, kind)
         entry = self._readers.get(key)
         if entry is None:
             try:
-                reader = pq.ParquetFile(self.path(segment.name, kind), memory_map=True)
+                path = self._visible(self.path(segment.name, kind))
+                reader = pq.ParquetFile(path, memory_map=True)
             except (OSError, pa.ArrowException) as error:
                 raise StoreCorruptError(
                     f"the segment file {segment.name}.{kind}.parquet cannot be read: {error}"

@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 import pyarrow as pa
 from bluewhale.database import (
     bulk,
+    compaction,
     completeness,
     rejoin,
     reports,
@@ -35,16 +36,17 @@ from bluewhale.database.bulk import Prepared
 from bluewhale.database.call_filter import CallFilter
 from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
+from bluewhale.database.compaction import Compacted
 from bluewhale.database.completeness import Completeness
 from bluewhale.database.engine import Database, Transaction
-from bluewhale.database.exceptions import StoreError
+from bluewhale.database.exceptions import StoreAwayError, StoreError
 from bluewhale.database.hot import days_of
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.postgres import PostgresDatabase
 from bluewhale.database.reports import ReportBy
 from bluewhale.database.sealing import Sealed
 from bluewhale.database.search import CallDetail, PageKey
-from bluewhale.database.segments import SegmentFolder, live_segments
+from bluewhale.database.segments import Rows, SegmentFolder, live_segments
 from bluewhale.database.sqlite import SqliteDatabase
 from bluewhale.database.streams import read_changed, read_marks
 from bluewhale.database.suspense import SuspenseFilter
@@ -55,6 +57,9 @@ from bluewhale.database.versions import StoredTariff, TariffState
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 30_000
+REPLACED_KEPT_MS = 3_600_000  # files of replaced segments, for readers that began before
+STRAY_KEPT_S = 3_600.0  # of a shared volume: longer than anybody writes one segment
+_SEALING = "sealing"
 DAYS_AHEAD = 2
 DAYS_KEPT = 2  # days whose room stays though it is empty: legs still come
 _DAY_MS = 86_400_000
@@ -128,14 +133,23 @@ class Store:
         today = now_ms // _DAY_MS
         self.db.make_days(range(today - 1, today + DAYS_AHEAD + 1))
 
-    def sweep(self) -> int:
+    def sweep(self, now_ms: int | None = None) -> int:
         """Remove segment files that no manifest row names; give how many.
 
         In the write transaction that runs alone, so that no commit is just making
-        a file live.
+        a file live. Files of segments that were replaced lately stay.
         """
+        now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+        shared = self.db.dialect != "sqlite"
         with self.db.write() as tx:
-            return self.files.sweep({s.name for s in live_segments(tx)})
+            kept = {s.name for s in live_segments(tx)}
+            kept |= {
+                r[0]
+                for r in tx.rows(
+                    "SELECT name FROM segment WHERE replaced_at > ?", (now_ms - REPLACED_KEPT_MS,)
+                )
+            }
+            return self.files.sweep(kept, older_than_s=STRAY_KEPT_S if shared else 0.0)
 
     def close(self) -> None:
         """Close connections; nothing is pending."""
@@ -232,18 +246,21 @@ class Store:
         prepared again.
         """
         work: Commit | None = None
-        done = False
+        done = unknown = False
         name = prepared.entry["name"] if prepared.entry else ""
         try:
             with self.db.write(partition=prepared.batch.partition) as tx:
                 work = Commit(tx, self.files, prepared.batch, prepared)
                 result = work.run(seal=True)
             done = True
+        except StoreAwayError:
+            unknown = True  # the commit may stand: if it does not, the sweep takes the files
+            raise
         finally:
             segment = work.result.segment if work is not None else ""
-            if segment and segment != name and not done:
+            if segment and segment != name and not (done or unknown):
                 self.files.remove(segment)
-            bulk.finish(prepared, self.files, live=done and segment == name)
+            bulk.finish(prepared, self.files, live=unknown or (done and segment == name))
         return result
 
     def discard(self, prepared: Prepared) -> None:
@@ -318,18 +335,69 @@ class Store:
     # ---- sealing -----------------------------------------------------------------------
 
     def seal(self, *, before_ms: int, now_ms: int, limit: int = 100_000) -> Sealed:
-        """Move live calls whose legs were ingested before `before_ms` into a segment."""
-        done: Sealed | None = None
+        """Move live calls whose legs were ingested before `before_ms` into a segment.
+
+        Commits go on while the files are written. Nothing is moved where another
+        process is sealing, or where one of these calls changed meanwhile.
+        """
+        with self.db.sole(_SEALING) as mine:
+            if not mine:
+                return sealing.NOTHING
+            with self.db.read() as tx:
+                rows = sealing.choose(tx, before_ms=before_ms, limit=limit)
+            if rows is None:
+                return sealing.NOTHING
+            entry = self._with_files(
+                rows, now_ms, lambda tx, entry: sealing.move(tx, self.files, rows, entry)
+            )
+        if entry is None:
+            return sealing.NOTHING
+        self.db.drop_days(now_ms // _DAY_MS - DAYS_KEPT)
+        counts = (rows.legs.num_rows, rows.calls.num_rows, rows.charges.num_rows)
+        return Sealed(str(entry["name"]), *counts)
+
+    def compact(self, *, now_ms: int, max_rows: int = compaction.ROWS_MAX) -> Compacted:
+        """Put small segments together into one of up to `max_rows` legs; answers stay the same.
+
+        Their files stay for a while, for readers that began before, until `sweep`.
+        """
+        with self.db.sole(_SEALING) as mine:
+            if not mine:
+                return compaction.NOTHING
+            with self.db.read() as tx:
+                chosen = compaction.choose(live_segments(tx), max_rows)
+            small, rows = compaction.together(self.files, chosen)
+            if rows is None:
+                return compaction.NOTHING
+            entry = self._with_files(
+                rows,
+                now_ms,
+                lambda tx, entry: compaction.replace(tx, self.files, small, rows, entry, now_ms),
+            )
+        if entry is None:
+            return compaction.NOTHING
+        return Compacted(str(entry["name"]), tuple(s.name for s in small), rows.legs.num_rows)
+
+    def _with_files(
+        self, rows: Rows, now_ms: int, apply: Callable[[Transaction, dict[str, Any]], bool]
+    ) -> dict[str, Any] | None:
+        """Write the files of `rows`, then `apply` their entry alone; None = it did not come to be."""
+        self.files.hold()
+        live, name = False, ""
         try:
+            entry = self.files.write(rows, generation=0, sealed_at_ms=now_ms)
+            name = str(entry["name"])
             with self.db.write() as tx:
-                done = sealing.seal(tx, self.files, before_ms=before_ms, limit=limit, now_ms=now_ms)
-        except BaseException:
-            if done is not None and done.segment:
-                self.files.remove(done.segment)
+                applied = apply(tx, entry)
+            live = applied
+        except StoreAwayError:
+            live = True  # it may stand: if not, the sweep finds the files
             raise
-        if done.legs:
-            self.db.drop_days(now_ms // _DAY_MS - DAYS_KEPT)
-        return done
+        finally:
+            if name and not live:
+                self.files.remove(name)
+            self.files.release()
+        return entry if live else None
 
     # ---- questions ---------------------------------------------------------------------
 
