@@ -2,8 +2,9 @@
 
 Everything the cores do not own is simulated here: true time, a clock per node
 with its own offset and rate, loss, duplication, delay and reordering of
-messages, one-way cuts, frozen nodes, restarts of units and of leaders, answers
-of the database that get lost, orders of a person. A seed is a run; the same
+messages, one-way cuts, frozen nodes, restarts of units and of leaders, leaders
+that resign or go by another profile, a second copy of a unit, answers of the
+database that get lost, orders and configuration changes of a person. A seed is a run; the same
 seed is the same run. The judge knows true time and nothing of how the cores
 decide; it raises `Violation`:
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bluewhale.ownership import (
     FAST,
@@ -74,6 +75,8 @@ class Outcome:
     restarts: int = 0
     cuts: int = 0
     hand_overs: int = 0
+    clones: int = 0
+    changes: int = 0
     quiet_s: float = 0.0
 
 
@@ -117,6 +120,7 @@ class Server:
     node: Node
     candidate: TermCandidate
     holder: str
+    profile: Profile
     leader: Leader | None = None
     seen: TermRow | None = None
 
@@ -184,9 +188,11 @@ class Run:
         self.units = [
             Unit(node := Node(f"unit-{n}", rng, drift), self._side(node)) for n in range(3)
         ]
+        self.links = dict(LINKS)
+        other = replace(parts.profile, lease_s=9.0) if rng.random() < 0.2 else parts.profile
         self.servers = [
-            Server(Node(f"server-{n}", rng, drift), parts.candidate(parts.profile), f"{n}.0")
-            for n in range(2)
+            Server(Node(f"server-{n}", rng, drift), parts.candidate(profile), f"{n}.0", profile)
+            for n, profile in enumerate((parts.profile, other))
         ]
 
     # ---- time and the network ----------------------------------------------------------
@@ -224,6 +230,12 @@ class Run:
             self.after(self.rng.uniform(2, CHAOS_S), None, self.fault)
         while self.queue:
             at, _, node, life, what, args = heapq.heappop(self.queue)
+            if not self.calm and at >= CHAOS_S:
+                self.calm = True
+                for clone in self.units[3:]:
+                    self.gone(clone)
+                del self.units[3:]
+                self.after(at + 1.0 - self.at, None, self.settled)
             if node is not None:
                 if node.life != life:
                     continue
@@ -234,9 +246,6 @@ class Run:
                     )
                     continue
             self.at = at
-            if not self.calm and at >= CHAOS_S:
-                self.calm = True
-                self.after(1.0, None, self.settled)
             self.outcome.events += 1
             what(*args)
         self.outcome.terms = self.row.term if self.row else 0
@@ -333,13 +342,13 @@ class Run:
                     self.at, event.link_uid, (event.unit_uid, event.session), event.token
                 )
         for name, number in leader.take_changed():
-            unit = self.units[int(name[-1])]
             news = leader.news(name, number)
-            if news is not None and unit.side.session == number:
-                self.send(
-                    server.node, unit.node, self.to_life, unit, unit.node.life,
-                    self.watched, unit, news,
-                )  # fmt: skip
+            for unit in self.units:
+                if news is not None and unit.side.session == number:
+                    self.send(
+                        server.node, unit.node, self.to_life, unit, unit.node.life,
+                        self.watched, unit, news,
+                    )  # fmt: skip
 
     def tick(self, server: Server) -> None:
         now = server.node.clock.local(self.at)
@@ -354,7 +363,7 @@ class Run:
         step = self.renew_row if server.leader is not None else self.read_row
         if self.reaches_database():
             self.after(self.delay(), server.node, step, server, now)
-        self.after(self.profile.retry_s, server.node, self.term_turn, server)
+        self.after(server.profile.retry_s, server.node, self.term_turn, server)
 
     def reaches_database(self) -> bool:
         return self.calm or self.rng.random() >= self.loss
@@ -372,6 +381,7 @@ class Run:
     def renewed(self, server: Server, term: int, sent_at: float) -> None:
         if server.leader is not None and server.candidate.term == term:
             server.candidate.renewed(sent_at)
+            self.reconfigure(server)
 
     def read_row(self, server: Server, _sent_at: float) -> None:
         row = self.row
@@ -386,7 +396,7 @@ class Run:
         if self.row != seen:
             return
         term = seen.term + 1 if seen else 1
-        self.row = TermRow(term, server.holder, server.node.name, 0, self.profile.lease_s)
+        self.row = TermRow(term, server.holder, server.node.name, 0, server.profile.lease_s)
         self.judge.won[term] = (self.at, seen.lease_s if seen else 0.0)
         if server.node.life == life and self.reaches_database():
             self.after(self.delay(), server.node, self.taken, server, seen, sent_at, term)
@@ -399,20 +409,20 @@ class Run:
         now = server.node.clock.local(self.at)
         hold_off_s = server.candidate.won(term, seen, sent_at)
         server.leader = self.parts.leader(
-            term=term, profile=self.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0
+            term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0
         )
-        server.leader.configure(LINKS, now)
+        server.leader.configure(self.links, now)
 
     # ---- faults ------------------------------------------------------------------------
 
     def fault(self) -> None:
         rng = self.rng
         kind = rng.random()
-        if kind < 0.3:
+        if kind < 0.28:
             self.outcome.pauses += 1
             node = rng.choice([*self.units, *self.servers]).node
             node.frozen_until = max(node.frozen_until, self.at + rng.uniform(0.5, 12.0))
-        elif kind < 0.55:
+        elif kind < 0.5:
             self.outcome.cuts += 1
             unit, server = rng.choice(self.units).node, rng.choice(self.servers).node
             pair = (unit.name, server.name) if rng.random() < 0.5 else (server.name, unit.name)
@@ -420,17 +430,21 @@ class Run:
             self.cut[pair] = until
             if rng.random() < 0.5:
                 self.cut[pair[1], pair[0]] = until
-        elif kind < 0.7:
+        elif kind < 0.63:
             self.outcome.restarts += 1
             self.restart_unit(rng.choice(self.units))
-        elif kind < 0.85:
+        elif kind < 0.78:
             self.outcome.restarts += 1
             server = rng.choice(self.servers)
             if rng.random() < 0.7:  # mostly the one that serves
                 server = next((s for s in self.servers if s.leader is not None), server)
             self.restart_server(server)
-        else:
+        elif kind < 0.9:
             self.order()
+        elif kind < 0.95:
+            self.clone(rng.choice(self.units[:3]))
+        else:
+            self.change()
 
     def restart_unit(self, unit: Unit) -> None:
         node = unit.node
@@ -441,12 +455,50 @@ class Run:
         unit.side = self._side(node, kept)
         self.after(self.rng.uniform(0.1, 3), node, self.unit_turn, unit)
 
+    def clone(self, unit: Unit) -> None:
+        """A copy of a unit's disk is started beside it: the same name, another process."""
+        self.outcome.clones += 1
+        node = Node(unit.node.name, self.rng, self.parts.clock_drift)
+        copy = Unit(node, self._side(node, unit.side.kept()), unit.target)
+        self.units.append(copy)
+        self.after(self.rng.uniform(0.0, 1.0), node, self.unit_turn, copy)
+
+    def gone(self, unit: Unit) -> None:
+        self.judge.gone(unit)
+        unit.node.life += 1
+
+    def change(self) -> None:
+        """A person changes which units may read a link; leaders hear of it sooner or later."""
+        self.outcome.changes += 1
+        uid = self.rng.choice(list(LINKS))
+        units = list(LINKS[uid])
+        self.rng.shuffle(units)
+        self.links[uid] = tuple(units[: self.rng.randint(1, len(units))])
+        for server in self.servers:
+            self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
+        self.after(self.rng.uniform(2, 6), None, self.change_back)
+
+    def change_back(self) -> None:
+        self.links = dict(LINKS)
+        for server in self.servers:
+            self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
+
+    def reconfigure(self, server: Server) -> None:
+        now = server.node.clock.local(self.at)
+        if server.leader is not None and server.candidate.leading(now):
+            server.leader.configure(self.links, now)
+            self.spread(server)
+
     def restart_server(self, server: Server) -> None:
         node = server.node
+        row = self.row
+        if row is not None and row.holder == server.holder and self.rng.random() < 0.3:
+            # a clean end: it serves no more, then it resigns
+            self.row = TermRow(row.term, "", "", row.renewals, row.lease_s)
         node.life += 1
         node.frozen_until = 0.0
         server.leader = None
-        server.candidate = self.parts.candidate(self.profile)
+        server.candidate = self.parts.candidate(server.profile)
         server.holder = f"{server.holder.split('.')[0]}.{node.life}"
         self.after(self.rng.uniform(0.1, 3), node, self.term_turn, server)
         self.after(self.rng.uniform(0.1, 3), node, self.tick, server)

@@ -241,3 +241,19 @@ def test_news_come_only_to_who_knows_less():
     news = leader.batch(Batch("a", 1, (Renew(),), first.revision), 0.7).news
     assert news is not None
     assert news.revision > first.revision
+
+
+def test_an_owner_that_is_configured_again_before_it_left_stays_and_hears_what_follows():
+    """Unit a is out and in again: the order is taken back, and when b gets the link, a is told."""
+    leader = leading()
+    say(leader, "a", 0.0, Open(), Acquire(("smdr",)))
+    say(leader, "b", 0.0, Open(), Acquire(("smdr",)))
+    leader.configure({"smdr": ("b",)}, 1.0)
+    leader.configure(LINKS, 1.5)
+    news = leader.news("a", 1)
+    assert news is not None
+    assert [(v.mine, v.leave) for v in news.links] == [(True, False)]
+    say(leader, "a", 2.0, Release("smdr", Token(1, 1), "b"))
+    news = leader.news("a", 1)
+    assert news is not None
+    assert [v.owner for v in news.links] == ["b"]

@@ -138,10 +138,13 @@ class Leader:
                 if session is not link.owner:
                     session.wants.pop(uid, None)
                 self._touch(session)
-            if link.owner is not None and link.owner.unit_uid not in link.units:
+            owner = link.owner
+            if owner is not None and owner.unit_uid not in link.units:
                 self._order(link, "")
-            elif link.to and link.to not in link.units:
+            elif link.to not in link.units:  # also "": an owner that may stay after all
                 link.leave, link.to = False, ""
+            if owner is not None and self._sessions.get(owner.unit_uid) is owner:
+                self._want(owner, link)
             self._announce(link)
             self._settle(link, now)
 
@@ -298,7 +301,7 @@ class Leader:
             if link is None or session.unit_uid not in link.units:
                 result = Result.NOT_CONFIGURED
                 continue
-            if uid not in session.wants:
+            if link.wanted_by.get(session.unit_uid) is not session:
                 self._want(session, link)
                 self._touch(session)
                 self._settle(link, now)
