@@ -20,7 +20,7 @@ class EnrolmentError(TemporaryError):
 
     code: ClassVar[str] = "enrolment"
 
-    def __init__(self, message: str, *, reason: str = "", retry_after_s: float = 10.0) -> None:
+    def __init__(self, message: str, *, reason: str = "", retry_after_s: float = 3.0) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.reason = reason
 
