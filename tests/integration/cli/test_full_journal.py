@@ -74,15 +74,15 @@ def test_a_full_journal_stops_reading_says_so_and_resumes(
                 pass
 
     main = tmp_path / "data" / "store" / "main.db"
+    runner.start()
+    wait_until(lambda: runtime.service("connectors") is not None, 90, "the connectors")
+    connector = runtime.service("connectors")[link.link_uid]
+    wait_until(lambda: connector.state.listening_on is not None, 30, "the port")
     with contextlib.closing(sqlite3.connect(main, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        runner.start()
-        wait_until(
-            lambda: runtime.connectors[link.link_uid].state.listening_on is not None, 30, "the port"
-        )
         sender = threading.Thread(target=send)
         sender.start()
-        wait_until(lambda: runtime.journal.usage().full, 60, "a full journal")
+        wait_until(lambda: runtime.service("journal").usage().full, 60, "a full journal")
         wait_until(lambda: "journal" in _health(port)["wrong"], 10, "health")
         said = _health(port)["wrong"]["journal"]
         other.execute("ROLLBACK")
@@ -90,9 +90,10 @@ def test_a_full_journal_stops_reading_says_so_and_resumes(
     assert sent.is_set()
     with Store.open(tmp_path / "data" / "store") as store:
         wait_until(lambda: _received(store) == len(lines), 90, "every record")
-        wait_until(lambda: not runtime.monitor.health(), 30, "health")
+        wait_until(lambda: not runtime.service("monitor").health(), 30, "health")
         assert store.completeness().gaps.num_rows == 0
     runtime.stop()
     runner.join(60)
-    assert runtime.failure is None
+    assert not runner.is_alive()
+    assert runtime.role.nexus.failure is None
     assert said == "full: reading has stopped; make room or raise limits.journal_quota_mib"

@@ -7,7 +7,7 @@ import contextlib
 import threading
 
 import grpc
-from bluewhale.capture.exceptions import TemporaryError
+from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
 from bluewhale.nexus import Manifest, Served
 from bluewhale.nexus.governance import current
 
@@ -152,3 +152,13 @@ async def awaiting(context):
 async def listing(context):
     """Serve a list as a journal."""
     yield {"journal": []}
+
+
+@contextlib.asynccontextmanager
+async def peeking(context):
+    """Look from outside of the manifest, in a thread, at what starts later."""
+    try:
+        await asyncio.to_thread(context.settings[0].service, "journal")
+    except BluewhaleError as error:
+        context.settings.append(str(error))
+    yield {}

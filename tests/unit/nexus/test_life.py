@@ -216,3 +216,24 @@ def test_a_stopped_plugin_does_not_come_back():
 
     with pytest.raises(ServiceUnknownError, match="a is stopped; a new process brings it back"):
         asyncio.run(run())
+
+
+def test_a_look_up_never_starts_a_plugin_out_of_its_turn():
+    """Only lazy plugins start by a look-up; all others keep their place in the order."""
+    seen: list[str] = []
+
+    async def run():
+        nexus = Nexus(
+            [
+                plugin("a", "peeking"),
+                plugin("b", provides={"journal": "1.0"}),
+            ],
+            settings=seen,
+        )
+        seen.append(nexus)
+        async with nexus:
+            pass
+
+    asyncio.run(run())
+    assert seen[1] == "journal is not there yet: b starts in its turn; require it, or wait"
+    assert seen[2:] == ["start b", "end b"]

@@ -1,4 +1,7 @@
-"""What the embedded runtime says about itself: canonical lines, metrics, health."""
+"""What the embedded runtime says about itself: canonical lines, metrics, what is wrong.
+
+Owns neither the door nor the registry of metrics: the process has them.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bluewhale.telemetry import Endpoint, Metrics, canonical_line, get_logger
+from bluewhale.telemetry import Metrics, canonical_line, get_logger
 
 if TYPE_CHECKING:
-    from bluewhale.cli.connecting import Connector
+    from bluewhale.connectors import Connector
     from bluewhale.database import CommitResult
     from bluewhale.journal import Journal
 
@@ -17,25 +20,17 @@ if TYPE_CHECKING:
 class Monitor:
     """Metrics of this process and where they are served."""
 
-    def __init__(self, journal: Journal, connectors: Mapping[str, Connector]) -> None:
-        self.metrics = Metrics()
+    def __init__(self, journal: Journal, metrics: Metrics) -> None:
+        self.metrics = metrics
         self._log = get_logger("processor")
         self._journal = journal
-        self._connectors = connectors
-        self._endpoint: Endpoint | None = None
+        self._connectors: Mapping[str, Connector] = {}
         self._counted: dict[tuple[str, str], int] = {}
         self.processor_error = ""
 
-    def serve(self, host: str, port: int) -> None:
-        """Serve /metrics and /healthz; port 0 = do not."""
-        if port:
-            self._endpoint = Endpoint(self.metrics, self.health, host=host, port=port)
-            self._endpoint.start()
-
-    def stop(self) -> None:
-        """Stop serving."""
-        if self._endpoint is not None:
-            self._endpoint.stop()
+    def follow(self, connectors: Mapping[str, Connector]) -> None:
+        """Watch these connectors, by link_uid."""
+        self._connectors = connectors
 
     def committed(
         self, records: int, result: CommitResult, rejected: Mapping[str, int], started_s: float

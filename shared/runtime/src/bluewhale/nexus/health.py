@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -32,6 +32,7 @@ class Health:
         self._lock = threading.Lock()
         self._conditions: dict[str, Condition] = {}
         self._watched: dict[str, Callable[[], str]] = {}
+        self._inquiries: list[Callable[[], Mapping[str, str]]] = []
         self.started = False
         self.draining = False
 
@@ -42,6 +43,11 @@ class Health:
             same = before is not None and before.good == good
             since_ms = before.since_ms if same and before is not None else self._clock_ms()
             self._conditions[name] = Condition(name, good, message, since_ms)
+
+    def inquire(self, look: Callable[[], Mapping[str, str]]) -> None:
+        """Ask `look` at each look at readiness: part -> what is wrong with it, {} = well."""
+        with self._lock:
+            self._inquiries.append(look)
 
     def drop(self, name: str) -> None:
         """Forget a condition and a watched loop of that name."""
@@ -68,6 +74,10 @@ class Health:
     def unready(self) -> dict[str, str]:
         """Give why the role should get no work; empty = ready."""
         wrong = {c.name: c.message or "not good" for c in self.conditions() if not c.good}
+        with self._lock:
+            inquiries = list(self._inquiries)
+        for look in inquiries:
+            wrong |= look()
         if self.draining:
             wrong["drain"] = "the role is about to end"
         return self.starting() | wrong

@@ -129,7 +129,8 @@ class Nexus:
         ServiceUnknownError
             nobody provides it.
         ServiceNotStartedError
-            it is lazy, not started, and this is the loop's thread.
+            it is lazy, not started, and this is the loop's thread; or it is not
+            lazy and its turn has not come.
         """
         return self.service_of(self._newest(name))
 
@@ -256,6 +257,10 @@ class Nexus:
         if plugin.state not in {State.RESOLVED, State.STARTING}:
             raise ServiceUnknownError(
                 f"{key[0]} is gone: {plugin.name} is {plugin.state}; a new process brings it back"
+            )
+        if not plugin.manifest.lazy_start:
+            raise ServiceNotStartedError(
+                f"{key[0]} is not there yet: {plugin.name} starts in its turn; require it, or wait"
             )
         return plugin
 

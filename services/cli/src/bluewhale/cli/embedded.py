@@ -1,0 +1,193 @@
+"""The plugins of `bluewhale up`: journal, main database, monitor, processor, connectors, answers.
+
+Owns what each of them opens, runs and closes. Their order follows from what they
+require; they end in reverse: connectors first, then the processor moves what is
+left, then the files are closed. Does not own the process (`runtime`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from bluewhale.capture.exceptions import TemporaryError
+from bluewhale.cli.connecting import make_connectors
+from bluewhale.cli.monitoring import Monitor
+from bluewhale.cli.processor import Processor
+from bluewhale.database import Store
+from bluewhale.jobs.preparing import prepare
+from bluewhale.journal import Journal
+from bluewhale.nexus import Manifest, serve
+
+if TYPE_CHECKING:
+    from bluewhale.configuration import Configuration
+    from bluewhale.nexus import Context
+
+HOUSEKEEPING_INTERVAL_S = 1.0
+SEAL_AGE_MS = 60_000  # younger calls may still grow
+FINISH_S = 60.0  # what is journaled is moved this long at the end; the rest at the next start
+
+
+def _manifest(name: str, **facts: Any) -> Manifest:
+    return Manifest(
+        symbolic_name=f"bluewhale.embedded.{name}",
+        version="1.0",
+        vendor="Bluewhale maintainers",
+        activator=f"bluewhale.cli.embedded:{name}",
+        **facts,
+    )
+
+
+MANIFESTS = (
+    _manifest("journal", provides={"journal": "1.0"}),
+    _manifest("store", provides={"store": "1.0"}),
+    _manifest("monitor", requires={"journal": ">=1,<2"}, provides={"monitor": "1.0"}),
+    _manifest(
+        "processor",
+        requires={"journal": ">=1,<2", "store": ">=1,<2", "monitor": ">=1,<2"},
+        provides={"processor": "1.0"},
+    ),
+    _manifest(
+        "connectors",
+        requires={"journal": ">=1,<2", "monitor": ">=1,<2", "processor": ">=1,<2"},
+        provides={"connectors": "1.0"},
+    ),
+    _manifest("answers", requires={"store": ">=1,<2"}, provides={"query": "1.0"}, lazy_start=True),
+)
+
+
+@contextlib.asynccontextmanager
+async def journal(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Keep the journal open."""
+    settings = context.settings.settings
+    settings.data.mkdir(parents=True, exist_ok=True)
+    opened = Journal.open(
+        settings.data / "journal.db", quota_bytes=settings.limits.journal_quota_mib << 20
+    )
+    try:
+        yield {"journal": opened}
+    finally:
+        opened.close()
+
+
+@contextlib.asynccontextmanager
+async def store(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Keep the main database open."""
+    settings = context.settings.settings
+    settings.data.mkdir(parents=True, exist_ok=True)
+    opened = await asyncio.to_thread(Store.open, settings.data / "store")
+    try:
+        yield {"store": opened}
+    finally:
+        opened.close()
+
+
+@contextlib.asynccontextmanager
+async def monitor(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Say how the installation is."""
+    made = Monitor(context.service("journal"), context.metrics)
+    context.health.inquire(made.health)
+    yield {"monitor": made}
+
+
+@contextlib.asynccontextmanager
+async def processor(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Move records from the journal to the main database."""
+    configuration: Configuration = context.settings
+    limits = configuration.settings.limits
+    opened: Store = context.service("store")
+    # prices may take seconds to make ready; the loop must hear a signal meanwhile
+    stages = await asyncio.to_thread(prepare, configuration, opened)
+    made = Processor(
+        context.service("journal"),
+        opened,
+        stages,
+        configuration.profiles.values(),
+        monitor=context.service("monitor"),
+        window_ms=limits.window_ms,
+        batch_records_max=limits.batch_records_max,
+    )
+    loop = _Loop(context, made, opened)
+    async with context.worker("processor", loop.run):
+        yield {"processor": made}
+
+
+class _Loop:
+    """The thread of the processor."""
+
+    def __init__(self, context: Context, processor: Processor, store: Store) -> None:
+        self._processor = processor
+        self._store = store
+        self._monitor: Monitor = context.service("monitor")
+        self._limits = context.settings.settings.limits
+        self._log = context.log
+
+    def run(self, stopping: threading.Event) -> None:
+        """Move records until asked to stop and nothing is left; what passes by itself is retried."""
+        tidy_at = time.monotonic()
+        until: float | None = None
+        while True:
+            try:
+                moved = self._processor.step()
+                if time.monotonic() >= tidy_at:
+                    moved += self._tidy()
+                    tidy_at = time.monotonic() + HOUSEKEEPING_INTERVAL_S
+                self._monitor.processor_error = ""
+            except TemporaryError as error:
+                self._log.warning("Store is busy, trying again", error=str(error))
+                self._monitor.processor_error = str(error)
+                moved = 0
+            if stopping.is_set():
+                until = time.monotonic() + FINISH_S if until is None else until
+                if not moved or time.monotonic() > until:
+                    return
+            elif not moved:
+                stopping.wait(self._limits.poll_interval_ms / 1000)
+
+    def _tidy(self) -> int:
+        """Join what was left over, seal what is old, take the gauges."""
+        self._monitor.refresh()
+        joined = self._processor.join_left_over()
+        now_ms = int(time.time() * 1000)
+        if self._processor.legs_since_seal > self._limits.hot_rows_max:
+            self._store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms)
+            self._processor.legs_since_seal = 0
+        return joined
+
+
+@contextlib.asynccontextmanager
+async def connectors(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Read the PBXs."""
+    made = make_connectors(context.settings, context.service("journal"))
+    context.service("monitor").follow(made)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(connector.run(), name=link_uid)
+            for link_uid, connector in made.items()
+        ]
+        context.log.info("Connectors started", links=len(tasks))
+        try:
+            yield {"connectors": made}
+        finally:
+            for task in tasks:
+                task.cancel()
+    context.log.info("Connectors stopped", links=len(tasks))
+
+
+@contextlib.asynccontextmanager
+async def answers(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Answer questions about what is stored, as the role storage does."""
+    from bluewhale.storage.marks_feed import MarksFeed
+    from bluewhale.storage.query_door import QueryDoor
+
+    opened: Store = context.service("store")
+    feed = MarksFeed(opened)
+    feed.start()
+    try:
+        yield {"query": serve("query", QueryDoor(opened, feed))}
+    finally:
+        await asyncio.to_thread(feed.stop)
