@@ -2,7 +2,7 @@
 
 Owns the port and its drivers. Envelopes are imported by name
 (`from bluewhale.messaging import envelopes`), since they load Arrow. `KafkaLog`
-is loaded when it is first asked for: kafka-python takes 0.4 s.
+and `JournalLog` are loaded when they are first asked for: kafka-python takes 0.4 s.
 """
 
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ from bluewhale.messaging.watchdog import Watchdog
 from bluewhale.messaging.worker import Handler, Portion, Worker
 
 if TYPE_CHECKING:
+    from bluewhale.messaging.journal_log import JournalLog
     from bluewhale.messaging.kafka import KafkaLog
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "EnvelopeVersionError",
     "Handler",
     "Headers",
+    "JournalLog",
     "KafkaLog",
     "Log",
     "LogError",
@@ -77,4 +79,8 @@ def __getattr__(name: str) -> object:
         from bluewhale.messaging.kafka import KafkaLog
 
         return KafkaLog
+    if name == "JournalLog":
+        from bluewhale.messaging.journal_log import JournalLog
+
+        return JournalLog
     raise AttributeError(f"module {__name__} has no attribute {name}")
