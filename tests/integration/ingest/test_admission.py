@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from bluewhale.api.units.v1 import units_pb2, units_pb2_grpc
+from bluewhale.ingest import fleet
 from bluewhale.ingest.authority import Authority
 from bluewhale.ingest.service import Ingest
 from bluewhale.messaging import MemoryLog
@@ -199,24 +200,37 @@ def test_without_certificates_units_are_taken_on_this_machine_alone(tmp_path: Pa
     asyncio.run(scenario())
 
 
-def test_two_running_copies_of_a_unit_are_both_taken_and_reported(tmp_path: Path) -> None:
+def test_two_running_copies_of_a_unit_are_both_taken_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is refused; the condition names the unit; it clears when one ends."""
+    monkeypatch.setattr(fleet, "POLL_S", 0.1)
+    monkeypatch.setattr(fleet, "COPY_HEARD_MS", 100)
 
     async def scenario() -> None:
         async with running(tmp_path) as (ingest, conditions):
             keys = keys_of(authority_of(ingest), "depot")
             async with client_of(ingest, "depot", keys, session=1) as one:
                 async with client_of(ingest, "depot", keys, session=2) as two:
+                    await until(lambda: two.of("welcome"), "the second welcome")
+                    await asyncio.sleep(0.3)
+                    # a line that broke and came again is no second copy
+                    assert conditions.latest["unit_copies"] == (True, "")
                     await one.frame(frame_of([b"one"], incarnation=11))
                     await two.frame(frame_of([b"two"], incarnation=22))
                     await until(
                         lambda: one.received.get(AVAYA) == 1 and two.received.get(AVAYA) == 1,
                         "both frames",
                     )
+                    await until(lambda: not conditions.latest["unit_copies"][0], "the report")
                     assert conditions.latest["unit_copies"] == (
                         False,
                         "running more than once: depot; end all copies but one of each",
                     )
+                    seen = await asyncio.to_thread(ingest.units_door._whole, "depot")
+                    assert len(seen.instances) == 2
+                    (copies,) = [c for c in seen.conditions if c.name == "copies"]
+                    assert copies.message.startswith("runs 2 times (ipv4:127.0.0.1:")
                 await until(lambda: conditions.latest["unit_copies"][0], "one copy left")
 
     asyncio.run(scenario())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bluewhale.api.uplink.v1 import uplink_pb2 as pb
 from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
 from bluewhale.ingest.inspection import Refused, inspect
-from bluewhale.messaging import LogUnavailableError
+from bluewhale.messaging import RAW, LogUnavailableError
 from bluewhale.messaging.envelopes import RawFrame
 from bluewhale.telemetry import get_logger, tracing
 from bluewhale.uplink import (
@@ -71,7 +71,7 @@ class Connection:
         self.unit_uid = side.unit_uid
         self.hello: pb.Hello | None = None
         self.heartbeat: pb.Heartbeat | None = None
-        self.connected_at_ms = now().clock_ms
+        self.connected_at_ms = self.heard_at_ms = now().clock_ms
         self.reported_at_ms = 0
         self.clock_skew_ms = 0  # unit minus centre, transit included
         self.refusals: dict[int, Refused] = {}
@@ -122,6 +122,7 @@ class Connection:
             async for message in up:
                 if self._ended is not None:
                     return
+                self.heard_at_ms = now().clock_ms
                 self.do(self.side.received(message, now()))
                 if self._under_way > self._limit:
                     self._room.clear()
@@ -214,7 +215,18 @@ class Connection:
         self._under_way += size
         if frame.traceparent:
             with tracing.span(
-                "append cdr.raw", kind="producer", parents=[frame.traceparent]
+                "append cdr.raw",
+                kind="producer",
+                parents=[frame.traceparent],
+                attributes={
+                    "messaging.system": "kafka",
+                    "messaging.operation.type": "send",
+                    "messaging.destination.name": RAW,
+                    "bluewhale.unit_uid": self.unit_uid,
+                    "bluewhale.stream_id": raw.stream_id,
+                    "bluewhale.first_seq": raw.first_seq,
+                    "bluewhale.last_seq": raw.last_seq,
+                },
             ) as span:
                 traced = RawFrame(
                     raw.stream_id,

@@ -9,7 +9,6 @@ session and reported as a condition.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
 TICK_S = 0.05
 POLL_S = 3.0  # revocations, overrides, files: well within the minute that is promised
-SKEW_REPORTED_MS = 60_000
 RECONNECT_MS = 1_000
+COPY_HEARD_MS = 1_000  # messages of the line that broke may still be on their way
 
 
 class Fleet:
@@ -187,6 +186,19 @@ class Fleet:
         """Give the connections of a unit, or of all."""
         return [c for c in self._connections if unit_uid in {None, c.unit_uid}]
 
+    def running(self, unit_uid: str) -> list[Connection]:
+        """Give the connections of a unit that are of running copies of it, newest first.
+
+        A connection that was heard after a newer one began is of another copy;
+        one that was not is what a broken line left behind, and ends by silence.
+        """
+        known = sorted(self.connections(unit_uid), key=lambda c: c.connected_at_ms, reverse=True)
+        known = [c for c in known if c.hello is not None]
+        if not known:
+            return []
+        since_ms = known[0].connected_at_ms + COPY_HEARD_MS
+        return known[:1] + [c for c in known[1:] if c.heard_at_ms > since_ms]
+
     def desired(self, unit_uid: str) -> Desired | None:
         """Give the document that a unit should run; None while the database was never reached."""
         return self._desired.get(unit_uid)
@@ -198,9 +210,14 @@ class Fleet:
         for connection in self._connections:
             for stream in self.current.streams_of(connection.unit_uid):
                 self._by_stream.setdefault(stream, []).append(connection)
-        copies = Counter(c.unit_uid for c in self._connections)
-        self._metrics.set("bluewhale_units_connected", len(copies))
-        twice = sorted(uid for uid, count in copies.items() if count > 1)
+        self._metrics.set("bluewhale_units_connected", len({c.unit_uid for c in self._connections}))
+
+    def _look_for_copies(self) -> None:
+        twice = sorted(
+            unit_uid
+            for unit_uid in {c.unit_uid for c in self._connections}
+            if len(self.running(unit_uid)) > 1
+        )
         text = f"running more than once: {', '.join(twice)}; end all copies but one of each"
         self._say("unit_copies", not twice, text if twice else "")
 
@@ -223,6 +240,7 @@ class Fleet:
     async def _poll(self) -> None:
         while True:
             await self.poll_now()
+            self._look_for_copies()
             await asyncio.sleep(POLL_S)
 
     def _look(self) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 APPLY_S = 10.0
+REPORT_STALE_MS = 15_000  # each copy of ingest reports every 3 s
 T = TypeVar("T")
 
 
@@ -166,13 +167,18 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
         declared = self._configuration.unit(unit_uid)
         here = {
             c.session: report_of(c, self._instance) | {"connected": True}
-            for c in self._fleet.connections(unit_uid)
-            if c.session
+            for c in self._fleet.running(unit_uid)
         }
+        gone = {c.session for c in self._fleet.connections(unit_uid)} - here.keys()
+        now_ms = now().clock_ms
         reports = {
-            r.session: {**r.report, "connected": r.connected}
+            r.session: {
+                **r.report,
+                # a copy of ingest that was killed says nothing any more
+                "connected": r.connected and now_ms - r.reported_at_ms < REPORT_STALE_MS,
+            }
             for r in stored
-            if r.unit_uid == unit_uid
+            if r.unit_uid == unit_uid and r.session not in gone
         } | here
         alive = {session: report for session, report in reports.items() if report["connected"]}
         certificates = self._units().certificates(unit_uid) if row is not None else []
@@ -201,9 +207,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             made.configuration.desired_hash = desired.hash
         if row is not None:
             made.configuration.overrides_json = _json(row.overrides)
-        made.conditions.extend(
-            conditions_of(made, list(alive.values()), row, now_ms=now().clock_ms)
-        )
+        made.conditions.extend(conditions_of(made, list(alive.values()), row, now_ms=now_ms))
         return made
 
 
