@@ -121,14 +121,37 @@ def test_a_call_waits_until_all_its_legs_are_here():
     assert made.legs == 3
 
 
-def test_too_many_legs_go_without_their_calls():
-    """More legs than may be held are stored; memory stays bounded."""
+def test_a_lane_that_is_full_reads_no_more():
+    """Six waiting legs are enough; memory stays bounded."""
     it = lane(bulk())
-    it.take_parsed(0, parsed(*(leg(n) for n in range(1, 8))), 0.0)
-    made = it.due(0.0, 5)
+    it.take_parsed(0, parsed(*(leg(n) for n in range(1, 7))), 0.0)
+    assert (it.full(PARSED), it.full(RATED)) == (True, False)
+    assert it.due(1.5, 5) is None
+
+
+def test_legs_go_alone_when_billing_stands_still():
+    """After ten seconds without a word of billing legs are stored as they are."""
+    it = lane(bulk())
+    it.take_parsed(0, parsed(leg(1), leg(2), leg(3)), 0.0)
+    assert it.due(9.0, 5) is None
+    made = it.due(10.5, 5)
     assert made is not None
-    assert made.legs == 7
-    assert made.after[PARSED] == 1
+    assert made.legs == 3
+
+
+def test_legs_wait_as_long_as_billing_moves_towards_them():
+    """Billing is behind, but works: legs wait; once its data time is past them, they go."""
+    it = lane(bulk())
+    it.take_parsed(0, parsed(leg(1), leg(2), leg(3), time_ms=100_000), 0.0)
+    it.take_rated(0, rated(time_ms=50_000), 19.0)
+    made = it.due(20.0, 5)
+    assert made is not None
+    assert made.legs == 0
+    it.done(made)
+    it.take_rated(1, rated(time_ms=110_001), 21.0)
+    made = it.due(21.0, 5)
+    assert made is not None
+    assert made.legs == 3
 
 
 def test_of_two_proposals_of_one_call_the_larger_stays():

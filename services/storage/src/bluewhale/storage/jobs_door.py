@@ -7,7 +7,7 @@ replica that keeps house, whichever this is.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -33,8 +33,9 @@ _RESTED = ENDED | {FAILED, "paused"}
 class JobsDoor(doors.JobsServicer):
     """Serves bluewhale.api.jobs.v1.Jobs."""
 
-    def __init__(self, runner: JobRunner) -> None:
+    def __init__(self, runner: JobRunner, ending: Callable[[], bool] = lambda: False) -> None:
         self._runner = runner
+        self._ending = ending  # the role drains: watchers end, so that the door can close
 
     @override
     def Start(self, request: api.StartRequest, context: grpc.ServicerContext) -> api.Job:
@@ -54,7 +55,7 @@ class JobsDoor(doors.JobsServicer):
     def Watch(self, request: api.WatchRequest, context: grpc.ServicerContext) -> Iterator[api.Job]:
         with told(context):
             last: dict[str, StoredJob] = {}
-            while context.is_active():
+            while context.is_active() and not self._ending():
                 jobs = [self._runner.get(request.name)] if request.name else self._runner.rows.all()
                 for job in jobs:
                     if last.get(job.name) != job:

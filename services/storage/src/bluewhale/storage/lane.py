@@ -27,8 +27,9 @@ Words = npt.NDArray[np.int64]
 SEAL_ROWS = 20_000  # a segment of fewer legs is not worth its files, unless time is over
 SEAL_AGE_S = 2.0
 BULK_ROWS = 4_000  # fewer legs waiting than this are stored at once, as hot rows
-HELD_ROWS_MAX = 60_000  # more legs waiting than this are stored without their calls
-PATIENCE_S = 5.0  # what is not answered for so long goes alone
+HELD_ROWS_MAX = 30_000  # of a lane, legs and calls each: no more is read meanwhile
+PATIENCE_S = 5.0  # what waits for so long goes alone, if billing stands still or has passed it
+PASSED_MS = 10_000  # billing's data time is so far behind a leg: its call will not come by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Limits:
     held_rows_max: int = HELD_ROWS_MAX
     seal_age_s: float = SEAL_AGE_S
     patience_s: float = PATIENCE_S
+    passed_ms: int = PASSED_MS
 
 
 def _words(ids: pa.ChunkedArray) -> Words:
@@ -112,6 +114,7 @@ class Lane:
     parsed_time_ms: int = 0
     rated_time_ms: int = 0
     bulk: bool = False  # legs wait for their calls
+    rated_at_s: float = 0.0  # when billing was last heard of
     _parsed: list[_Parsed] = field(default_factory=list)
     _rated: list[_Rated] = field(default_factory=list)
 
@@ -138,6 +141,20 @@ class Lane:
         return sum(p.legs.num_rows for p in self._parsed)
 
     @property
+    def calls(self) -> int:
+        """Count of proposed calls that wait."""
+        return sum(int(r.left.sum()) for r in self._rated)
+
+    def full(self, topic: str) -> bool:
+        """Say whether no more of a topic should be read for now: memory is bounded.
+
+        Both topics come in order, so what is waited for is always among what is
+        read already, or comes in the other topic.
+        """
+        waiting = self.rows if topic == PARSED else self.calls
+        return waiting >= self.limits.held_rows_max
+
+    @property
     def idle(self) -> bool:
         """Say whether everything read is stored."""
         return not self._parsed and not self._rated
@@ -154,6 +171,7 @@ class Lane:
     def take_rated(self, offset: int, message: RatedMessage, now_s: float) -> None:
         """Add a message of proposals."""
         self.read[RATED] = offset + 1
+        self.rated_at_s = now_s
         self.rated_time_ms = max(self.rated_time_ms, message.data_time_ms)
         words, call_row = np.empty(0, np.int64), np.empty(0, np.int64)
         calls = 0
@@ -213,19 +231,21 @@ class Lane:
         waiting = self.rows
         arrived_s = [p.at_s for p in self._parsed] + [r.at_s for r in self._rated]
         oldest_s = min(arrived_s, default=now_s)
-        if waiting > self.limits.held_rows_max:
-            legs_ready = [np.ones(p.legs.num_rows, np.bool_) for p in self._parsed]
-        elif ready < self.limits.seal_rows and now_s - oldest_s < self.limits.seal_age_s:
+        if ready < self.limits.seal_rows and now_s - oldest_s < self.limits.seal_age_s:
             return None
         if not any(t.any() for t in (*legs_ready, *calls_ready)) and not self._news():
             return None
-        ready = sum(int(t.sum()) for t in legs_ready)
         seal = ready >= self.limits.bulk_rows
         self.bulk = waiting - ready >= self.limits.bulk_rows or seal
         return self._round(now_ms, legs_ready, calls_ready, seal=seal)
 
     def _news(self) -> bool:
-        return any(p.fresh or not p.legs.num_rows for p in self._parsed)
+        """Say whether something waits that needs no call: rejects, losses, counts, empty messages."""
+        return any(
+            not p.legs.num_rows
+            or (p.fresh and (p.message.rejects.num_rows or p.message.losses or p.message.tallies))
+            for p in self._parsed
+        )
 
     def _pairs(self, now_s: float) -> tuple[list[Bools], list[Bools]]:
         """Say which legs and which calls are ready, per message."""
@@ -253,7 +273,10 @@ class Lane:
         legs_ready = []
         for parsed in self._parsed:
             paired = _isin(parsed.words, known)
-            if now_s - parsed.at_s > limits.patience_s:
+            if now_s - parsed.at_s > limits.patience_s and (
+                self.rated_time_ms > parsed.message.data_time_ms + limits.passed_ms
+                or now_s - self.rated_at_s > limits.patience_s
+            ):
                 paired = np.ones(len(paired), np.bool_)
             legs_ready.append(paired)
         return legs_ready, calls_ready

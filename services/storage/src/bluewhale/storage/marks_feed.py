@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bluewhale.capture.exceptions import TemporaryError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 WHOLE_S = 5.0
 ALIVE_S = 5.0
+LOOK_S = 0.25  # a listener looks so often whether the role drains
 
 Key = tuple[int, int]
 
@@ -29,9 +30,12 @@ Key = tuple[int, int]
 class MarksFeed:
     """Follows the marks of the main database; `start` before the first listener."""
 
-    def __init__(self, store: Store, *, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, store: Store, *, poll_s: float = POLL_S, ending: Callable[[], bool] = lambda: False
+    ) -> None:
         self._store = store
         self._poll_s = poll_s
+        self._ending = ending  # the role drains: listeners end, so that the door can close
         self._log = get_logger("storage.marks")
         self._changed = threading.Condition()
         self._marks: dict[Key, tuple[int, Mark]] = {}  # with the turn of its last change
@@ -72,10 +76,11 @@ class MarksFeed:
         # what was committed before the listener came is in its first answer: the reading that is
         # under way may have begun before, the next one did not
         reads = self._reads + 2
+        told_s = time.monotonic()
         while True:
             with self._changed:
-                self._await_turn(seen, reads, alive_s)
-                if self._stopping.is_set():
+                self._await_turn(seen, reads)
+                if self._stopping.is_set() or self._ending():
                     return
                 first = seen < 0
                 if self._reads < reads:
@@ -84,17 +89,18 @@ class MarksFeed:
                     mark for turn, mark in self._marks.values()
                     if turn > seen and (not wanted or mark.stream_id in wanted)
                 ]  # fmt: skip
-                alive = self._turn == seen
                 seen = self._turn
-            if found or first or alive:
+            now_s = time.monotonic()
+            if found or first or now_s - told_s >= alive_s:
+                told_s = now_s
                 yield found
 
-    def _await_turn(self, seen: int, reads: int, timeout_s: float) -> None:
+    def _await_turn(self, seen: int, reads: int) -> None:
         if self._reads < reads:
             self._hurry.set()
         self._changed.wait_for(
             lambda: self._stopping.is_set() or (self._reads >= reads and self._turn > seen),
-            timeout_s,
+            LOOK_S,
         )
 
     def _follow(self) -> None:

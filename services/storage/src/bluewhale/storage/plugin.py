@@ -59,7 +59,7 @@ async def serving(
     from bluewhale.jobs.runner import JobRunner
     from bluewhale.jobs.works import works
 
-    feed = MarksFeed(store)
+    feed = MarksFeed(store, ending=lambda: context.health.draining)
     runner = JobRunner(store, works(store, configuration))
     sink = _SinkLoop(context, configuration, store, feed, log)
     watchdog = Watchdog("housekeeping")
@@ -79,7 +79,7 @@ async def serving(
         async with context.worker("storage", sink.run), context.worker("house", house.run):
             yield {
                 "query": serve("query", QueryDoor(store, feed)),
-                "jobs": serve("jobs", JobsDoor(runner)),
+                "jobs": serve("jobs", JobsDoor(runner, lambda: context.health.draining)),
             }
     finally:
         await asyncio.to_thread(feed.stop)

@@ -59,6 +59,7 @@ class _Owned:
     place: Place
     claim_at_s: float = 0.0  # not before this moment
     claimed: bool = False
+    held_back: bool = False
     messages: list[Message] = field(default_factory=list)  # of the lane, for finding a bad one
 
 
@@ -133,8 +134,20 @@ class Sink:
         stored = False
         for lane in list(self._lanes.values()):
             stored |= self._store_lane(lane)
+        self._hold_back()
         self._note_lag()
         return stored
+
+    def _hold_back(self) -> None:
+        """Read no more of what a lane has enough of."""
+        if self._away:
+            return
+        for (topic, partition), owned in self._owned.items():
+            lane = self._lanes.get(partition)
+            full = lane is not None and lane.full(topic)
+            if owned.claimed and full != owned.held_back:
+                owned.held_back = full
+                (self.consumer.pause if full else self.consumer.resume)([owned.place])
 
     # ---- assignment ----------------------------------------------------------------------
 
@@ -181,7 +194,7 @@ class Sink:
             using.seek(place, claim.next_offset)
             lane.read[topic] = lane.stored[topic] = using.position(place)
             using.resume([place])
-            owned.claimed = True
+            owned.claimed, owned.held_back = True, False
             owned.messages.clear()
             self._log.info(
                 "Partition claimed", topic=topic, partition=partition,
@@ -384,7 +397,9 @@ class Sink:
         if self._away:
             self._away = False
             self._log.info("Database is back")
-            self.consumer.resume([p for p, owned in self._owned.items() if owned.claimed])
+            self.consumer.resume(
+                [p for p, owned in self._owned.items() if owned.claimed and not owned.held_back]
+            )
 
     def _count(self, lane: Lane, made: Round, result: CommitResult, seconds: float) -> None:
         metrics = self._metrics
