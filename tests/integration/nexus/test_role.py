@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
+import pytest
+from bluewhale.api.control.v1 import control_pb2, control_pb2_grpc
+
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import sys
@@ -106,3 +110,65 @@ def test_the_nexus_is_light():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_signal_during_the_start_ends_the_role_cleanly():
+    """A plugin would take a minute: SIGTERM ends it at once with 0."""
+    with role("dawdling") as process:
+        line(process, "Plugin moved")
+        process.send_signal(signal.SIGTERM)
+        assert line(process, "Role ended before it had started")["role"] == "storage"
+        assert process.wait(10) == 0
+
+
+def test_a_bad_condition_is_no_reason_to_kill_but_a_stuck_loop_is():
+    """Readyz names the condition, livez the loop; startupz is content."""
+    with role("ailing") as process:
+        port = line(process, "Role started")["port"]
+        assert ask(port, "startupz")[0] == 200
+        assert ask(port, "readyz") == (
+            503,
+            {"healthy": False, "wrong": {"database": "postgresql://db is away; start it"}},
+        )
+        assert ask(port, "livez") == (
+            503,
+            {"healthy": False, "wrong": {"loop": "stuck in polling for 70 s"}},
+        )
+
+
+def test_control_says_how_the_role_is_changes_its_log_level_and_drains_it(tmp_path: Path):
+    """Over a Unix socket, as an operator's tool asks; a level that does not exist is refused."""
+    socket = f"unix:{tmp_path}/control.sock"
+    with role("ailing", f"listen={socket!r}") as process, grpc.insecure_channel(socket) as channel:
+        line(process, "Role started")
+        control = control_pb2_grpc.ControlStub(channel)
+        state = control.State(control_pb2.StateRequest(), timeout=10)
+        assert (state.role, state.ready, state.draining) == ("storage", False, False)
+        assert [(c.name, c.good, c.message) for c in state.conditions] == [
+            ("database", False, "postgresql://db is away; start it")
+        ]
+        changed = control.SetLogLevel(control_pb2.SetLogLevelRequest(level="debug"), timeout=10)
+        assert changed.previous == "info"
+        with pytest.raises(grpc.RpcError) as caught:
+            control.SetLogLevel(control_pb2.SetLogLevelRequest(level="loud"), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "choose one of debug, info, warning, error" in caught.value.details()
+        control.Drain(control_pb2.DrainRequest(timeout_ms=5000), timeout=10)
+        line(process, "Role ended")
+        assert process.wait(10) == 0
+
+
+def test_a_role_whose_policy_denies_is_not_told_to_end_by_anybody(tmp_path: Path):
+    """The layers of the process govern its port: an empty policy, so nobody may drain it."""
+    socket = f"unix:{tmp_path}/control.sock"
+    with (
+        role("working", f"listen={socket!r}, layers=(dict(layer='access'),)") as process,
+        grpc.insecure_channel(socket) as channel,
+    ):
+        line(process, "Role started")
+        with pytest.raises(grpc.RpcError) as caught:
+            control_pb2_grpc.ControlStub(channel).Drain(control_pb2.DrainRequest(), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert "local may not ask Control/Drain" in caught.value.details()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0

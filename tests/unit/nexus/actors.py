@@ -162,3 +162,19 @@ async def peeking(context):
     except BluewhaleError as error:
         context.settings.append(str(error))
     yield {}
+
+
+@contextlib.asynccontextmanager
+async def dawdling(context):
+    """Take its time to start."""
+    context.log.info("Plugin moved", state="dawdling")
+    await asyncio.sleep(60)
+    yield {}
+
+
+@contextlib.asynccontextmanager
+async def ailing(context):
+    """Run, but say that a thing is not well and that a loop is stuck."""
+    context.condition("database", good=False, message="postgresql://db is away; start it")
+    context.watch("loop", lambda: "stuck in polling for 70 s")
+    yield {}

@@ -1,0 +1,128 @@
+"""The embedded installation as plugins: order, order of ending, questions within the process."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import urllib.request
+from pathlib import Path
+
+import yaml
+from bluewhale.api.query.v1 import query_pb2
+from bluewhale.cli.runtime import Runtime
+from bluewhale.cli.simulate.session import World
+from bluewhale.cli.simulate.setup import free_port
+from bluewhale.configuration import load
+from bluewhale.database import Store
+
+from tests.support.running import wait_until
+
+
+def _world(folder: Path, port: int, cluster: dict | None = None) -> World:
+    world = World.of(folder, 1, ("avaya_cm",), 12, 4, 0)
+    world.write()
+    path = folder / "bluewhale.yaml"
+    document = yaml.safe_load(path.read_text("utf-8"))
+    document["limits"].update(window_ms=300)
+    document["monitor"] = {"port": port}
+    if cluster is not None:
+        document["cluster"] = cluster
+    path.write_text(yaml.safe_dump(document), "utf-8")
+    return world
+
+
+def _send(runtime: Runtime, world: World) -> None:
+    """Send all lines of the PBX to its link and wait until they are taken."""
+    connector = runtime.configuration.settings.links[0].connector
+    with socket.create_connection(("127.0.0.1", connector.port), timeout=30) as connection:
+        for line in world.lines[world.pbxs[0].pbx_uid]:
+            connection.sendall(line.data)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
+
+
+def _calls(runtime: Runtime) -> int:
+    """Ask as any part of the process asks: over the stub of a peer, without a network."""
+    query = runtime.role.nexus.peer("query", caller="tests")
+    return sum(len(page.calls) for page in query.SearchCalls(query_pb2.SearchCallsRequest()))
+
+
+def test_the_embedded_installation_is_plugins_that_end_in_reverse(tmp_path: Path):
+    """Journal, store, processor, connectors; questions start the lazy answers; a stop ends all."""
+    port = free_port()
+    world = _world(tmp_path, port)
+    runtime = Runtime(load(tmp_path))
+    runner = threading.Thread(target=runtime.run)
+    runner.start()
+    try:
+        wait_until(lambda: runtime.role.health.started, 120, "the start")
+        nexus = runtime.role.nexus
+        assert list(nexus.states()) == [
+            "bluewhale.embedded.journal",
+            "bluewhale.embedded.monitor",
+            "bluewhale.embedded.store",
+            "bluewhale.embedded.answers",
+            "bluewhale.embedded.processor",
+            "bluewhale.embedded.connectors",
+        ]
+        assert str(nexus.states()["bluewhale.embedded.answers"]) == "resolved"
+        wait_until(
+            lambda: all(
+                c.state.listening_on is not None for c in runtime.service("connectors").values()
+            ),
+            30,
+            "the port",
+        )
+        _send(runtime, world)
+        wait_until(lambda: _calls(runtime) >= 12, 60, "the calls")
+        assert str(nexus.states()["bluewhale.embedded.answers"]) == "active"
+        for path in ("healthz", "readyz", "livez", "startupz"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+                assert json.load(answer) == {"healthy": True, "wrong": {}}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            text = answer.read().decode()
+        assert 'method="SearchCalls",service="Query",side="answered"' in text
+    finally:
+        runtime.stop()
+        runner.join(60)
+    assert set(map(str, nexus.states().values())) == {"stopped"}
+
+
+def test_what_was_received_before_the_stop_is_stored(tmp_path: Path):
+    """The stop comes right behind the last byte: the processor moves what the journal has."""
+    world = _world(tmp_path, 0)
+    runtime = Runtime(load(tmp_path))
+    runner = threading.Thread(target=runtime.run)
+    runner.start()
+    try:
+        wait_until(lambda: runtime.role.health.started, 120, "the start")
+        _send(runtime, world)
+    finally:
+        runtime.stop()
+        runner.join(60)
+    with Store.open(tmp_path / "data" / "store") as store:
+        received = sum(store.completeness().days.column("received").to_pylist())
+    assert received == len(world.lines[world.pbxs[0].pbx_uid])
+
+
+def test_layers_of_the_configuration_govern_the_embedded_installation_too(tmp_path: Path):
+    """One line, `layer: access` without a policy: nobody may ask."""
+    _world(tmp_path, 0, {"layers": [{"layer": "access"}]})
+    runtime = Runtime(load(tmp_path))
+    runner = threading.Thread(target=runtime.run)
+    runner.start()
+    try:
+        wait_until(lambda: runtime.role.health.started, 120, "the start")
+        try:
+            _calls(runtime)
+        except Exception as error:  # noqa: BLE001 - any failure is shown by the assertion
+            said = str(error)
+    finally:
+        runtime.stop()
+        runner.join(60)
+    assert (
+        said
+        == "PERMISSION_DENIED: plugin/tests may not ask Query/SearchCalls; a rule of the access policy must allow it"
+    )
