@@ -38,6 +38,8 @@ class IngestBeside:
         self.ingest: Ingest | None = None
         self.records: dict[tuple[int, int], dict[int, Any]] = defaultdict(dict)
         self.frames = 0
+        self.stored = 0  # records, each key once
+        self._through: dict[tuple[int, int], int] = {}
         self.traceparents: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._stopping: asyncio.Event | None = None
@@ -152,8 +154,10 @@ class IngestBeside:
                 self.frames += 1
                 self.traceparents.append(raw.traceparent)
                 kept = self.records[frame.stream_id, frame.incarnation]
+                before = len(kept)
                 for record in frame.records:
                     kept.setdefault(record.seq, record)
+                self.stored += len(kept) - before
             if taken:
                 marks = list(self._marks())
                 self._loop.call_soon_threadsafe(self.ingest.feed.take, marks)
@@ -161,10 +165,11 @@ class IngestBeside:
 
     def _marks(self) -> Iterator[StoredMark]:
         for (stream_id, incarnation), kept in self.records.items():
-            through = 0
+            told = through = self._through.get((stream_id, incarnation), 0)
             while through + 1 in kept:
                 through += 1
-            if through:
+            self._through[stream_id, incarnation] = through
+            if through > told:
                 last = kept[through]
                 crc = record_crc(
                     last.data,

@@ -5,40 +5,11 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-import yaml
-from bluewhale.configuration import stream_id
 from bluewhale.ingest.authority import Authority
 
-from tests.integration.ingest.places import write_configuration
+from tests.integration.remoteunit.places import AVAYA, installed, unit_of
 from tests.support.ingest_beside import IngestBeside
-from tests.support.unit_process import UnitProcess, free_port, send_lines, wait_until
-
-AVAYA = stream_id("hq-avaya-cdr", "depot")
-
-
-def installed(folder, port, **ingest):
-    """Write an installation whose unit `depot` listens for the Avaya on `port`."""
-    path = write_configuration(
-        folder, heartbeat_ms=300, enrolments_per_second=1_000.0, **ingest
-    )
-    settings = yaml.safe_load(path.read_text())
-    settings["links"][0]["connector"]["port"] = port
-    settings["links"][1]["connector"] = {"type": "import"}
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def unit_of(folder, beside, token="", **settings):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "token").write_text(token)
-    return UnitProcess(
-        folder,
-        "depot",
-        f"127.0.0.1:{beside.port}",
-        enrolment=f"127.0.0.1:{beside.enrolment_port}",
-        token_file="token",
-        **settings,
-    )
+from tests.support.unit_process import free_port, send_lines, wait_until
 
 
 def slot_of(unit):
@@ -54,7 +25,9 @@ def test_a_token_is_all_that_a_unit_needs(tmp_path):
     port = free_port()
     with (
         IngestBeside(installed(tmp_path / "centre", port)).running() as beside,
-        unit_of(tmp_path / "unit", beside, beside.token("depot")) as unit,
+        unit_of(
+            tmp_path / "unit", beside.port, beside.enrolment_port, beside.token("depot")
+        ) as unit,
     ):
         send_lines(port, [b"line %d" % i for i in range(200)])
         wait_until(lambda: len(beside.data(AVAYA)) == 200, "the records")
@@ -90,7 +63,7 @@ def test_a_unit_without_a_good_token_says_why_and_comes_in_when_it_has_one(tmp_p
             "pin": lambda: beside.token("depot")[:-4] + "AAAA",
         }
         bad = tokens[token]() if token in tokens else token
-        with unit_of(tmp_path / "unit", beside, bad) as unit:
+        with unit_of(tmp_path / "unit", beside.port, beside.enrolment_port, bad) as unit:
             wait_until(lambda: said in unit.ask("readyz")[1], f"{said} in the readiness")
             (unit.folder / "token").write_text(beside.token("depot"))
             wait_until(unit.is_ready, "readiness with a good token", 60)
@@ -98,7 +71,7 @@ def test_a_unit_without_a_good_token_says_why_and_comes_in_when_it_has_one(tmp_p
 
 def used_token(tmp_path, beside):
     token = beside.token("depot")
-    with unit_of(tmp_path / "first", beside, token) as first:
+    with unit_of(tmp_path / "first", beside.port, beside.enrolment_port, token) as first:
         wait_until(lambda: slot_of(first), "the first unit's certificate")
     return token
 
@@ -108,7 +81,9 @@ def test_a_certificate_is_renewed_from_half_of_its_life_on(tmp_path):
     port = free_port()
     with (
         IngestBeside(installed(tmp_path / "centre", port)).running() as beside,
-        unit_of(tmp_path / "unit", beside, beside.token("depot")) as unit,
+        unit_of(
+            tmp_path / "unit", beside.port, beside.enrolment_port, beside.token("depot")
+        ) as unit,
     ):
         before = wait_until(lambda: slot_of(unit), "a certificate")
         assert unit.stop() == 0
@@ -132,7 +107,9 @@ def test_a_candidate_that_does_not_work_gives_way_to_the_valid_certificate(tmp_p
     port = free_port()
     with (
         IngestBeside(installed(tmp_path / "centre", port)).running() as beside,
-        unit_of(tmp_path / "unit", beside, beside.token("depot")) as unit,
+        unit_of(
+            tmp_path / "unit", beside.port, beside.enrolment_port, beside.token("depot")
+        ) as unit,
     ):
         valid = wait_until(lambda: slot_of(unit), "a certificate")
         unit.stop()
@@ -161,7 +138,9 @@ def test_a_revoked_unit_is_cut_off_says_so_keeps_collecting_and_comes_back_by_a_
     port = free_port()
     with (
         IngestBeside(installed(tmp_path / "centre", port)).running() as beside,
-        unit_of(tmp_path / "unit", beside, beside.token("depot")) as unit,
+        unit_of(
+            tmp_path / "unit", beside.port, beside.enrolment_port, beside.token("depot")
+        ) as unit,
     ):
         wait_until(unit.is_ready, "readiness")
         began = time.monotonic()

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import sys
-from contextlib import suppress
 from pathlib import Path
-
-_M_ARENA_MAX = -8  # malloc.h
-_ARENAS = 2
 
 
 def main() -> int:
@@ -19,9 +14,9 @@ def main() -> int:
     arguments = parser.parse_args()
     # structlog takes rich where it is installed: 200 ms and 3 MiB that a log of JSON does not need
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    with suppress(OSError, AttributeError):  # glibc alone: fewer arenas, less memory per thread
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+    from bluewhale.remoteunit.memory import few_arenas
 
+    few_arenas()
     from bluewhale.capture import BluewhaleError
     from bluewhale.nexus import ProcessSettings, run_role
     from bluewhale.remoteunit.plugin import MANIFEST

@@ -22,6 +22,7 @@ from bluewhale.remoteunit.certificates import Certificates, credentials_of
 from bluewhale.remoteunit.document import Document, LastGood
 from bluewhale.remoteunit.exceptions import EnrolmentError
 from bluewhale.remoteunit.links import Links
+from bluewhale.remoteunit.memory import settle
 from bluewhale.remoteunit.ownership_client import CHANNEL_OPTIONS as OWNERSHIP_OPTIONS
 from bluewhale.remoteunit.ownership_client import OwnershipClient
 from bluewhale.remoteunit.reporting import Reporting
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 RELEASE = importlib.metadata.version("bluewhale-remoteunit")
 _ROUND_S = 1.0
+_SETTLED_ROUNDS = 3  # seconds after which what starting needed is given back
 _RENEWAL_LOOK_S = 10.0
 
 Condition = Callable[..., None]  # condition(name, good=..., message=...)
@@ -127,7 +129,11 @@ class Unit:
 
         A frozen unit must not wake up and believe that nothing happened.
         """
+        rounds = 0
         while True:
+            rounds += 1
+            if rounds == _SETTLED_ROUNDS:
+                settle()
             faulthandler.dump_traceback_later(self.settings.freeze_after_s, exit=True)
             self.links.follow()
             await self.reporting.round()
