@@ -169,9 +169,12 @@ class Fleet:
         try:
             await asyncio.to_thread(self._look)
         except BluewhaleError as error:
-            self._say("database", False, f"units are as known before: {error}")
+            # once units are known, records are taken without the database
+            name = "database" if self._revoked is None else "revocations"
+            self._say(name, False, f"units are as known before: {error}")
             return
         self._say("database", True, "")
+        self._say("revocations", True, "")
         for connection in list(self._connections):
             refused = self.refusal(connection.unit_uid, connection.serial)
             if refused is not None and not self.draining:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
     from bluewhale.nexus import Context
 
+# without these no unit can be taken; anything else is told to operators alone
+GATES = frozenset({"log", "database"})
+
 MANIFEST = Manifest(
     symbolic_name="bluewhale.ingest",
     version="1.0",
@@ -33,7 +36,9 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         open_log=lambda: open_log(configuration, "ingest"),
         open_store=lambda: open_store(configuration),
         query=lambda: context.peer("query"),
-        say=lambda name, good, message: context.condition(name, good=good, message=message),
+        say=lambda name, good, message: context.condition(
+            name, good=good, message=message, gates=name in GATES
+        ),
         metrics=context.metrics,
     )
     async with ingest.running():

@@ -53,9 +53,12 @@ class Context:
         """Give the generated stub of a peer; it is called the same way here and far away."""
         return self._nexus.peer(name, caller=self.manifest.symbolic_name)
 
-    def condition(self, name: str, *, good: bool, message: str = "") -> None:
-        """Say how one thing is (log, database, certificate ...), and what to do about it."""
-        self.health.condition(name, good=good, message=message)
+    def condition(self, name: str, *, good: bool, message: str = "", gates: bool = True) -> None:
+        """Say how one thing is (log, database, certificate ...), and what to do about it.
+
+        gates: False where the role should get work all the same.
+        """
+        self.health.condition(name, good=good, message=message, gates=gates)
 
     def watch(self, name: str, stuck: Callable[[], str]) -> None:
         """Let liveness ask `stuck`: "" or what the loop hangs in."""

@@ -1,8 +1,8 @@
 """How a role is: conditions, start-up, readiness, liveness.
 
 Owns what the three questions mean.
-Started: every plugin is active. Ready: started, not draining, every condition
-good. Live: no watched loop is stuck; a bad condition (the broker is away) is no
+Started: every plugin is active. Ready: started, not draining, every gating
+condition good. Live: no watched loop is stuck; a bad condition (the broker is away) is no
 reason to kill a process. Does not own the door (`bluewhale.telemetry.Endpoint`).
 """
 
@@ -22,6 +22,7 @@ class Condition:
     good: bool
     message: str
     since_ms: int
+    gates: bool = True
 
 
 class Health:
@@ -36,13 +37,17 @@ class Health:
         self.started = False
         self.draining = False
 
-    def condition(self, name: str, *, good: bool, message: str = "") -> None:
-        """Say how one thing is; `since_ms` moves only when good becomes bad or bad good."""
+    def condition(self, name: str, *, good: bool, message: str = "", gates: bool = True) -> None:
+        """Say how one thing is; `since_ms` moves only when good becomes bad or bad good.
+
+        gates: whether the role should get no work while this is bad; otherwise it
+        is told to operators and nothing else.
+        """
         with self._lock:
             before = self._conditions.get(name)
             same = before is not None and before.good == good
             since_ms = before.since_ms if same and before is not None else self._clock_ms()
-            self._conditions[name] = Condition(name, good, message, since_ms)
+            self._conditions[name] = Condition(name, good, message, since_ms, gates)
 
     def inquire(self, look: Callable[[], Mapping[str, str]]) -> None:
         """Ask `look` at each look at readiness: part -> what is wrong with it, {} = well."""
@@ -73,7 +78,9 @@ class Health:
 
     def unready(self) -> dict[str, str]:
         """Give why the role should get no work; empty = ready."""
-        wrong = {c.name: c.message or "not good" for c in self.conditions() if not c.good}
+        wrong = {
+            c.name: c.message or "not good" for c in self.conditions() if c.gates and not c.good
+        }
         with self._lock:
             inquiries = list(self._inquiries)
         for look in inquiries:
