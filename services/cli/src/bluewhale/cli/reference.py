@@ -88,6 +88,13 @@ def metrics_page() -> str:
     return reference_page()
 
 
+def plugins_page() -> str:
+    """Give docs/reference/plugins.md."""
+    from bluewhale.nexus.reference import page
+
+    return page()
+
+
 def reasons_page() -> str:
     """Give docs/reference/reasons.md: what a code means, and what to do."""
     from bluewhale.records.enums import LossReason, RejectReason, UnratedReason
@@ -288,6 +295,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "exit-codes.md": exit_codes_page,
     "log-attributes.md": log_attributes_page,
     "metrics.md": metrics_page,
+    "plugins.md": plugins_page,
     "reasons.md": reasons_page,
     "records.md": records_page,
 }

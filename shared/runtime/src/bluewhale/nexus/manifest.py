@@ -7,7 +7,6 @@ or life of plugins.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
@@ -125,22 +124,3 @@ def _loaded(point: EntryPoint) -> Manifest:
     if not isinstance(found, Manifest):
         raise ManifestError(f"is a {type(found).__name__}, not a bluewhale.nexus.Manifest")
     return found
-
-
-def reference_page() -> str:
-    """Give the table of manifest fields in docs/reference/plugins.md."""
-    schema = Manifest.model_json_schema()
-    rows = []
-    for name, field in schema["properties"].items():
-        default = "required" if name in schema["required"] else f"`{field['default']!r}`"
-        meaning = re.sub(r"\s+", " ", field["description"])
-        rows.append(f"| `{name}` | {_kind(field)} | {default} | {meaning} |")
-    return "| field | value | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
-
-
-def _kind(field: dict[str, Any]) -> str:
-    kinds = {"string": "text", "integer": "whole number", "boolean": "yes or no", "object": "map"}
-    kind = kinds[field["type"]]
-    if "minimum" in field:
-        kind += f", {field['minimum']} to {field['maximum']}"
-    return kind

@@ -37,17 +37,23 @@ class ProcessSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
-    health_host: str = "127.0.0.1"
+    log_level: str = Field(
+        default="info",
+        pattern="^(debug|info|warning|error)$",
+        description="debug, info, warning or error",
+    )
+    health_host: str = Field(default="127.0.0.1", description="address of the health door")
     health_port: int | None = Field(
-        default=0, description="of /livez, /readyz, /startupz, /metrics; 0 = any, null = no door"
+        default=0, description="of /livez, /readyz, /startupz, /metrics; 0 = any, none = no door"
     )
     listen: str | None = Field(
         default=None,
         description="where Control and exported services answer: host:port or unix:/path",
     )
-    otlp_endpoint: str | None = None
-    sample_ratio: float = Field(default=0.01, ge=0, le=1)
+    otlp_endpoint: str | None = Field(default=None, description="where traces go; none = nowhere")
+    sample_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="share of new traces that are kept"
+    )
     drain_s: float = Field(default=DRAIN_S, ge=0, description="time for all plugins to end")
     layers: tuple[Any, ...] = Field(
         default=DEFAULT_LAYERS, description="governance of requests, the outermost first"

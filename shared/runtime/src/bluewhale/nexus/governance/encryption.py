@@ -22,11 +22,13 @@ URI_PREFIX = "spiffe://bluewhale/"  # then `unit/UID` or `role/NAME`
 
 
 class EncryptionSettings(BaseModel):
-    """Files in PEM form; they may be replaced at any time."""
+    """Files in PEM form, absolute or from the working folder; they may be replaced at any time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    authority: Path = Field(description="certificates of the authorities that are trusted")
+    authority: Path = Field(
+        description="PEM: certificates of the authorities that are trusted; absolute, or from the working folder"
+    )
     certificate: Path = Field(description="our certificate, and those between it and the authority")
     key: Path = Field(description="its private key")
     server_name: str | None = Field(
