@@ -102,6 +102,7 @@ async def ingest_on(
     if isinstance(configuration, Path):
         configuration = load(configuration)
     conditions = Conditions()
+    failures: list[BaseException] = []
 
     def no_storage() -> Any:
         raise LogUnavailableError("no storage in this test: it gives marks itself")
@@ -113,10 +114,12 @@ async def ingest_on(
         query=no_storage,
         say=conditions.say,
         metrics=Metrics(),
+        failed=failures.append,
         instance="test",
     )
     async with ingest.running():
         yield ingest, conditions
+    assert failures == []
 
 
 async def until(condition: Any, what: str, timeout_s: float = 15.0) -> None:

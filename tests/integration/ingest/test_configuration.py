@@ -104,6 +104,7 @@ def test_overrides_reach_the_unit_at_once_and_bad_ones_change_nothing(tmp_path: 
                 assert done.desired_version == 2
                 await until(lambda: versions(client) == [1, 2], "the second document")
                 assert json.loads(client.of("configuration")[1].document)["trace"] is True
+                await until(lambda: client.of("command"), "the command")
                 assert [c.log_level.level for c in client.of("command")] == ["debug"]
                 shown = await units.Get(units_pb2.GetRequest(unit_uid="depot"))
                 assert shown.state == "connected"

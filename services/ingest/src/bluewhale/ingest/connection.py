@@ -102,9 +102,18 @@ class Connection:
         try:
             while (message := await self._out.get()) is not None:
                 yield message
+            self._look_at(reader)
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+    def _look_at(self, reader: asyncio.Task[None]) -> None:
+        """Tell our own failure, once; the unit connects anew and sends again."""
+        if self._ended is None and reader.done() and not reader.cancelled():
+            error = reader.exception()
+            if error is not None:
+                self._log.error("Connection failed", exc_info=error)
+                self._ended = Disconnect("internal", "ingest failed; its log says why")
 
     @property
     def ended(self) -> Disconnect | None:

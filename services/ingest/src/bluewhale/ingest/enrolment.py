@@ -109,12 +109,7 @@ class Enrolment:
             `reason` says why; the same for a token that was never made and one
             that is long gone.
         """
-        with self._lock:
-            wait_s = self._limit.wait_s(address, now_s)
-        if wait_s:
-            raise EnrolmentBusyError(
-                f"{address} enrols too often; try again in {wait_s:.1f} s", retry_after_s=wait_s
-            )
+        self._check_rate(address, now_s)
         csr = read_request(csr_pem)
         if not token:
             return self._renew_known(unit_uid, csr, csr_pem, now_ms)
@@ -130,14 +125,17 @@ class Enrolment:
             raise AdmissionError(error.reason, str(error)) from error
         return Granted(issued.pem.encode(), self._authority().bundle_pem)
 
-    def renew(self, unit_uid: str, csr_pem: bytes, *, now_ms: int) -> Granted:
+    def renew(self, unit_uid: str, csr_pem: bytes, *, now_ms: int, now_s: float) -> Granted:
         """Give the next certificate to a unit that showed a valid one.
 
         Raises
         ------
+        EnrolmentBusyError
+            The unit renews too often.
         AdmissionError
             `csr_invalid`, `unit_revoked`, or `unit_unknown`.
         """
+        self._check_rate(f"unit {unit_uid}", now_s)
         csr = read_request(csr_pem)
         self._check_declared(unit_uid)
         self._check_revoked(unit_uid, now_ms)
@@ -181,6 +179,14 @@ class Enrolment:
             not_after_ms=int(made.not_valid_after_utc.timestamp() * 1000),
             pem=made.public_bytes(serialization.Encoding.PEM).decode(),
         )
+
+    def _check_rate(self, who: str, now_s: float) -> None:
+        with self._lock:
+            wait_s = self._limit.wait_s(who, now_s)
+        if wait_s:
+            raise EnrolmentBusyError(
+                f"{who} enrols too often; try again in {wait_s:.1f} s", retry_after_s=wait_s
+            )
 
     def _check_declared(self, unit_uid: str) -> None:
         if unit_uid not in self._declared():

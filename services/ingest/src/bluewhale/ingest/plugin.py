@@ -40,6 +40,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
             name, good=good, message=message, gates=name in GATES
         ),
         metrics=context.metrics,
+        failed=context.fail,
     )
     async with ingest.running():
         yield {

@@ -81,7 +81,8 @@ class Ingest:
 
     `open_log`, `open_store` connect, may block and may be called again after an
     error; `query` gives storage's stub; `say(name, good, message)` takes
-    conditions; `more` adds servicers to the units' port.
+    conditions; `failed(error)` a failure of our own that must end the process;
+    `more` adds servicers to the units' port.
     """
 
     def __init__(
@@ -93,12 +94,14 @@ class Ingest:
         query: Callable[[], Any],
         say: Say,
         metrics: Metrics,
+        failed: Callable[[BaseException], None] | None = None,
         more: Sequence[listeners.Register] = (),
         instance: str = "",
     ) -> None:
         cluster = configuration.cluster
         self._settings = settings = cluster.ingest
         self._more = tuple(more)
+        self._failed = failed
         self._log = get_logger("ingest")
         self.instance = instance or f"{socket.gethostname()}-{os.getpid()}"
         self.database = MainDatabase(open_store)
@@ -173,6 +176,8 @@ class Ingest:
                 ("ownership", self.ownership.run),
             )
         ]
+        for task in tasks:
+            task.add_done_callback(self._ended)
         try:
             uplink, self.port = await listeners.start(
                 settings.listen,
@@ -195,12 +200,17 @@ class Ingest:
             await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
             for task in tasks:
                 task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.raw_log.close()
             await asyncio.to_thread(self.database.close)
-            for error in ended:
-                if isinstance(error, Exception):
-                    raise error
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let a part that fell end the process: half an ingest would only look well."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._log.error("A part of ingest failed", exc_info=error)
+        if self._failed is not None:
+            self._failed(error)
 
     def _credentials(self) -> listeners.Credentials:
         settings = self._settings

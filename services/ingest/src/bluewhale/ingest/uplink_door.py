@@ -38,6 +38,7 @@ STATUS = {
     "drain": grpc.StatusCode.UNAVAILABLE,
     "database_unavailable": grpc.StatusCode.UNAVAILABLE,
     "log_unavailable": grpc.StatusCode.UNAVAILABLE,
+    "internal": grpc.StatusCode.INTERNAL,
     "not_hello": grpc.StatusCode.INVALID_ARGUMENT,
     "malformed": grpc.StatusCode.INVALID_ARGUMENT,
     "csr_invalid": grpc.StatusCode.INVALID_ARGUMENT,
@@ -144,7 +145,11 @@ class UplinkDoor(EnrolmentDoor):
         try:
             who = unit_of(context)
             granted: Granted = await asyncio.to_thread(
-                self._enrolment.renew, who.uid, request.csr_pem, now_ms=now().clock_ms
+                self._enrolment.renew,
+                who.uid,
+                request.csr_pem,
+                now_ms=now().clock_ms,
+                now_s=time.monotonic(),
             )
         except BluewhaleError as error:
             self._log.warning("Renewal refused", peer=context.peer(), error=str(error))
