@@ -22,6 +22,7 @@ from bluewhale.ingest.uplink_door import status_of
 from bluewhale.ownership import (
     DEFAULT,
     FAILBACK_HOLD_S,
+    EventKind,
     HandOver,
     Leader,
     Profile,
@@ -171,16 +172,21 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
             await asyncio.sleep(TICK_S)
 
     def _spread(self, leader: Leader) -> None:
-        """Wake the watches of sessions that see something new; log what was decided."""
-        for key in leader.take_changed():
-            for changed in self._watches.get(key, ()):
+        """Wake the watches of sessions that see something new; a log line per unit, not per link."""
+        for session_key in leader.take_changed():
+            for changed in self._watches.get(session_key, ()):
                 changed.set()
+        decided: dict[tuple[EventKind, str, int], list[str]] = {}
         for event in leader.take_events():
+            key = (event.kind, event.unit_uid, event.session)
+            decided.setdefault(key, []).append(event.link_uid)
+        for (kind, unit_uid, session), links in decided.items():
             self._log.info(
                 "Ownership changed",
-                state=event.kind.value,
-                link_uid=event.link_uid,
-                unit_uid=event.unit_uid,
-                session=f"{event.session:016x}",
+                state=kind.value,
+                unit_uid=unit_uid,
+                session=f"{session:016x}",
                 term=leader.term,
+                links=len(links),
+                link_uid=links[0],
             )
