@@ -63,7 +63,7 @@ class IngestBeside:
             yield self
         finally:
             self._over.set()
-            if self._stopping is not None:
+            if self._stopping is not None and not self._failed:
                 self._loop.call_soon_threadsafe(self._stopping.set)
             for thread in threads:
                 thread.join(20)

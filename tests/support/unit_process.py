@@ -60,6 +60,7 @@ class UnitProcess:
         self.config = folder / "unit.yaml"
         self.log_path = folder / "unit.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.inside: list[str] = []  # a command that runs it, such as `ip netns exec`
         self.settings = {
             "unit_uid": unit_uid,
             "centre": centre,
@@ -73,7 +74,7 @@ class UnitProcess:
         self.config.write_text(yaml.safe_dump(self.settings))
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bluewhale.remoteunit", "--config", str(self.config)],
+                [*self.inside, sys.executable, "-m", "bluewhale.remoteunit", "--config", str(self.config)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -14,13 +14,17 @@ from tests.support.unit_process import UnitProcess
 AVAYA = stream_id("hq-avaya-cdr", "depot")
 
 
-def installed(folder: Path, port: int, **ingest: Any) -> Path:
-    """Write a configuration whose unit `depot` listens for the Avaya on `port`."""
+def installed(
+    folder: Path, port: int, *, connector: dict[str, Any] | None = None, **ingest: Any
+) -> Path:
+    """Write a configuration whose unit `depot` listens for the Avaya on `port`, or as told."""
     path = write_configuration(
         folder, **{"heartbeat_ms": 300, "enrolments_per_second": 1_000.0} | ingest
     )
     settings = yaml.safe_load(path.read_text())
     settings["links"][0]["connector"]["port"] = port
+    if connector is not None:
+        settings["links"][0]["connector"] = connector
     settings["links"][1]["connector"] = {"type": "import"}
     path.write_text(yaml.safe_dump(settings))
     return path

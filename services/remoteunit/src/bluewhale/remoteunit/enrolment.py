@@ -167,7 +167,10 @@ def _call(
     enroll: pb.EnrollRequest | None = None,
     renew: pb.RenewRequest | None = None,
 ) -> pb.EnrollReply | pb.RenewReply:
-    options = [("grpc.ssl_target_name_override", SERVER_NAME)]
+    options = [
+        ("grpc.ssl_target_name_override", SERVER_NAME),
+        ("grpc.min_reconnect_backoff_ms", int(CALL_TIMEOUT_S * 1000)),  # the limit of one attempt
+    ]
     with grpc.secure_channel(centre, credentials, options) as channel:
         stub = uplink_pb2_grpc.UplinkStub(channel)
         try:
