@@ -95,11 +95,15 @@ class KafkaLogConsumer(Consumer):
             records = self._ask(
                 lambda ms=left_ms: self._inner.poll(max(5, min(ms, SLICE_MS)), max_messages)
             )
-            untouched = {self._place(tp): found for tp, found in records.items()}
-            for place in self._pass_on():
-                untouched.pop(place, None)
-            for place in self._replaced(untouched):
-                untouched.pop(place, None)
+            fetched = {self._place(tp): found for tp, found in records.items()}
+            try:
+                changed = self._pass_on() | self._replaced(fetched)
+            except BaseException:
+                # the library has moved on past what we do not deliver now
+                for place in fetched.keys() & self._positions.keys():
+                    self.seek(place, self._positions[place])
+                raise
+            untouched = {p: found for p, found in fetched.items() if p not in changed}
             if found := self._messages(untouched):
                 return found
             if left_ms <= 0:
@@ -195,8 +199,8 @@ class KafkaLogConsumer(Consumer):
         while self._events:
             kind, places = self._events.popleft()
             about.update(places)
-            if kind == "assigned":
-                self._begin([p for p in places if p not in self._positions])
+            if kind in {"assigned", "anew"}:
+                self._begin(kind, [p for p in places if p not in self._positions])
                 continue
             gone = [p for p in places if p in self._positions]
             if kind == "revoked" and gone:
@@ -208,36 +212,34 @@ class KafkaLogConsumer(Consumer):
                 self._listener.lost(gone)
         return about
 
-    def _begin(self, places: Sequence[Place]) -> None:
-        """Start places at their commit, or at the beginning, and tell the listener."""
+    def _begin(self, kind: str, places: list[Place]) -> None:
+        """Start places at their commit, or `anew` at the beginning, and tell the listener."""
         if not places:
             return
-        for topic in {p[0] for p in places}:
-            self._ids[topic] = self._current_id(topic)
-            self._check_shape(topic)
-        started = {}
+        started = dict.fromkeys(places, 0)
         try:
-            for place in places:
+            for topic in {p[0] for p in places}:
+                self._ids[topic] = self._current_id(topic)
+                self._check_shape(topic)
+            for place in places if kind == "assigned" else ():
                 kept = self.committed(place)
                 started[place] = kept[0] if kept else 0
         except LogUnavailableError:
-            # said again at the next poll; nothing is delivered from these places until then
-            self._events.appendleft(("assigned", list(places)))
+            # tried again at the next poll; nothing is delivered from these places until then
+            self._events.appendleft((kind, places))
             raise
         for place, offset in started.items():
             self._positions[place] = offset
             self.seek(place, offset)
-        self._listener.assigned(self, list(places))
+        self._listener.assigned(self, places)
 
-    def _replaced(self, records: Mapping[Place, Sequence[Any]]) -> list[Place]:
+    def _replaced(self, records: Mapping[Place, Sequence[Any]]) -> set[Place]:
         """Find places whose topic is another one by now, and begin them anew."""
-        replaced = []
-        for topic in self._topics:
-            if not any(p[0] == topic for p in self._positions):
-                continue
+        replaced = set()
+        for topic in {p[0] for p in self._positions}:
             current = self._cluster_id(topic)
             if current and current != self._ids.get(topic):
-                replaced.append(topic)
+                replaced.add(topic)
             elif current:
                 self._check_shape(topic)
         places = [p for p in self._positions if p[0] in replaced]
@@ -247,24 +249,14 @@ class KafkaLogConsumer(Consumer):
             for p, found in records.items()
             if p in self._positions and p not in places and found[0].offset < self._positions[p]
         ]
-        if places:
-            for place in places:
-                del self._positions[place]
-                self._paused.discard(place)
-            self._listener.lost(places)
-            for place in places:
-                self._inner.resume(self._partition(place))
-            self._begin_at_zero(places)
-        return places
-
-    def _begin_at_zero(self, places: Sequence[Place]) -> None:
-        for topic in {p[0] for p in places}:
-            self._ids[topic] = self._current_id(topic)
-            self._check_shape(topic)
+        if not places:
+            return set()
         for place in places:
-            self._positions[place] = 0
-            self.seek(place, 0)
-        self._listener.assigned(self, list(places))
+            self.resume([place])
+            del self._positions[place]
+        self._events.appendleft(("anew", places))
+        self._listener.lost(places)
+        return set(places) | self._pass_on()
 
     # ---- topics as the library's metadata has them
 

@@ -362,9 +362,10 @@ class MemoryConsumer(Consumer):
             self._listener.revoked(leaving)
         with log._changed:  # noqa: SLF001
             self._drop(leaving)
-            for place in leaving:
-                if group.owners.get(place) is self:
-                    del group.owners[place]
+            # those that were lost with their topic are let go of here too
+            freed = [p for p, o in group.owners.items() if o is self and target.get(p) is not self]
+            for place in freed:
+                del group.owners[place]
             for name in self.topics:
                 self._ids[name] = log._topic(name).topic_id  # noqa: SLF001
             fresh = []
@@ -374,7 +375,7 @@ class MemoryConsumer(Consumer):
                     kept = group.commits.get((self._ids[place[0]], place[1]))
                     self._positions[place] = kept[0] if kept else 0
                     fresh.append(place)
-            if leaving:
+            if freed:
                 log._changed.notify_all()  # noqa: SLF001
         if fresh:
             self._listener.assigned(self, fresh)

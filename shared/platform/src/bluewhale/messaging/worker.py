@@ -62,7 +62,10 @@ class Handler(Protocol):
         ...
 
     def assigned(self, place: Place, topic_id: str, committed: int | None) -> int | None:
-        """Hear that a place is ours. Give the offset to read from; None = the low water."""
+        """Hear that a place is ours. Give the offset to read from; None = the low water.
+
+        Comes again for the same place if the log went away meanwhile.
+        """
         return None
 
     def idle(self) -> Sequence[Future[Any]]:
@@ -181,6 +184,9 @@ class Worker:
         """Go round once; gives the count of messages handled."""
         consumer = self._open()
         self.watchdog.alive("polling")
+        # the log went away while a place was begun: the group has given it, we have not taken it
+        if untaken := sorted(consumer.assignment() - self._places.keys()):
+            self.assigned(consumer, untaken)
         polled = consumer.poll(self._poll_ms, self._max_messages)
         count = 0
         for partition, portions in self._by_partition(polled):
