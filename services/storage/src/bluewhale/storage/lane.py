@@ -145,14 +145,14 @@ class Lane:
         """Count of proposed calls that wait."""
         return sum(int(r.left.sum()) for r in self._rated)
 
-    def full(self, topic: str) -> bool:
+    def full(self, topic: str, rows_max: int = HELD_ROWS_MAX) -> bool:
         """Say whether no more of a topic should be read for now: memory is bounded.
 
         Both topics come in order, so what is waited for is always among what is
         read already, or comes in the other topic.
         """
         waiting = self.rows if topic == PARSED else self.calls
-        return waiting >= self.limits.held_rows_max
+        return waiting >= min(rows_max, self.limits.held_rows_max)
 
     @property
     def idle(self) -> bool:
@@ -231,7 +231,8 @@ class Lane:
         waiting = self.rows
         arrived_s = [p.at_s for p in self._parsed] + [r.at_s for r in self._rated]
         oldest_s = min(arrived_s, default=now_s)
-        if ready < self.limits.seal_rows and now_s - oldest_s < self.limits.seal_age_s:
+        enough = ready >= self.limits.seal_rows or (self.full(PARSED) and 2 * ready >= waiting)
+        if not enough and now_s - oldest_s < self.limits.seal_age_s:
             return None
         if not any(t.any() for t in (*legs_ready, *calls_ready)) and not self._news():
             return None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import pyarrow as pa
 from bluewhale.capture.exceptions import PermanentError, TemporaryError
 from bluewhale.database import ClaimLostError, StoreCorruptError, StoreFullError, StoreVersionError
 from bluewhale.messaging import (
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 CONSUMER = "storage"
 TOPICS = (PARSED, RATED)
 POLL_MS = 100
-POLL_MESSAGES = 200
+POLL_MESSAGES = 8  # each has up to some thousand rows: what one poll brings is bounded
+HELD_ROWS = 64_000  # legs that may wait in all lanes together; proposed calls too
 WAIT_S = 0.5  # between two attempts while the database is away
 RECLAIM_S = 2.0  # a claim that was lost is taken again if the partition is still ours then
 LAG_INTERVAL_S = 2.0
@@ -142,9 +144,10 @@ class Sink:
         """Read no more of what a lane has enough of."""
         if self._away:
             return
+        share = HELD_ROWS // max(len(self._lanes), 1)
         for (topic, partition), owned in self._owned.items():
             lane = self._lanes.get(partition)
-            full = lane is not None and lane.full(topic)
+            full = lane is not None and lane.full(topic, share)
             if owned.claimed and full != owned.held_back:
                 owned.held_back = full
                 (self.consumer.pause if full else self.consumer.resume)([owned.place])
@@ -302,6 +305,8 @@ class Sink:
         ):  # fmt: skip
             result = self._store.commit(made.batch, seal=made.seal)
         lane.done(made)
+        if made.seal:
+            pa.default_memory_pool().release_unused()  # what a segment took goes back at once
         for topic in lane.claims:
             owned = self._owned.get((topic, lane.partition))
             if owned is not None:
