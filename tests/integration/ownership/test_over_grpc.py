@@ -295,3 +295,27 @@ def test_a_unit_may_order_nothing_and_a_batch_has_a_limit(tmp_path: Path):
             ]
 
     asyncio.run(run())
+
+
+def test_owner_and_leader_lost_in_the_same_moment_cost_one_more_lease(tmp_path: Path):
+    """Both vanish: b reads after two leases with margin and some retries.
+
+    Term 1.2 s * 1.02, seen within 0.2 s; hold-off 1.2 s * 1.02; told within 0.2 s:
+    2.85 s, and a second for a busy machine.
+    """
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            first = await here.replica()
+            await until(lambda: first.door.keeper.leading() is not None)
+            second = await here.replica()
+            a = here.host("unit-a", second.address)
+            await until(lambda: a.read == {"smdr"})
+            b = here.host("unit-b", second.address)
+            await until(lambda: bool(b.client.side.owner("smdr")))
+            began = time.monotonic()
+            await asyncio.gather(first.die(), a.vanish())
+            await until(lambda: b.read == {"smdr"})
+            assert time.monotonic() - began < 3.85
+
+    asyncio.run(run())
