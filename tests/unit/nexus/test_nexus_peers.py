@@ -3,17 +3,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 
 import grpc
 import pytest
-from bluewhale.nexus import Nexus, PeerUnknownError, PluginsUnresolvedError
-from bluewhale.nexus.governance import asking
+from bluewhale.api.control.v1 import control_pb2, control_pb2_grpc
+from bluewhale.nexus import Contract, Nexus, PeerUnknownError, PluginsUnresolvedError, Served
+from bluewhale.nexus.governance import asking, current
 from bluewhale.nexus.governance.invocation import HEADER, Invocation
+from bluewhale.nexus.peers import visiting
 from bluewhale.nexus.serving import Port
 from bluewhale.nexus.verbs import call_async, deliver
 
+from tests.support.certificates import Authority
 from tests.unit.nexus.actors import plugin
 from tests.unit.nexus.echo import ECHO, Echo, echo, struct
+from tests.unit.nexus.ways import layers
 
 
 def in_nexus(body, *manifests, settings=None, **more):
@@ -177,3 +182,29 @@ def test_deliver_sends_along_what_the_request_carries_but_not_its_limit():
     came = Invocation.received(headers[1][1])
     assert (came.priority, came.timeout_s, came.values) == (3, None, {"job": {"id": 1.0}})
     assert log.sent[1][4] == ()
+
+
+def test_a_command_asks_a_role_through_the_layers_of_the_installation(tmp_path: Path):
+    """It is no plugin: it has an address, and the files where the installation encrypts."""
+    authority = Authority()
+    theirs = {"layer": "encryption", **authority.write(tmp_path, "role/storage")}
+    mine = {"layer": "encryption", **authority.write(tmp_path, "operator/ann")}
+    rule = {"callers": ["operator/*"], "methods": ["Control/State"]}
+    served = Served(Contract.named("control"), Told())
+    port = Port("127.0.0.1:0", [served], layers([theirs, {"layer": "access", "policy": [rule]}]))
+    port.start()
+    try:
+        with visiting("control", f"127.0.0.1:{port.number}", [mine]) as control:
+            assert control.State(control_pb2.StateRequest(), timeout=10).role == "operator/ann"
+            with pytest.raises(grpc.RpcError) as caught:
+                control.Drain(control_pb2.DrainRequest(), timeout=10)
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    finally:
+        port.stop(0)
+
+
+class Told(control_pb2_grpc.ControlServicer):
+    """Says who asks."""
+
+    def State(self, request, context):  # noqa: N802 - as in the contract
+        return control_pb2.StateReply(role=current().identity)

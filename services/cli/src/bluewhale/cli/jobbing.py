@@ -197,12 +197,13 @@ def opened(configuration: Configuration, store: Store | None, server: str | None
         yield LocalJobs(configuration, store)
         return
     import grpc
-    from bluewhale.api.jobs.v1 import jobs_pb2_grpc
+    from bluewhale.configuration.roles import governing
+    from bluewhale.nexus.peers import visiting
 
     address = server or configuration.cluster.storage.address
-    with grpc.insecure_channel(address) as channel:
+    with visiting("jobs", address, governing(configuration.settings.cluster)) as stub:
         try:
-            yield DistantJobs(jobs_pb2_grpc.JobsStub(channel))
+            yield DistantJobs(stub)
         except grpc.RpcError as error:
             raise _meant(error, address) from error
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bluewhale.cli.embedded import FINISH_S, MANIFESTS
+from bluewhale.configuration.roles import governing
 from bluewhale.nexus import ProcessSettings, Role, ServiceNotStartedError, ServiceUnknownError
 
 if TYPE_CHECKING:
@@ -59,11 +60,10 @@ def process_of(configuration: Configuration) -> ProcessSettings:
             "sample_ratio": cluster.telemetry.sample_ratio,
             "plugins": tuple(cluster.plugins),
         }
-        if cluster.layers is not None:
-            more["layers"] = tuple(cluster.layers)
     return ProcessSettings(
         health_host=monitor.host,
         health_port=monitor.port or None,  # 0 = no door
         drain_s=DRAIN_S,
+        layers=governing(cluster),
         **more,
     )

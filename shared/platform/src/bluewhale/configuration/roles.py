@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bluewhale.configuration.loading import load
-from bluewhale.nexus import ProcessSettings, run_role
+from bluewhale.nexus import DEFAULT_LAYERS, ProcessSettings, run_role
 
 if TYPE_CHECKING:
+    from bluewhale.configuration.cluster import ClusterSettings
     from bluewhale.configuration.configured import Configuration
     from bluewhale.nexus import Manifest
 
@@ -48,8 +49,15 @@ def process_settings(configuration: Configuration, role: str) -> ProcessSettings
         sample_ratio=cluster.telemetry.sample_ratio,
         peers=peer_addresses(configuration),
         plugins=tuple(cluster.plugins),
-        **({} if cluster.layers is None else {"layers": tuple(cluster.layers)}),
+        layers=governing(cluster),
     )
+
+
+def governing(cluster: ClusterSettings | None) -> tuple[dict[str, Any], ...]:
+    """Give the layers around requests between parts: those of the file, else the usual ones."""
+    if cluster is None or cluster.layers is None:
+        return DEFAULT_LAYERS
+    return tuple(cluster.layers)
 
 
 def peer_addresses(configuration: Configuration) -> dict[str, str]:

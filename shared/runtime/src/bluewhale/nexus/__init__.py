@@ -16,9 +16,11 @@ from bluewhale.nexus.health import Condition, Health
 from bluewhale.nexus.life import State
 from bluewhale.nexus.manifest import Manifest, installed
 from bluewhale.nexus.nexus import Nexus
+from bluewhale.nexus.policy import DEFAULT_LAYERS
 from bluewhale.nexus.role import ProcessSettings, Role, run_role
 
 __all__ = [
+    "DEFAULT_LAYERS",
     "Condition",
     "Context",
     "Contract",

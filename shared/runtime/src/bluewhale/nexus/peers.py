@@ -6,8 +6,9 @@ this process wins over an address in the configuration.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bluewhale.nexus.answering import Answering, answering
@@ -20,8 +21,10 @@ from bluewhale.nexus.channels import (
 )
 from bluewhale.nexus.contract import Contract, Served
 from bluewhale.nexus.exceptions import PeerUnknownError
+from bluewhale.nexus.governance.compiling import BUILT_IN, layers_of
 from bluewhale.nexus.governance.layer import ChannelPlan, Layer
 from bluewhale.nexus.inprocess import LocalTransport
+from bluewhale.nexus.policy import DEFAULT_LAYERS
 
 CHANNEL_OPTIONS = {
     "grpc.keepalive_time_ms": 20_000,
@@ -108,3 +111,22 @@ class Peers:
         with self._lock:
             for connection in self._connections.values():
                 connection.close()
+
+
+@contextlib.contextmanager
+def visiting(name: str, address: str, layers: Sequence[Any] = DEFAULT_LAYERS) -> Iterator[Any]:
+    """Give the stub of a peer to a program that is no plugin, such as a command.
+
+    layers: entries as in the configuration of the installation; where they
+    encrypt, the program needs the same files as a role.
+    """
+
+    def nobody(service: str) -> Any:
+        raise PeerUnknownError(f"{service} is a plugin's, and a command has none")
+
+    made = layers_of([e for e in layers if e["layer"] in BUILT_IN], provided=nobody)
+    peers = Peers({name: address}, made, here=lambda _: False, look=nobody)
+    try:
+        yield peers.stub(name, "command")
+    finally:
+        peers.close()
