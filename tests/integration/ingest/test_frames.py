@@ -245,3 +245,32 @@ def test_a_clock_wrong_by_a_year_loses_nothing_and_is_reported(
                 assert "behind the centre's; set it (NTP)" in clock.message
 
     asyncio.run(scenario())
+
+
+def test_a_unit_that_goes_on_sending_refused_frames_is_sent_away(
+    tmp_path: Path, kafka_bootstrap: str, kafka_prefix: str
+) -> None:
+    """Six hundred bad frames: its connection ends; another unit does not notice."""
+
+    async def scenario() -> None:
+        async with (
+            over_kafka(tmp_path, kafka_bootstrap, kafka_prefix) as (ingest, _),
+            unit(ingest, "shop") as shop,
+            unit(ingest, "depot") as depot,
+        ):
+            await until(lambda: ingest.fleet.connections("depot"), "the connection")
+            (connection,) = ingest.fleet.connections("depot")
+            bad = bad_frames()["bomb"]
+            for _ in range(600):
+                await depot.frame(bad)
+            await depot.ended()  # its status is lost where the unit was just writing
+            assert connection.ended is not None
+            assert connection.ended.code == "misbehaving"
+            assert connection.ended.message.startswith(
+                "unit depot sent more than 500 frames within 10 s that are refused"
+            )
+            assert not ingest.fleet.connections("depot")
+            await shop.frame(frame_of([b"s"], stream=OF_SHOP))
+            await until(lambda: shop.received.get(OF_SHOP) == 1, "the frame of the other unit")
+
+    asyncio.run(scenario())

@@ -139,3 +139,11 @@ def test_a_token_is_read_whole_or_as_secret_alone_and_only_its_hash_is_kept(
         with pytest.raises(AdmissionError) as refused:
             read_token(cut)
         assert refused.value.reason == "token_unknown"
+
+
+def test_a_unit_whose_clock_is_a_year_off_still_trusts_the_server(tmp_path: Path) -> None:
+    """Server and CA are valid from more than a year ago to more than a year from now."""
+    authority = Authority.create(tmp_path, now=NOW)
+    for shown in x509.load_pem_x509_certificates(authority.make_server(now=NOW).chain_pem):
+        assert shown.not_valid_before_utc <= NOW - timedelta(days=366)
+        assert shown.not_valid_after_utc >= NOW + timedelta(days=366)

@@ -42,3 +42,13 @@ def test_a_stream_goes_to_the_partition_of_its_pbx_whichever_unit_sends_it(
     (depot,) = [s for s, uid in current.streams_of("depot").items() if uid.startswith("london")]
     assert current.partition(depot) == current.partition(OF_SHOP)
     assert current.streams_of("kiosk") == {}
+    assert current.partition(1) is None
+
+
+def test_another_count_of_partitions_is_refused_while_the_role_runs(tmp_path: Path) -> None:
+    """Streams would go to other partitions than their records before."""
+    path = write_configuration(tmp_path)
+    current = Current(load(path))
+    path.write_text(path.read_text("utf-8").replace("partitions: 2", "partitions: 3"), "utf-8")
+    assert not current.refresh()
+    assert "cluster.kafka.partitions was 2 when this role started and is 3 now" in current.problem

@@ -40,8 +40,11 @@ TOKEN_BYTES = 32
 CSR_BYTES_MAX = 16_384
 CA_DAYS = 3_650
 UNIT_DAYS = 30
-SERVER_DAYS = 30
-CLOCK_TOLERANCE = timedelta(minutes=5)  # certificates are valid this long before now
+SERVER_DAYS = 400
+CLOCK_TOLERANCE = timedelta(minutes=5)  # certificates of units are valid this long before now
+# What units look at is judged by their clocks, and a wrong clock must not keep records away:
+# a unit that is more than a year off still connects, and its skew is reported.
+UNIT_CLOCK_TOLERANCE = timedelta(days=400)
 
 _CA_FILE = re.compile(r"ca-(\d+)\.pem")
 _UID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -187,7 +190,7 @@ class Authority:
             except ValueError:
                 names.append(x509.DNSName(address))
         certificate = (
-            _builder(root, SERVER_NAME, now, SERVER_DAYS)
+            _builder(root, SERVER_NAME, now, SERVER_DAYS, UNIT_CLOCK_TOLERANCE)
             .public_key(key.public_key())
             .add_extension(x509.SubjectAlternativeName(list(dict.fromkeys(names))), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -357,7 +360,7 @@ def _make_root(folder: Path, number: int, now: datetime) -> None:
         .subject_name(name)
         .issuer_name(name)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_TOLERANCE)
+        .not_valid_before(now - 2 * UNIT_CLOCK_TOLERANCE)
         .not_valid_after(now + timedelta(days=CA_DAYS))
         .public_key(key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -382,13 +385,15 @@ def write_private(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _builder(root: _Root, name: str, now: datetime, days: int) -> x509.CertificateBuilder:
+def _builder(
+    root: _Root, name: str, now: datetime, days: int, before: timedelta = CLOCK_TOLERANCE
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
         .issuer_name(root.certificate.subject)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_TOLERANCE)
+        .not_valid_before(max(now - before, root.certificate.not_valid_before_utc))
         .not_valid_after(min(now + timedelta(days=days), root.certificate.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign=False), critical=True)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 RETRY_MS = 2_000
 OUT_MAX = 10_000  # messages that a unit does not take; it is given up then
+REFUSALS_MAX, REFUSALS_WITHIN_MS = 500, 10_000
+REFUSALS_KEPT = 1_000  # streams whose refusal is shown
 READ_AHEAD = 2  # windows: a unit that ignores its window is not read any further
 
 AppendFrame = Callable[[RawFrame], Future[int]]
@@ -83,6 +85,7 @@ class Connection:
         self._log = get_logger("ingest").bind(unit_uid=self.unit_uid, peer=peer)
         self._out: asyncio.Queue[pb.Down | None] = asyncio.Queue()
         self._ended: Disconnect | None = None
+        self._refusing_since_ms = self._refused_count = 0
         self._under_way = 0
         self._limit = READ_AHEAD * window_bytes
         self._room = asyncio.Event()
@@ -205,6 +208,7 @@ class Connection:
         self._metrics.add(
             "bluewhale_frames_refused_total", unit_uid=self.unit_uid, reason=refusal.code
         )
+        self._judge_refusals()
         before = self.refusals.get(refusal.stream_id)
         if before is None or before.code != refusal.code:
             self._log.warning(
@@ -213,7 +217,22 @@ class Connection:
                 reason=refusal.code,
                 error=refusal.message,
             )
-        self.refusals[refusal.stream_id] = Refused(refusal.code, refusal.message)
+        if len(self.refusals) < REFUSALS_KEPT or before is not None:
+            self.refusals[refusal.stream_id] = Refused(refusal.code, refusal.message)
+
+    def _judge_refusals(self) -> None:
+        """Send a unit away that goes on sending what is refused: it costs others time."""
+        steady_ms = now().steady_ms
+        if steady_ms - self._refusing_since_ms > REFUSALS_WITHIN_MS:
+            self._refusing_since_ms, self._refused_count = steady_ms, 0
+        self._refused_count += 1
+        if self._refused_count > REFUSALS_MAX:
+            self.end(
+                "misbehaving",
+                f"unit {self.unit_uid} sent more than {REFUSALS_MAX} frames within"
+                f" {REFUSALS_WITHIN_MS // 1000} s that are refused; look at its conditions",
+                REFUSALS_WITHIN_MS,
+            )
 
     def _take(self, asked: Append) -> None:
         frame, number, size = asked.frame, asked.number, asked.size_bytes

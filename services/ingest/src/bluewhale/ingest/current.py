@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.configuration import Configuration, stream_id
@@ -17,6 +18,28 @@ from bluewhale.messaging import partition_of
 
 _Signature = tuple[tuple[str, int, int], ...]
 FILES_MAX = 10_000
+
+
+class _State(NamedTuple):
+    """One configuration with what follows from it; replaced in one step."""
+
+    configuration: Configuration
+    streams: dict[str, dict[int, str]]  # unit -> stream -> link
+    partitions: dict[int, int]  # by stream
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        count = configuration.cluster.kafka.partitions
+        streams = {
+            unit.unit_uid: {stream_id(uid, unit.unit_uid): uid for uid in unit.links}
+            for unit in configuration.settings.units
+        }
+        partitions = {
+            stream: partition_of(configuration.merge_domain(stream), count)
+            for of_unit in streams.values()
+            for stream in of_unit
+        }
+        return cls(configuration, streams, partitions)
 
 
 class Current:
@@ -30,7 +53,7 @@ class Current:
         self._load = load
         self.problem = ""
         self._signature = _signature(configuration)
-        self._take(configuration)
+        self._state = _State.of(configuration)
 
     def refresh(self) -> bool:
         """Look at the files; give whether another configuration is in force now."""
@@ -43,14 +66,26 @@ class Current:
         except BluewhaleError as error:
             self.problem = str(error)
             return False
+        fixed = self.configuration.cluster.kafka.partitions
+        if fresh.cluster.kafka.partitions != fixed:
+            self.problem = (
+                f"{fresh.path}: cluster.kafka.partitions was {fixed} when this role started and is"
+                f" {fresh.cluster.kafka.partitions} now; set it back, or drain the roles, make the"
+                " topics anew and start again"
+            )
+            return False
         self.problem = ""
-        self._signature = _signature(fresh)
-        self._take(fresh)
+        self._state = _State.of(fresh)
         return True
+
+    @property
+    def configuration(self) -> Configuration:
+        """Give what is in force."""
+        return self._state.configuration
 
     def streams_of(self, unit_uid: str) -> dict[int, str]:
         """Give the streams that a unit may send, with their link_uid; {} = not declared."""
-        return self._streams.get(unit_uid, {})
+        return self._state.streams.get(unit_uid, {})
 
     def shared_links(self) -> dict[str, tuple[str, ...]]:
         """Give the links that more than one unit may read, with their units, preferred first."""
@@ -62,24 +97,11 @@ class Current:
 
     def units(self) -> list[str]:
         """Give the declared units, by name."""
-        return sorted(self._streams)
+        return sorted(self._state.streams)
 
-    def partition(self, stream: int) -> int:
-        """Give the partition of a stream; KeyError if no unit has it."""
-        return self._partitions[stream]
-
-    def _take(self, configuration: Configuration) -> None:
-        self.configuration = configuration
-        count = configuration.cluster.kafka.partitions
-        self._streams = {
-            unit.unit_uid: {stream_id(uid, unit.unit_uid): uid for uid in unit.links}
-            for unit in configuration.settings.units
-        }
-        self._partitions = {
-            stream: partition_of(configuration.merge_domain(stream), count)
-            for streams in self._streams.values()
-            for stream in streams
-        }
+    def partition(self, stream: int) -> int | None:
+        """Give the partition of a stream; None if no unit has it (any more)."""
+        return self._state.partitions.get(stream)
 
 
 def _signature(configuration: Configuration) -> _Signature:

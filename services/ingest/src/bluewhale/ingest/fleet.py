@@ -9,7 +9,7 @@ session and reported as a condition.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bluewhale.api.uplink.v1 import uplink_pb2 as pb
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TICK_S = 0.05
 POLL_S = 3.0  # revocations, overrides, files: well within the minute that is promised
 RECONNECT_MS = 1_000
+TALLIES_MAX = 10_000  # of one heartbeat
+SHOWN_MAX = 500  # characters of what a unit says about itself
 COPY_HEARD_MS = 1_000  # messages of the line that broke may still be on their way
 
 
@@ -57,6 +59,7 @@ class Fleet:
         self._raw_log: RawLog | None = None
         self._feed: MarksFeed | None = None
         self.draining = False
+        self._polling = asyncio.Lock()
 
     def bind(self, raw_log: RawLog, feed: MarksFeed) -> None:
         """Take the two things that know the fleet and that it knows."""
@@ -117,12 +120,9 @@ class Fleet:
         own = self.current.streams_of(connection.unit_uid)
         assert self._raw_log is not None
         self._raw_log.tally(
-            (
-                self.current.partition(t.stream_id),
-                StreamTally(t.stream_id, t.day, t.heard, t.journaled),
-            )
-            for t in heartbeat.tallies
-            if t.stream_id in own
+            (partition, StreamTally(t.stream_id, t.day, t.heard, t.journaled))
+            for t in heartbeat.tallies[:TALLIES_MAX]
+            if t.stream_id in own and (partition := self.current.partition(t.stream_id)) is not None
         )
         self._metrics.set(
             "bluewhale_unit_skew_seconds",
@@ -162,6 +162,10 @@ class Fleet:
 
     async def poll_now(self) -> None:
         """Look at files and database at once; errors of the database are a condition."""
+        async with self._polling:
+            await self._poll_once()
+
+    async def _poll_once(self) -> None:
         if await asyncio.to_thread(self.current.refresh):
             self._log.info("Configuration replaced", count=len(self.current.units()))
             self._index()
@@ -276,21 +280,24 @@ class Fleet:
         return Report(
             connection.unit_uid,
             connection.session,
-            report_of(connection, self._instance),
+            report_of(connection, self.current.streams_of(connection.unit_uid), self._instance),
             connected,
             now().clock_ms,
         )
 
 
-def report_of(connection: Connection, instance: str) -> dict[str, Any]:
-    """Give what is known of a running copy of a unit, as it is kept and shown."""
+def report_of(connection: Connection, own: Mapping[int, str], instance: str) -> dict[str, Any]:
+    """Give what is known of a running copy of a unit, as it is kept and shown.
+
+    own: its streams, with their links; what it says of others is left out.
+    """
     hello, beat = connection.hello, connection.heartbeat
     assert hello is not None
     journal = beat.journal if beat is not None else pb.JournalUsage()
     configuration = beat.configuration if beat is not None else pb.ConfigurationReport()
     return {
         "peer": connection.peer,
-        "release": hello.release,
+        "release": hello.release[:SHOWN_MAX],
         "protocol": connection.side.protocol,
         "connected_at_ms": connection.connected_at_ms,
         "reported_at_ms": connection.reported_at_ms,
@@ -299,28 +306,30 @@ def report_of(connection: Connection, instance: str) -> dict[str, Any]:
             journal.used_bytes / journal.quota_bytes if journal.quota_bytes else 0.0
         ),
         "journal_full": journal.full,
-        "configuration_hash": configuration.effective_hash or hello.configuration_hash,
-        "configuration_state": configuration.state,
-        "configuration_error": configuration.message,
+        "configuration_hash": (configuration.effective_hash or hello.configuration_hash)[
+            :SHOWN_MAX
+        ],
+        "configuration_state": configuration.state[:SHOWN_MAX],
+        "configuration_error": configuration.message[:SHOWN_MAX],
         "certificate_expires_at_ms": beat.certificate_expires_at_ms if beat is not None else 0,
-        "links": _links(beat.links if beat is not None else ()),
+        "links": _links(beat.links if beat is not None else (), set(own.values())),
         "refusals": {
             str(stream): f"{refused.code}: {refused.message}"
             for stream, refused in connection.refusals.items()
         },
-        "incarnations": sorted({str(lane.incarnation) for lane in hello.streams}),
         "ingest": instance,
     }
 
 
-def _links(links: Iterable[pb.LinkReport]) -> dict[str, dict[str, Any]]:
+def _links(links: Iterable[pb.LinkReport], own: Container[str]) -> dict[str, dict[str, Any]]:
     return {
         link.link_uid: {
             "connected": link.connected,
             "records": link.records,
             "last_received_at_ms": link.last_received_at_ms,
             "waiting_for_journal": link.waiting_for_journal,
-            "last_error": link.last_error,
+            "last_error": link.last_error[:SHOWN_MAX],
         }
         for link in links
+        if link.link_uid in own
     }

@@ -15,13 +15,14 @@ from typing import Any
 
 import grpc
 from bluewhale.ingest.admission import is_loopback_host
-from bluewhale.ingest.authority import SERVER_DAYS, Authority
+from bluewhale.ingest.authority import Authority
 from bluewhale.ingest.exceptions import AuthorityError
 
 MESSAGE_BYTES_MAX = 4 << 20  # a frame has at most 512 KiB; more is refused by gRPC itself
 KEEPALIVE_MS = 30_000
 WORKERS = 8
 LOOK_S = 5.0
+SERVER_RENEWED_DAYS = 10
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -81,7 +82,7 @@ class Credentials:
         except AuthorityError:
             return  # being written just now; the one that we have goes on
         changed = fresh.bundle_pem != self._authority.bundle_pem
-        if changed or now - self._made_at > timedelta(days=SERVER_DAYS / 2):
+        if changed or now - self._made_at > timedelta(days=SERVER_RENEWED_DAYS):
             self._authority, self._made_at = fresh, now
             self._configuration = self._make()
 

@@ -25,6 +25,7 @@ RETRY_S = 1.0
 LOOK_INTERVAL_S = 2.0
 UNDER_WAY_BYTES_MAX = 256 << 20
 FLUSH_S = 5.0
+TALLIES_MAX = 100_000
 
 
 class RawLog:
@@ -62,14 +63,16 @@ class RawLog:
 
     # ---- writing -----------------------------------------------------------------------
 
-    def append(self, raw: RawFrame, partition: int) -> Future[int]:
+    def append(self, raw: RawFrame, partition: int | None) -> Future[int]:
         """Send a frame; the future gives its offset when it is durable.
 
         It fails with `LogUnavailableError` at once while the log is away or too
         many bytes are under way: nothing is buffered without bound.
         """
         if self._producer is None:
-            return _failed(self.problem)
+            return _failed(self.problem or "the log is being opened anew")
+        if partition is None:
+            return _failed("the configuration changed just now")
         size = len(raw.packed)
         if self.under_way_bytes + size > UNDER_WAY_BYTES_MAX:
             return _failed("too many bytes are on their way into the log")
@@ -81,8 +84,13 @@ class RawLog:
         self.under_way_bytes = max(0, self.under_way_bytes - size_bytes)
 
     def tally(self, tallies: Iterable[tuple[int, StreamTally]]) -> None:
-        """Take edge counts (partition, tally); the newest of a stream and day goes out."""
+        """Take edge counts (partition, tally); the newest of a stream and day goes out.
+
+        Beyond a bound new ones are passed over; units tell their totals again.
+        """
         for partition, tally in tallies:
+            if len(self._tallies) >= TALLIES_MAX:
+                return
             self._tallies[tally.stream_id, tally.day] = (partition, tally)
 
     def _send(self, partition: int, envelope: Envelope) -> Future[int]:

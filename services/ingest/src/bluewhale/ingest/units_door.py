@@ -165,8 +165,9 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
 
     def _unit(self, unit_uid: str, row: UnitRow | None, stored: list[Report]) -> pb.Unit:
         declared = self._configuration.unit(unit_uid)
+        streams = self._fleet.current.streams_of(unit_uid)
         here = {
-            c.session: report_of(c, self._instance) | {"connected": True}
+            c.session: report_of(c, streams, self._instance) | {"connected": True}
             for c in self._fleet.running(unit_uid)
         }
         gone = {c.session for c in self._fleet.connections(unit_uid)} - here.keys()
@@ -188,7 +189,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             site_uid=(declared.site_uid or "") if declared is not None else "",
             links=[
                 pb.UnitLink(link_uid=uid, stream_id=stream, state=_link_state(uid, alive))
-                for stream, uid in self._fleet.current.streams_of(unit_uid).items()
+                for stream, uid in streams.items()
             ],
             instances=[_instance(session, report) for session, report in alive.items()],
             certificates=[

@@ -38,6 +38,7 @@ STATUS = {
     "drain": grpc.StatusCode.UNAVAILABLE,
     "database_unavailable": grpc.StatusCode.UNAVAILABLE,
     "log_unavailable": grpc.StatusCode.UNAVAILABLE,
+    "misbehaving": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "internal": grpc.StatusCode.INTERNAL,
     "not_hello": grpc.StatusCode.INVALID_ARGUMENT,
     "malformed": grpc.StatusCode.INVALID_ARGUMENT,
