@@ -106,7 +106,7 @@ class Cluster:
 
     def cpu_s(self) -> dict[str, float]:
         """Give processor seconds used so far, per role and service."""
-        used = {name: 0.0 for name in ("unit", *ROLES, "postgresql", "kafka")}
+        used = dict.fromkeys(("unit", *ROLES, "postgresql", "kafka"), 0.0)
         for name in self.it.fleet.names():
             key = "unit" if name.startswith("unit-") else name.split("-")[0]
             used[key] += _cpu(psutil.Process(self.it.fleet[name].pid))

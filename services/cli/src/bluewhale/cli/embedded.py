@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
-from bluewhale.cli.processor import Processor
+from bluewhale.cli.processor import QUIET_S, Processor
 from bluewhale.database import Store
 from bluewhale.jobs.preparing import prepare
 from bluewhale.journal import Journal
@@ -146,7 +146,10 @@ class _Loop:
                 if not moved or time.monotonic() > until:
                     return
             elif not moved:
-                stopping.wait(self._limits.poll_interval_ms / 1000)
+                pause_s = self._limits.poll_interval_ms / 1000
+                if self._processor.waits_for_quiet:
+                    pause_s = min(pause_s, QUIET_S)
+                stopping.wait(pause_s)
 
     def _tidy(self) -> int:
         """Join what was left over, seal what is old, take the gauges."""

@@ -8,6 +8,7 @@ from the marks of the main database, reads again, and the repeat is a no-op.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bluewhale.journal import Journal
     from bluewhale.records.batches import LinkProfile
 
+QUIET_S = 0.05  # no record for so long, and what is held is offered
 ORPHAN_WINDOWS = 2  # legs in no call this many windows behind data time are work
 
 
@@ -73,7 +75,13 @@ class Processor:
         self._offset = self._claim.next_offset
         self._after = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
         self._tallied: dict[tuple[int, int], tuple[int, int]] = {}
+        self._quiet_at_s = math.inf
         self.legs_since_seal = 0
+
+    @property
+    def waits_for_quiet(self) -> bool:
+        """Say whether calls wait to be offered as soon as nothing more comes."""
+        return bool(self._window.held) and self._quiet_at_s < math.inf
 
     def step(self) -> int:
         """Process one round; gives the count of records taken from the journal."""
@@ -81,6 +89,12 @@ class Processor:
         work = self._collect(now_ms)
         legs = pa.concat_tables(work.legs) if work.legs else None
         closed = self._window.feed(legs, now_ms)
+        if work.records:
+            self._quiet_at_s = started_s + QUIET_S
+        elif closed is None and started_s >= self._quiet_at_s:
+            # nobody talks: calls are offered early, and again if they grow after all
+            closed = self._window.offer_held()
+            self._quiet_at_s = math.inf
         proposals = None
         if closed is not None and closed.num_rows:
             proposals = propose(closed, self._stages, rated_at_ms=now_ms)
