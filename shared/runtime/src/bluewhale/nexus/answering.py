@@ -43,8 +43,13 @@ class Handlers:
         self.found.update({f"/{service}/{name}": h for name, h in handlers.items()})
 
 
-def answering(served: Served, layers: Sequence[Layer]) -> dict[str, Answering]:
-    """Give all methods of a servicer by path, each compiled into its layers."""
+def answering(
+    served: Served, layers: Sequence[Layer], *, local: bool = False
+) -> dict[str, Answering]:
+    """Give all methods of a servicer by path, each compiled into its layers.
+
+    local: asked within the process, through the same layers.
+    """
     handlers = Handlers()
     served.contract.add(served.servicer, handlers)
     found = {}
@@ -53,6 +58,7 @@ def answering(served: Served, layers: Sequence[Layer]) -> dict[str, Answering]:
             path,
             request_streams=handler.request_streaming,
             reply_streams=handler.response_streaming,
+            local=local,
         )
         found[path] = Answering(
             method, handler, compiled_answer(layers, method, _behaviour(method, handler, served))

@@ -172,12 +172,17 @@ class LocalTransport:
         """Give the function that carries requests of one method, in the form that it says."""
         if method.reply_streams:
             return self._streaming(method, serialize, deserialize)
-        reply = self._replying(method, serialize, deserialize)
+        carry = self._replying(method, serialize, deserialize)
         if method.form is Form.CALL:
-            return lambda request, invocation: ThreadCall(reply, request, invocation)
+            return lambda request, invocation: ThreadCall(
+                carry, request, invocation, LocalContext(invocation)
+            )
         if method.form is Form.WITH_CALL:
-            return reply
-        return lambda request, invocation: reply(request, invocation)[0]
+            return lambda request, invocation: (
+                carry(request, invocation, context := LocalContext(invocation)),
+                context,
+            )
+        return carry
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -195,9 +200,9 @@ class LocalTransport:
         method: Method,
         serialize: Callable[[Any], bytes] | None,
         deserialize: Callable[[bytes], Any] | None,
-    ) -> Callable[[Any, Invocation], tuple[Any, LocalContext]]:
+    ) -> Callable[..., Any]:
         """Carry a request that has one reply, on the thread of the caller."""
-        known: list[tuple[Answering, Callable[[Any, Any], Any]]] = []
+        answer: Callable[[Any, Any], Any] | None = None
         now, path, set_serving = time.monotonic, method.path, serving.set
 
         def enter(
@@ -206,16 +211,17 @@ class LocalTransport:
             set_serving(invocation)
             return answer(request, context)
 
-        def carry(request: Any, invocation: Invocation) -> tuple[Any, LocalContext]:
-            if not known:
-                found = self._answering(path)
-                known.append((found, self._copied(found, serialize, deserialize)))
+        def carry(request: Any, invocation: Invocation, context: LocalContext | None = None) -> Any:
+            nonlocal answer
+            if answer is None:
+                answer = self._copied(self._answering(path), serialize, deserialize)
             deadline = invocation.deadline
             if deadline is None and invocation.timeout_s is not None:
                 deadline = invocation.deadline = now() + invocation.timeout_s
-            context = LocalContext(invocation)
+            if context is None:
+                context = LocalContext(invocation)
             try:
-                reply = copy_context().run(enter, known[0][1], request, context, invocation)
+                reply = copy_context().run(enter, answer, request, context, invocation)
             except Exception as caught:  # noqa: BLE001 - as a server does: the caller sees a status
                 context.end()
                 failure = context.failure(caught)
@@ -227,7 +233,7 @@ class LocalTransport:
                 failure = context.failure()
                 if failure is not None:
                     raise failure
-            return reply, context
+            return reply
 
         return carry
 

@@ -103,7 +103,7 @@ class Peers:
                     f"the service {name} of this process is no servicer; "
                     "its plugin must yield serve(name, servicer), or use context.service"
                 )
-            found = self._answering[name] = answering(served, self._layers)
+            found = self._answering[name] = answering(served, self._layers, local=True)
         return found
 
     def close(self) -> None:

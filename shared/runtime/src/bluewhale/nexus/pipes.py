@@ -230,9 +230,10 @@ class ThreadCall(grpc.Call, grpc.Future):
 
     def __init__(
         self,
-        carry: Callable[[Any, Invocation], tuple[Any, Any]],
+        carry: Callable[[Any, Invocation, Any], Any],
         request: Any,
         invocation: Invocation,
+        context: Served,
     ) -> None:
         self._deadline = invocation.deadline
         if self._deadline is None and invocation.timeout_s is not None:
@@ -240,17 +241,17 @@ class ThreadCall(grpc.Call, grpc.Future):
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._reply: Any = None
-        self._context: Any = None
+        self._context = context
         self._failure: RequestError | None = None
         self._told: list[Callable[[Any], None]] = []
 
         def run() -> None:
             try:
-                reply, context = carry(request, invocation)
+                reply = carry(request, invocation, context)
             except RequestError as failure:
                 self._end(failure)
             else:
-                self._reply, self._context = reply, context
+                self._reply = reply
                 self._end(None)
 
         threading.Thread(
@@ -354,7 +355,7 @@ class ThreadCall(grpc.Call, grpc.Future):
     @override
     def initial_metadata(self) -> Any:
         self._wait(None)
-        return () if self._context is None else self._context.initial_metadata()
+        return self._context.initial_metadata()
 
     @override
     def trailing_metadata(self) -> Any:

@@ -75,6 +75,8 @@ class DeadlineLayer(Layer):
 
     @override
     def answer(self, method: Method, proceed: Answer) -> Answer:
+        if method.local:  # its limit was set and checked a microsecond ago
+            return proceed
         now, received = time.monotonic, serving.get
         default_s, limited = self._default_s, method.limited
 

@@ -183,11 +183,12 @@ class MonitoringLayer(Layer):
         counted = self.requests.of("answered", method)
         add, note, noted, fold = counted.add, counted.fine.append, counted.fine, counted.fold
         received, traces, now = serving.get, self._traces, time.perf_counter
-        traced = tracing.current
+        traced, local = tracing.current, method.local
         told = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
 
         def count(request: Any, context: Any) -> Any:
-            if traces and (received().traceparent or traced()):
+            # within the process the span of the caller is at hand
+            if traces and (traced() or (not local and received().traceparent)):
                 return follow(request, context)
             began = now()
             try:
