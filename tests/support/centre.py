@@ -28,9 +28,11 @@ from bluewhale.uplink import (
     StoredMark,
     checked,
 )
+from typing_extensions import override
 
 
 def now() -> Moment:
+    """Give the moment by both clocks."""
     return Moment(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
 
 
@@ -121,6 +123,7 @@ class Centre(uplink_pb2_grpc.UplinkServicer):
         await self._server.stop(0)
         self._server = None
 
+    @override
     async def Connect(self, request_iterator, context):
         side = CentreSide(
             self.unit_uid, self.streams, release="test", log_id="one", limits=self.limits

@@ -112,7 +112,7 @@ class IngestBeside:
     def _serve(self) -> None:
         try:
             self._loop.run_until_complete(self._run())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to the test's thread
             self._failed.append(error)
         finally:
             self._loop.close()

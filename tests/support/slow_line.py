@@ -72,9 +72,9 @@ class SlowLine:
 
     def _carry(self) -> None:
         """Read packets at either end; hand them over when their time has come."""
-        free_at = {file: 0.0 for file in self._files}
+        free_at = dict.fromkeys(self._files, 0.0)
         waiting: list[tuple[float, int, int, bytes]] = []
-        queued = {file: 0 for file in self._files}
+        queued = dict.fromkeys(self._files, 0)
         near, far = self._files
         while not self._over.is_set():
             now = time.monotonic()

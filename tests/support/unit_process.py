@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from bluewhale.capture import FramingTable
@@ -74,7 +74,14 @@ class UnitProcess:
         self.config.write_text(yaml.safe_dump(self.settings))
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.inside, sys.executable, "-m", "bluewhale.remoteunit", "--config", str(self.config)],
+                [
+                    *self.inside,
+                    sys.executable,
+                    "-m",
+                    "bluewhale.remoteunit",
+                    "--config",
+                    str(self.config),
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -101,8 +108,9 @@ class UnitProcess:
             self.process.send_signal(signal.SIGCONT)
             self.kill()
 
-    def __enter__(self) -> UnitProcess:
-        return self.start()
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -35,6 +35,7 @@ RECORD_BYTES = 40
 
 
 def crc_of(record: str) -> int:
+    """Give the CRC that a mark carries for a record."""
     return zlib.crc32(record.encode())
 
 
@@ -233,22 +234,22 @@ class Unit:
             lane = self.journal.lanes.get(LaneKey(read.stream_id, read.incarnation))
             last = read.after_seq
             records = []
-            while (
-                lane and len(records) < min(read.records_max, 20) and (last + 1) in lane.records
-            ):
+            while lane and len(records) < min(read.records_max, 20) and (last + 1) in lane.records:
                 last += 1
                 records.append(lane.records[last])
             if not records:
                 self.side.nothing_there(read)
                 continue
             packed = "\n".join(records).encode()
-            self.do([
-                self.side.frame(
-                    read,
-                    PackedFrame(read.after_seq + 1, last, len(records), packed, len(packed)),
-                    world.moment,
-                )
-            ])
+            self.do(
+                [
+                    self.side.frame(
+                        read,
+                        PackedFrame(read.after_seq + 1, last, len(records), packed, len(packed)),
+                        world.moment,
+                    )
+                ]
+            )
             world.sent[read.stream_id] = world.sent.get(read.stream_id, 0) + 1
 
     def take(self, down: pb.Down) -> None:

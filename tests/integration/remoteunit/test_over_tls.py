@@ -70,6 +70,7 @@ def test_a_unit_without_a_good_token_says_why_and_comes_in_when_it_has_one(tmp_p
 
 
 def used_token(tmp_path, beside):
+    """Give a token that another machine has used."""
     token = beside.token("depot")
     with unit_of(tmp_path / "first", beside.port, beside.enrolment_port, token) as first:
         wait_until(lambda: slot_of(first), "the first unit's certificate")
@@ -115,7 +116,7 @@ def test_a_candidate_that_does_not_work_gives_way_to_the_valid_certificate(tmp_p
         unit.stop()
         slots = unit.folder / "data" / "slots"
         foreign = Authority.create(tmp_path / "foreign", now=datetime.now(UTC))
-        from tests.integration.ingest.places import keys_of  # noqa: PLC0415
+        from tests.integration.ingest.places import keys_of
 
         keys = keys_of(foreign, "depot")
         (slots / "strange").mkdir()
@@ -153,3 +154,24 @@ def test_a_revoked_unit_is_cut_off_says_so_keeps_collecting_and_comes_back_by_a_
         assert beside.data(AVAYA) == []
         (unit.folder / "token").write_text(beside.token("depot"))
         wait_until(lambda: beside.data(AVAYA) == [b"while revoked"], "the waiting record", 120)
+
+
+def test_an_enrolment_whose_answer_was_lost_is_asked_again_with_the_same_key(tmp_path):
+    """The token is used up at the centre; the key that used it may bring it again."""
+    port = free_port()
+    with (
+        IngestBeside(installed(tmp_path / "centre", port)).running() as beside,
+        unit_of(
+            tmp_path / "unit", beside.port, beside.enrolment_port, beside.token("depot")
+        ) as unit,
+    ):
+        wait_until(lambda: slot_of(unit), "a certificate")
+        unit.stop()
+        slots = unit.folder / "data" / "slots"
+        key = slots / (slots / "valid").read_text() / "key.pem"
+        key.rename(slots / "pending-key.pem")  # as if the answer had never come
+        (slots / "valid").unlink()
+        unit.start()
+        wait_until(lambda: slot_of(unit), "the certificate again", 60)
+        wait_until(unit.is_ready, "readiness")
+        assert not (slots / "pending-key.pem").exists()

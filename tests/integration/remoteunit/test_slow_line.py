@@ -1,5 +1,6 @@
 """9,600 bit/s, 2 s each way, 5 % of the packets lost: a unit enrols, connects and delivers."""
 
+import random
 import time
 
 import pytest
@@ -10,8 +11,14 @@ from tests.support.slow_line import SlowLine
 from tests.support.unit_process import UnitProcess, wait_until
 
 PATIENCE_S = 300
-BACKLOG = 600  # records of a morning
-LINE = b"%04d 1205 00:03:17 9 8005550100 2001 0 %06d"
+BACKLOG = 2_000  # records of a day
+LINE = b"%02d%02d %05d 9 80055501%02d %04d 0 %09d"
+
+
+def record(number):
+    """Give a record with as much news in it as a real one."""
+    draw = random.Random(number).randrange
+    return LINE % (draw(24), draw(60), draw(5_000), draw(100), draw(10_000), number)
 
 
 @pytest.mark.slow
@@ -41,7 +48,7 @@ def test_a_unit_enrols_connects_and_delivers_over_a_line_of_9600_bits(tmp_path, 
             with unit:
                 wait_until(lambda: "Document in effect" in unit.log, "the document", PATIENCE_S)
                 connected_s = time.monotonic() - began
-                wanted = [LINE % (i % 1440, i) for i in range(BACKLOG)]
+                wanted = [record(i) for i in range(BACKLOG)]
                 with (folder / "Master.csv").open("ab") as file:
                     file.write(b"".join(record + b"\n" for record in wanted))
                 wait_until(lambda: beside.stored == BACKLOG, "the backlog", PATIENCE_S)

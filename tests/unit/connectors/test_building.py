@@ -29,6 +29,7 @@ TABLE = FramingTable(
 
 
 def link(connector, **more):
+    """Give the entry of a link."""
     return {
         "link_uid": "smdr", "stream_id": 7, "connector": connector,
         "framing": framing_document(FramingTable()), **more,
@@ -37,6 +38,7 @@ def link(connector, **more):
 
 @pytest.fixture
 def journal(tmp_path):
+    """Give an open journal."""
     with Journal.open(tmp_path / "journal.db") as journal:
         yield journal
 

@@ -21,22 +21,24 @@ from tests.support.unit_process import (
 
 @pytest.fixture
 def centre():
+    """Give a centre that serves streams 7 and 8."""
     made = Centre([7, 8]).start()
     yield made
     made.close()
 
 
 def unit_of(tmp_path, centre, **settings):
-    return UnitProcess(
-        tmp_path, "depot-1", f"127.0.0.1:{centre.port}", insecure=True, **settings
-    )
+    """Give a unit of that centre, not started."""
+    return UnitProcess(tmp_path, "depot-1", f"127.0.0.1:{centre.port}", insecure=True, **settings)
 
 
 def listening(port, uid="smdr", stream_id=7, **more):
+    """Give the entry of a TCP link."""
     return link(uid, stream_id, {"type": "tcp_server", "port": port}, **more)
 
 
 def lines(first, count):
+    """Give so many records, each its own."""
     return [b"record %06d" % i for i in range(first, first + count)]
 
 
@@ -107,7 +109,7 @@ def test_a_unit_killed_again_and_again_loses_nothing_that_it_journaled(tmp_path,
 
 def _journaled(unit):
     """Count what the journal ever took, over restarts, by its tallies."""
-    import sqlite3  # noqa: PLC0415
+    import sqlite3
 
     path = unit.folder / "data" / "journal.db"
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
@@ -249,8 +251,8 @@ def test_a_unit_is_small_and_starts_soon(tmp_path, centre, record_property):
 )
 def test_wrong_settings_are_one_clear_line(tmp_path, capfd, text, said):
     """The process ends with 2 and names the key."""
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
+    import subprocess
+    import sys
 
     config = tmp_path / "unit.yaml"
     config.write_text(text)

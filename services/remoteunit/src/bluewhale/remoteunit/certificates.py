@@ -159,6 +159,7 @@ class Certificates:
             "trust": None if settings.trust is None else str(settings.trust),
             "release": self._release,
             "folder": str(folder),
+            "pending_key": str(folder.parent / "pending-key.pem"),
             **what,
         }
         try:

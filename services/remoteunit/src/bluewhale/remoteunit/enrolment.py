@@ -48,7 +48,8 @@ def obtain(asked: dict[str, Any]) -> dict[str, object]:
     Parameters
     ----------
     asked
-        `unit_uid`, `centre`, `enrolment` (addresses), `folder` (of the new slot), `release`, and
+        `unit_uid`, `centre`, `enrolment` (addresses), `folder` (of the new slot),
+        `pending_key` (file of a key that asks for its first certificate), `release`, and
         `token` and `trust` (PEM or null) to enrol, or `slot` (folder of a slot
         in use) to renew; with `expired` its key is shown again instead, for a
         certificate that ended.
@@ -61,16 +62,18 @@ def obtain(asked: dict[str, Any]) -> dict[str, object]:
     folder = Path(asked["folder"])
     slot = Path(asked["slot"]) if asked.get("slot") else None
     expired = bool(asked.get("expired"))
+    # A token is bound to the first key that brings it: an answer that was lost on
+    # the way is asked for again with the same one.
+    pending = Path(asked["pending_key"])
     if slot is not None and expired:
-        key = _read_key(slot)
+        key = _read_key(slot / "key.pem")
+    elif slot is None and pending.exists():
+        key = _read_key(pending)
     else:
         key = ec.generate_private_key(ec.SECP256R1())
-    key_pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    write_whole(folder / "key.pem", key_pem)
+    write_whole(folder / "key.pem", _pem_of(key))
+    if slot is None:
+        write_whole(pending, _pem_of(key))
     csr = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, asked["unit_uid"])]))
@@ -96,6 +99,7 @@ def obtain(asked: dict[str, Any]) -> dict[str, object]:
     certificate = x509.load_pem_x509_certificate(reply.certificate_pem)
     write_whole(folder / "certificate.pem", reply.certificate_pem)
     write_whole(folder / "trust.pem", reply.trust_pem)
+    pending.unlink(missing_ok=True)
     return {
         "not_before_ms": int(certificate.not_valid_before_utc.timestamp() * 1000),
         "not_after_ms": int(certificate.not_valid_after_utc.timestamp() * 1000),
@@ -154,8 +158,16 @@ def _trust(asked: dict[str, Any], slot: Path | None) -> bytes:
     return pinned_ca(asked["enrolment"], parts[-1])
 
 
-def _read_key(slot: Path) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key((slot / "key.pem").read_bytes(), None)
+def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
 
