@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from bluewhale.cli.simulate.session import World
 
 ROOT = Path(__file__).resolve().parents[3]
 UV = shutil.which("uv") or str(Path(sys.executable).parent / "uv")
@@ -104,3 +106,48 @@ def test_a_foreign_plugin_that_cannot_be_loaded_stops_the_start(installed: Path,
     assert done.returncode == 1
     assert "acme_link = acme_audit.link:MANIFEST: No module named 'nowhere'" in done.stderr
     assert "repair or uninstall them" in done.stderr
+
+
+UP = """
+import sys, threading
+from pathlib import Path
+from bluewhale.api.query.v1 import query_pb2
+from bluewhale.cli.runtime import Runtime
+from bluewhale.configuration import load
+from tests.support.running import wait_until
+
+runtime = Runtime(load(Path(sys.argv[1])))
+runner = threading.Thread(target=runtime.run)
+runner.start()
+try:
+    wait_until(lambda: runtime.role.health.started, 120, "the start")
+    query = runtime.role.nexus.peer("query", caller="tests")
+    list(query.SearchCalls(query_pb2.SearchCallsRequest()))
+finally:
+    runtime.stop()
+    runner.join(60)
+from acme_audit.layer import NOTED
+print(NOTED, file=sys.stderr)
+"""
+
+
+def test_two_lines_of_the_configuration_put_a_foreign_layer_into_the_embedded_installation(
+    installed: Path, tmp_path: Path
+):
+    """The plugin under `plugins`, its layer under `layers`: `bluewhale up` notes who asked what."""
+    World.of(tmp_path, 1, ("avaya_cm",), 3, 4, 0).write()
+    path = tmp_path / "bluewhale.yaml"
+    document = yaml.safe_load(path.read_text("utf-8"))
+    document["cluster"] = {
+        "plugins": ["com.acme.audit"],
+        "layers": [{"layer": "audit", "holiday": False}],
+    }
+    path.write_text(yaml.safe_dump(document), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", UP, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": f"{installed}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.splitlines()[-1] == "['plugin/tests asked Query/SearchCalls']"
