@@ -38,6 +38,8 @@ class _ResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Result.ValueTy
     """not a unit of this link, or no such link"""
     RESULT_NOT_READY: _Result.ValueType  # 5
     """the unit named in a hand-over is not there"""
+    RESULT_NOT_UNDERSTOOD: _Result.ValueType  # 6
+    """an item of a newer release; nothing changed"""
 
 class Result(_Result, metaclass=_ResultEnumTypeWrapper): ...
 
@@ -51,6 +53,8 @@ RESULT_NOT_CONFIGURED: Result.ValueType  # 4
 """not a unit of this link, or no such link"""
 RESULT_NOT_READY: Result.ValueType  # 5
 """the unit named in a hand-over is not there"""
+RESULT_NOT_UNDERSTOOD: Result.ValueType  # 6
+"""an item of a newer release; nothing changed"""
 Global___Result: _TypeAlias = Result  # noqa: Y015
 
 @_typing.final

@@ -26,6 +26,7 @@ from bluewhale.ownership import (
     HandOver,
     Leader,
     Profile,
+    Query,
     boot_time,
 )
 from bluewhale.ownership import Batch as Items
@@ -85,7 +86,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
     @override
     async def Batch(self, request: pb.BatchRequest, context: Any) -> pb.BatchReply:
         """Items of one session, applied in order by the leader; else who leads."""
-        batch, asked = unpack_batch(request)
+        batch = unpack_batch(request)
         try:
             self._admit(batch, context)
         except AdmissionError as error:
@@ -101,7 +102,8 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
             return pb.BatchReply(leading=False, leader=self.keeper.leader_address)
         now = self._clock()
         answer = leader.batch(batch, now)
-        links = leader.query(now, asked) if asked is not None else ()
+        queries = [item.links for item in batch.items if isinstance(item, Query)]
+        links = [status for asked in queries for status in leader.query(now, asked)]
         self._spread(leader)
         return pack_answer(answer, links)
 

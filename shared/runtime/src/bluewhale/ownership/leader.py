@@ -34,7 +34,9 @@ from bluewhale.ownership.messages import (
     LinkStatus,
     LinkView,
     News,
+    NotUnderstood,
     Open,
+    Query,
     Release,
     Renew,
     Result,
@@ -244,6 +246,10 @@ class Leader:
                 return self._release(session, item, now)
             case HandOver():
                 return self._hand_over(item, now)
+            case Query():
+                return Result.OK  # `query` has the answer
+            case NotUnderstood():
+                return Result.NOT_UNDERSTOOD
 
     def _session(self, batch: Batch) -> _Session | None:
         session = self._sessions.get(batch.unit_uid)

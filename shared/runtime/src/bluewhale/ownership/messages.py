@@ -39,6 +39,7 @@ class Result(enum.Enum):
     STALE_TOKEN = "stale_token"  # noqa: S105 - a result, no secret; nothing changed
     NOT_CONFIGURED = "not_configured"  # the unit is not one of the link's, or no such link
     NOT_READY = "not_ready"  # the unit named in a hand-over is not there
+    NOT_UNDERSTOOD = "not_understood"  # of a newer release; nothing changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,19 @@ class HandOver:
     to: str
 
 
-Item = Open | Renew | Acquire | Release | HandOver
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Ask how links stand, () = all; answered beside the results."""
+
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """An item of a newer release; it keeps its place, so that results keep theirs."""
+
+
+Item = Open | Renew | Acquire | Release | HandOver | Query | NotUnderstood
 
 
 @dataclass(frozen=True, slots=True)

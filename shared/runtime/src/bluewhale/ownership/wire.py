@@ -19,7 +19,9 @@ from bluewhale.ownership.messages import (
     LinkStatus,
     LinkView,
     News,
+    NotUnderstood,
     Open,
+    Query,
     Release,
     Renew,
     Result,
@@ -34,6 +36,7 @@ _RESULTS = {
     Result.STALE_TOKEN: pb.RESULT_STALE_TOKEN,
     Result.NOT_CONFIGURED: pb.RESULT_NOT_CONFIGURED,
     Result.NOT_READY: pb.RESULT_NOT_READY,
+    Result.NOT_UNDERSTOOD: pb.RESULT_NOT_UNDERSTOOD,
 }
 _RESULTS_BACK = {number: result for result, number in _RESULTS.items()}
 
@@ -48,37 +51,11 @@ def pack_batch(batch: Batch) -> pb.BatchRequest:
     )
 
 
-def unpack_batch(request: pb.BatchRequest) -> tuple[Batch, tuple[str, ...] | None]:
-    """Give the batch of a request, and the links that it asks about: () = all, None = no query.
-
-    A query answers nothing of its own in `Batch`; its place has no result.
-    """
-    items: list[Item] = []
-    asked: list[str] | None = None
-    every = False
-    for packed in request.items:
-        match packed.WhichOneof("item"):
-            case "open":
-                held = tuple((h.link_uid, _token(h.token)) for h in packed.open.held)
-                items.append(Open(held))
-            case "renew":
-                items.append(Renew())
-            case "acquire":
-                items.append(Acquire(tuple(packed.acquire.link_uids)))
-            case "release":
-                found = packed.release
-                token = _token(found.token)
-                items.append(Release(found.link_uid, token, found.to, found.stay))
-            case "hand_over":
-                items.append(HandOver(packed.hand_over.link_uid, packed.hand_over.to))
-            case "query":
-                asked = [*(asked or []), *packed.query.link_uids]
-                every = every or not packed.query.link_uids
-            case _:
-                pass
+def unpack_batch(request: pb.BatchRequest) -> Batch:
+    """Give the batch of a request; every item keeps its place, also one of a newer release."""
+    items = tuple(_unpack_item(packed) for packed in request.items)
     known = Revision(request.known.term, request.known.number)
-    batch = Batch(request.unit_uid, request.session, tuple(items), known)
-    return batch, None if asked is None else () if every else tuple(asked)
+    return Batch(request.unit_uid, request.session, items, known)
 
 
 def pack_answer(answer: Answer, links: Sequence[LinkStatus] = ()) -> pb.BatchReply:
@@ -105,7 +82,7 @@ def unpack_answer(reply: pb.BatchReply) -> Answer:
     found = reply.profile
     return Answer(
         reply.term,
-        tuple(_RESULTS_BACK.get(r, Result.NOT_CONFIGURED) for r in reply.results),
+        tuple(_RESULTS_BACK.get(r, Result.NOT_UNDERSTOOD) for r in reply.results),
         Profile(found.lease_s, found.deadline_s, found.retry_s, found.drift),
         unpack_news(reply.news) if reply.HasField("news") else None,
     )
@@ -185,6 +162,29 @@ def _pack_item(item: Item) -> pb.Item:
             )
         case HandOver():
             return pb.Item(hand_over=pb.HandOver(link_uid=item.link_uid, to=item.to))
+        case Query():
+            return pb.Item(query=pb.Query(link_uids=item.links))
+        case NotUnderstood():
+            return pb.Item()
+
+
+def _unpack_item(packed: pb.Item) -> Item:
+    match packed.WhichOneof("item"):
+        case "open":
+            return Open(tuple((h.link_uid, _token(h.token)) for h in packed.open.held))
+        case "renew":
+            return Renew()
+        case "acquire":
+            return Acquire(tuple(packed.acquire.link_uids))
+        case "release":
+            found = packed.release
+            return Release(found.link_uid, _token(found.token), found.to, found.stay)
+        case "hand_over":
+            return HandOver(packed.hand_over.link_uid, packed.hand_over.to)
+        case "query":
+            return Query(tuple(packed.query.link_uids))
+        case _:
+            return NotUnderstood()
 
 
 def _pack_token(token: Token) -> pb.Token:
