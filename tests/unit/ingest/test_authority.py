@@ -147,3 +147,16 @@ def test_a_unit_whose_clock_is_a_year_off_still_trusts_the_server(tmp_path: Path
     for shown in x509.load_pem_x509_certificates(authority.make_server(now=NOW).chain_pem):
         assert shown.not_valid_before_utc <= NOW - timedelta(days=366)
         assert shown.not_valid_after_utc >= NOW + timedelta(days=366)
+
+
+def test_a_role_serves_and_calls_with_one_certificate_that_both_sides_know(tmp_path: Path) -> None:
+    """Its name for access rules, its addresses for callers; signed by the same authority."""
+    authority = Authority.create(tmp_path, now=NOW)
+    pair = authority.make_role("storage", ("storage.local", "10.0.0.3"), now=NOW, days=365)
+    made, _ca = x509.load_pem_x509_certificates(pair.chain_pem)
+    assert identity_of(pem(made))[:2] == ("role", "storage")
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["storage.local"]
+    usages = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert len(list(usages)) == 2
+    assert authority.signed(made)

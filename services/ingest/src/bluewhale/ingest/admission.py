@@ -49,7 +49,7 @@ def unit_of(context: Any) -> Identity:
 
 
 def operator_of(context: Any) -> str:
-    """Give who steers: an operator by certificate, or whoever is on this machine.
+    """Give who steers: an operator or another role by certificate, or whoever is on this machine.
 
     Raises
     ------
@@ -58,11 +58,11 @@ def operator_of(context: Any) -> str:
     """
     found = identity(context)
     if found is not None:
-        if found.kind != "operator":
+        if found.kind == "unit":
             raise AdmissionError(
-                "not_operator", f"{found.kind} {found.uid} may not steer units; operators may"
+                "not_operator", f"unit {found.uid} may not steer units; operators may"
             )
-        return found.uid
+        return found.uid if found.kind == "operator" else f"{found.kind}/{found.uid}"
     if is_local(context.peer()):
         return "local"
     raise AdmissionError(

@@ -36,6 +36,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 SERVER_NAME = "bluewhale-ingest"  # units ask for this name, so that addresses may change
 UNIT_PREFIX = "spiffe://bluewhale/unit/"
 OPERATOR_PREFIX = "spiffe://bluewhale/operator/"
+ROLE_PREFIX = "spiffe://bluewhale/role/"
 TOKEN_BYTES = 32
 CSR_BYTES_MAX = 16_384
 CA_DAYS = 3_650
@@ -46,6 +47,11 @@ CLOCK_TOLERANCE = timedelta(minutes=5)  # certificates of units are valid this l
 # a unit that is more than a year off still connects, and its skew is reported.
 UNIT_CLOCK_TOLERANCE = timedelta(days=400)
 
+_PREFIXES: tuple[tuple[Literal["unit", "operator", "role"], str], ...] = (
+    ("unit", UNIT_PREFIX),
+    ("operator", OPERATOR_PREFIX),
+    ("role", ROLE_PREFIX),
+)
 _CA_FILE = re.compile(r"ca-(\d+)\.pem")
 _UID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -53,7 +59,7 @@ _UID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 class Identity(NamedTuple):
     """Whom a peer's certificate names; `serial` is hexadecimal."""
 
-    kind: Literal["unit", "operator"]
+    kind: Literal["unit", "operator", "role"]
     uid: str
     serial: str
 
@@ -181,19 +187,35 @@ class Authority:
 
     def make_server(self, addresses: tuple[str, ...] = (), *, now: datetime) -> Pair:
         """Make key and chain of an ingest server; the chain ends with the CA, for the pin."""
+        return self._make_serving(
+            SERVER_NAME, (SERVER_NAME, "localhost", *addresses), now, SERVER_DAYS
+        )
+
+    def make_role(self, role: str, addresses: tuple[str, ...], *, now: datetime, days: int) -> Pair:
+        """Make key and chain with which a role serves others and calls them.
+
+        addresses: names and addresses by which others reach it.
+        """
+        return self._make_serving(role, addresses, now, days, uri=ROLE_PREFIX + role)
+
+    def _make_serving(
+        self, name: str, addresses: tuple[str, ...], now: datetime, days: int, uri: str = ""
+    ) -> Pair:
         root = self._roots[0]
         key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [x509.DNSName(SERVER_NAME), x509.DNSName("localhost")]
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)] if uri else []
         for address in addresses:
             try:
                 names.append(x509.IPAddress(ipaddress.ip_address(address)))
             except ValueError:
                 names.append(x509.DNSName(address))
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH]
+        usages += [ExtendedKeyUsageOID.CLIENT_AUTH] if uri else []
         certificate = (
-            _builder(root, SERVER_NAME, now, SERVER_DAYS, UNIT_CLOCK_TOLERANCE)
+            _builder(root, name, now, days, UNIT_CLOCK_TOLERANCE)
             .public_key(key.public_key())
             .add_extension(x509.SubjectAlternativeName(list(dict.fromkeys(names))), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .sign(root.key, hashes.SHA256())
         )
         return Pair(_key_pem(key), _pem(certificate) + _pem(root.certificate))
@@ -312,12 +334,13 @@ def identity_of(certificate_pem: bytes) -> Identity:
             "certificate_invalid", f"the certificate names nobody ({error})"
         ) from error
     if len(uris) == 1:
-        for kind, prefix in (("unit", UNIT_PREFIX), ("operator", OPERATOR_PREFIX)):
+        for kind, prefix in _PREFIXES:
             uid = uris[0].removeprefix(prefix)
             if uid != uris[0] and _UID.fullmatch(uid):
-                return Identity(kind, uid, f"{certificate.serial_number:x}")  # type: ignore[arg-type] # the tuple above
+                return Identity(kind, uid, f"{certificate.serial_number:x}")
     raise AdmissionError(
-        "certificate_invalid", f"the certificate names {uris or 'nobody'}, no unit or operator"
+        "certificate_invalid",
+        f"the certificate names {uris or 'nobody'}, no unit, operator or role",
     )
 
 

@@ -7,17 +7,11 @@ that holds the term.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from bluewhale.capture.exceptions import TemporaryError
-from bluewhale.cli.commands.units import (
-    CALL_TIMEOUT_S,
-    HERE,
-    IdentityOption,
-    ServerOption,
-    ingest_channel,
-)
 from bluewhale.cli.door import (
     ConfigOption,
     FormatOption,
@@ -28,10 +22,12 @@ from bluewhale.cli.door import (
 )
 from bluewhale.cli.exceptions import CheckFailedError, InputError, NotFoundError
 from bluewhale.cli.output import Format, emit, note
+from bluewhale.cli.steering import CALL_TIMEOUT_S, IdentityOption, ServerOption, ingest_stub
 
 if TYPE_CHECKING:
     from bluewhale.api.ownership.v1 import ownership_pb2 as pb
 
+HERE = Path()
 branch = typer.Typer(
     help="Links that several units may read: who does, and planned hand-over.",
     rich_markup_mode=None,
@@ -58,8 +54,8 @@ def show(
     output: OutputOption = None,
 ) -> None:
     """Show who is entitled to read which link, since when, and who stands ready."""
-    with ingest_channel(config, server, identity) as channel:
-        links = _ask(channel, link_uid or []).links
+    with ingest_stub("ownership", config, server, identity) as stub:
+        links = _ask(stub, link_uid or []).links
     missing = sorted(set(link_uid or []) - {link.link_uid for link in links})
     if missing:
         raise NotFoundError(f"{', '.join(missing)}: no link that several units may read")
@@ -82,9 +78,9 @@ def handover(
     from bluewhale.api.ownership.v1 import ownership_pb2 as pb
 
     began = time.monotonic()
-    with ingest_channel(config, server, identity) as channel:
+    with ingest_stub("ownership", config, server, identity) as stub:
         item = pb.Item(hand_over=pb.HandOver(link_uid=link_uid, to=unit_uid))
-        reply = _ask(channel, [link_uid], item)
+        reply = _ask(stub, [link_uid], item)
         match reply.results[0]:
             case pb.RESULT_NOT_CONFIGURED:
                 raise InputError(
@@ -108,19 +104,16 @@ def handover(
                     f" {wait_s:g} s; the order stands"
                 )
             time.sleep(POLL_S)
-            reply = _ask(channel, [link_uid])
+            reply = _ask(stub, [link_uid])
     note(f"{link_uid} is read by {unit_uid}, after {time.monotonic() - began:.1f} s")
 
 
-def _ask(channel: Any, links: list[str], *items: pb.Item) -> pb.BatchReply:
+def _ask(stub: Any, links: list[str], *items: pb.Item) -> pb.BatchReply:
     """Ask the leader about links, after some items."""
     from bluewhale.api.ownership.v1 import ownership_pb2 as pb
-    from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 
     request = pb.BatchRequest(items=[*items, pb.Item(query=pb.Query(link_uids=links))])
-    reply: pb.BatchReply = ownership_pb2_grpc.OwnershipStub(channel).Batch(
-        request, timeout=CALL_TIMEOUT_S
-    )
+    reply: pb.BatchReply = stub.Batch(request, timeout=CALL_TIMEOUT_S)
     if not reply.leading:
         raise TemporaryError(
             f"another replica leads: ask it with --server {reply.leader} and --identity"

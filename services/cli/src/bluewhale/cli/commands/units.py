@@ -6,15 +6,12 @@ Owns the words of these commands. Who may do what is ingest's decision. The
 
 from __future__ import annotations
 
-import contextlib
 import json as json_
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
 from bluewhale.cli.door import (
     ConfigOption,
     FormatOption,
@@ -23,11 +20,19 @@ from bluewhale.cli.door import (
     chosen,
     guarded,
 )
-from bluewhale.cli.exceptions import InputError, NotFoundError
+from bluewhale.cli.exceptions import InputError
 from bluewhale.cli.output import Format, emit, instant, note
+from bluewhale.cli.steering import (
+    CALL_TIMEOUT_S,
+    TRUST_FILE,
+    IdentityOption,
+    ServerOption,
+    ingest_stub,
+)
 
 if TYPE_CHECKING:
     from bluewhale.api.units.v1 import units_pb2 as pb
+    from bluewhale.ingest.authority import Pair
 
 branch = typer.Typer(
     help="Remote Units: token, list, show, diagnose, configure, revoke; the authority.",
@@ -40,23 +45,8 @@ authority = typer.Typer(
 branch.add_typer(authority, name="authority")
 
 HERE = Path()
-CALL_TIMEOUT_S = 15.0
-KEY_FILE, CERTIFICATE_FILE, TRUST_FILE = "operator.key", "operator.pem", "ca.pem"
 
 UnitUid = Annotated[str, typer.Argument(help="Name of the unit in the configuration.")]
-ServerOption = Annotated[
-    str | None,
-    typer.Option(
-        help="host:port of ingest; default: cluster.ingest.internal of the configuration."
-    ),
-]
-IdentityOption = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="BLUEWHALE_OPERATOR",
-        help="Folder made by `bluewhale unit authority operator`; default: none, on this machine.",
-    ),
-]
 FolderOption = Annotated[
     Path | None,
     typer.Option(help="Folder of the CA; default: cluster.ingest.authority of the configuration."),
@@ -87,7 +77,7 @@ def token(
     """Print a one-time token with which a unit enrols; it is shown this once."""
     from bluewhale.api.units.v1 import units_pb2 as pb
 
-    with _ingest(config, server, identity) as stub:
+    with ingest_stub("units", config, server, identity) as stub:
         minted = stub.MintToken(
             pb.MintTokenRequest(
                 unit_uid=unit_uid, lifetime_ms=minutes * 60_000, approve_expired=approve_expired
@@ -116,7 +106,7 @@ def list_units(
     from bluewhale.api.units.v1 import units_pb2 as pb
 
     found: list[pb.Unit] = []
-    with _ingest(config, server, identity) as stub:
+    with ingest_stub("units", config, server, identity) as stub:
         page = ""
         while True:
             reply = stub.List(pb.ListRequest(page_token=page), timeout=CALL_TIMEOUT_S)
@@ -140,7 +130,7 @@ def show(
     from bluewhale.api.units.v1 import units_pb2 as pb
     from google.protobuf.json_format import MessageToDict
 
-    with _ingest(config, server, identity) as stub:
+    with ingest_stub("units", config, server, identity) as stub:
         unit = stub.Get(pb.GetRequest(unit_uid=unit_uid), timeout=CALL_TIMEOUT_S)
     if json:
         print(
@@ -184,7 +174,7 @@ def diagnose(
     from bluewhale.api.units.v1 import units_pb2 as pb
     from bluewhale.cli.exceptions import CheckFailedError
 
-    with _ingest(config, server, identity) as stub:
+    with ingest_stub("units", config, server, identity) as stub:
         reply = stub.Diagnose(pb.DiagnoseRequest(unit_uid=unit_uid), timeout=CALL_TIMEOUT_S)
     _print_conditions(reply.conditions)
     wrong = sum(not condition.good for condition in reply.conditions)
@@ -213,7 +203,7 @@ def configure(
     if clear == bool(settings):
         raise InputError("give key=value at least once, or --clear alone")
     wanted = dict(_setting(text) for text in settings or [])
-    with _ingest(config, server, identity) as stub:
+    with ingest_stub("units", config, server, identity) as stub:
         done = stub.Configure(
             pb.ConfigureRequest(unit_uid=unit_uid, overrides_json=json_.dumps(wanted)),
             timeout=CALL_TIMEOUT_S,
@@ -233,7 +223,7 @@ def revoke(
     """End every certificate of a unit within a minute; its records stay in its journal."""
     from bluewhale.api.units.v1 import units_pb2 as pb
 
-    with _ingest(config, server, identity) as stub:
+    with ingest_stub("units", config, server, identity) as stub:
         done = stub.Revoke(pb.RevokeRequest(unit_uid=unit_uid, reason=why), timeout=CALL_TIMEOUT_S)
     note(f"Unit {unit_uid} is revoked, {done.certificates} certificates ended")
 
@@ -278,20 +268,49 @@ def operator(
     days: Annotated[int, typer.Option(min=1, max=365)] = 30,
 ) -> None:
     """Make a certificate with which a person steers units from another machine."""
-    from bluewhale.ingest.authority import Authority, write_private
+    from bluewhale.ingest.authority import Authority
 
     opened = Authority.open(_folder(config, folder))
     pair = opened.make_operator(name, now=datetime.now(UTC), days=days)
+    _write(to, "operator", pair, opened.bundle_pem)
+    note(f"For {name}, {days} days: bluewhale unit list --identity {to} --server HOST:PORT")
+
+
+@authority.command("role")
+@guarded
+def role(
+    name: Annotated[str, typer.Argument(help="ingest, parser, billing, storage.")],
+    to: Annotated[Path, typer.Option("--to", help="New folder for key, certificate and CA.")],
+    config: ConfigOption = HERE,
+    folder: FolderOption = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option("--address", help="Name or address by which others reach it; repeatable."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650)] = 365,
+) -> None:
+    """Make a certificate for a role, where roles encrypt what they tell each other."""
+    from bluewhale.ingest.authority import Authority
+
+    opened = Authority.open(_folder(config, folder))
+    names = tuple(address or ["localhost", "127.0.0.1"])
+    pair = opened.make_role(name, names, now=datetime.now(UTC), days=days)
+    _write(to, "role", pair, opened.bundle_pem)
+    note(f"For role {name}, {days} days: name the three files of {to} in the layer `encryption`")
+
+
+def _write(to: Path, stem: str, pair: Pair, bundle_pem: bytes) -> None:
+    from bluewhale.ingest.authority import write_private
+
     try:
         to.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(to / KEY_FILE, pair.key_pem)
-        (to / CERTIFICATE_FILE).write_bytes(pair.chain_pem)
-        (to / TRUST_FILE).write_bytes(opened.bundle_pem)
+        write_private(to / f"{stem}.key", pair.key_pem)
+        (to / f"{stem}.pem").write_bytes(pair.chain_pem)
+        (to / TRUST_FILE).write_bytes(bundle_pem)
     except OSError as error:
         raise InputError(
             f"{to} cannot be written: {error.strerror}; choose a new folder"
         ) from error
-    note(f"For {name}, {days} days: bluewhale unit list --identity {to} --server HOST:PORT")
 
 
 def _folder(config: Path, folder: Path | None) -> Path:
@@ -303,63 +322,6 @@ def _folder(config: Path, folder: Path | None) -> Path:
     if cluster is None:
         raise InputError(f"{config}: has no section `cluster`; say --folder, or add the section")
     return cluster.ingest.authority
-
-
-@contextlib.contextmanager
-def _ingest(config: Path, server: str | None, identity: Path | None) -> Iterator[Any]:
-    """Give the stub of ingest's Units service; its refusals become our errors."""
-    from bluewhale.api.units.v1 import units_pb2_grpc
-
-    with ingest_channel(config, server, identity) as channel:
-        yield units_pb2_grpc.UnitsStub(channel)
-
-
-@contextlib.contextmanager
-def ingest_channel(config: Path, server: str | None, identity: Path | None) -> Iterator[Any]:
-    """Give a channel to ingest as an operator; refusals of calls become our errors."""
-    import grpc
-    from bluewhale.configuration import read_settings
-    from bluewhale.ingest.authority import SERVER_NAME
-
-    if server is None:
-        cluster = read_settings(config).cluster
-        if cluster is None:
-            raise InputError(f"{config}: has no section `cluster`; say --server, or add it")
-        settings = cluster.ingest
-        server = settings.internal.address if identity is None else settings.address
-    if identity is None:
-        channel = grpc.insecure_channel(server)
-    else:
-        try:
-            credentials = grpc.ssl_channel_credentials(
-                *(
-                    (identity / name).read_bytes()
-                    for name in (TRUST_FILE, KEY_FILE, CERTIFICATE_FILE)
-                )
-            )
-        except OSError as error:
-            raise InputError(
-                f"{error.filename} cannot be read: {error.strerror}; make the folder with"
-                " `bluewhale unit authority operator`"
-            ) from error
-        options = (("grpc.ssl_target_name_override", SERVER_NAME),)
-        channel = grpc.secure_channel(server, credentials, options)
-    with channel:
-        try:
-            yield channel
-        except grpc.RpcError as error:
-            raise _error(server, error) from error
-
-
-def _error(server: str, error: Any) -> BluewhaleError:
-    import grpc
-
-    code, text = error.code(), str(error.details())
-    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
-        return TemporaryError(f"ingest at {server} does not answer: {text}")
-    if code is grpc.StatusCode.NOT_FOUND or text.startswith("unit_unknown"):
-        return NotFoundError(text)
-    return InputError(text)
 
 
 def _setting(text: str) -> tuple[str, Any]:
