@@ -40,7 +40,7 @@ class Figure:
         return self.value >= float(number) if sign == ">=" else self.value <= float(number)
 
 
-GROUPS = ("help", "tariff", "pipeline", "ratio", "importing", "memory", "nexus")
+GROUPS = ("help", "tariff", "pipeline", "ratio", "importing", "memory", "uplink", "nexus")
 
 
 def child(group: str, *, short: bool) -> list[Figure]:

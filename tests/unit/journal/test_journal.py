@@ -358,3 +358,31 @@ def test_a_thousand_finished_starts_are_remembered_and_no_more(path):
     with Journal.open(path) as journal:
         assert len(journal._select("SELECT lane FROM lane")) == 1000 + 2
         assert everything(journal) == [b"a"]
+
+
+def test_a_changed_quota_holds_at_once_and_keeps_what_is_there(tmp_path):
+    """Raised, the append that was refused goes in; lowered, the next one is refused."""
+    with Journal.open(tmp_path / "journal.db", quota_bytes=512 << 10) as journal:
+        big = [CapturedRecord(b"x" * 60_000, None, 1, 1, 0)]
+        with pytest.raises(JournalFullError):
+            for _ in range(20):
+                journal.append(7, big)
+        before = journal.streams()[0].journaled_through
+        journal.set_quota(4 << 20)
+        assert journal.append(7, big).last_seq == before + 1
+        journal.set_quota(256 << 10)
+        with pytest.raises(JournalFullError):
+            journal.append(7, big)
+        assert journal.usage().quota_bytes == 256 << 10
+        assert journal.streams()[0].journaled_through == before + 1
+
+
+def test_a_commit_of_records_is_told(tmp_path):
+    """Notes alone are no news."""
+    with Journal.open(tmp_path / "journal.db") as journal:
+        told = []
+        journal.on_commit = lambda: told.append(1)
+        journal.append(7, [], notes={"a": b"1"})
+        journal.append(7, [CapturedRecord(b"call", None, 1, 1, 0)])
+        journal.note("a")
+    assert told == [1]

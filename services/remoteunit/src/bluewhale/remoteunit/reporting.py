@@ -1,21 +1,27 @@
 """What the unit tells the centre and its own metrics about itself.
 
-Owns gathering it once a second. Does not own what happens with it.
+Owns gathering it once a second, and which days' counts are still worth telling.
+Does not own what happens with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bluewhale.api.uplink.v1 import uplink_pb2 as pb
 from bluewhale.connectors import LinkState
+from bluewhale.remoteunit.document import write_whole
 from bluewhale.uplink import UnitReport
 
 if TYPE_CHECKING:
     from bluewhale.remoteunit.unit import Unit
     from bluewhale.telemetry import Metrics
+
+TELL_DAYS = 7
 
 _Total = Literal["bluewhale_records_received_total", "bluewhale_records_journaled_total"]
 
@@ -25,12 +31,15 @@ class Reporting:
 
     def __init__(self, unit: Unit, metrics: Metrics) -> None:
         self._unit, self._metrics = unit, metrics
+        self._told_path = unit.settings.data / "told.json"
+        self._from_day = _read_day(self._told_path)
         self._counted: dict[tuple[str, str], int] = {}
 
     async def round(self) -> None:
         """Gather everything once."""
         unit = self._unit
         usage = unit.journal.usage()
+        await self._forget_old_days()
         tallies = await asyncio.to_thread(unit.journal.tallies)
         states = unit.links.states()
         unit.side.tell(
@@ -50,6 +59,7 @@ class Reporting:
                         bytes=t.bytes,
                     )
                     for t in tallies
+                    if t.day >= self._from_day
                 ),
                 links=tuple(_link(uid, stream, state) for uid, (stream, state) in states.items()),
                 configuration=unit.applying.report,
@@ -66,6 +76,16 @@ class Reporting:
         for uid, (_, state) in states.items():
             self._link_metrics(uid, state)
 
+    async def _forget_old_days(self) -> None:
+        """Tell counts older than a week once: a slow line must not carry years at each start.
+
+        An answered heartbeat says that the centre has heard all of them.
+        """
+        day = int(time.time()) // 86_400 - TELL_DAYS
+        if self._unit.side.beats_answered and day > self._from_day:
+            self._from_day = day
+            await asyncio.to_thread(write_whole, self._told_path, json.dumps(day).encode())
+
     def _link_metrics(self, uid: str, state: LinkState) -> None:
         self._metrics.set("bluewhale_connections", state.connected, link_uid=uid)
         if state.last_received_at_ms is not None:
@@ -79,6 +99,13 @@ class Reporting:
         before = self._counted.get((name, uid), 0)
         self._metrics.add(name, max(0, total - before), link_uid=uid)
         self._counted[name, uid] = total
+
+
+def _read_day(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return 0  # never told: everything is news
 
 
 def _link(uid: str, stream_id: int, state: LinkState) -> pb.LinkReport:

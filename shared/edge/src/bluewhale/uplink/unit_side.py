@@ -83,6 +83,7 @@ class UnitSide:
         self._heard_at_ms = 0
         self._not_released: list[tuple[LaneKey, int, int]] = []  # protocol 1 alone
         self._released_v1 = 0
+        self.beats_answered = 0  # on this connection
         self.refusals: dict[int, str] = {}  # stream_id -> why, on this connection
 
     # ---- what the host knows ----------------------------------------------------------
@@ -127,6 +128,7 @@ class UnitSide:
         self._not_released.clear()
         self._released_v1 = 0
         self.refusals.clear()
+        self.beats_answered = 0
         configuration = self._report.configuration
         hello = pb.Hello(
             unit_uid=self._unit_uid,
@@ -170,6 +172,7 @@ class UnitSide:
                 self._lanes.back_to_received(refused.stream_id)
                 self._hold(refused.stream_id, _REFUSED_RETRY_MS, now)
             case "beat":
+                self.beats_answered += 1
                 self._measure(down.beat, now)
             case _:
                 pass
