@@ -40,7 +40,20 @@ class Figure:
         return self.value >= float(number) if sign == ">=" else self.value <= float(number)
 
 
-GROUPS = ("help", "tariff", "pipeline", "ratio", "importing", "memory", "uplink", "nexus")
+GROUPS = (
+    "help",
+    "tariff",
+    "pipeline",
+    "ratio",
+    "importing",
+    "memory",
+    "uplink",
+    "nexus",
+    "latency",
+)
+# groups that need Kafka and PostgreSQL, where the environment says where they are
+SERVICES = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN")
+GROUPS_OF_SERVICES = ("cluster",)
 
 
 def child(group: str, *, short: bool) -> list[Figure]:
@@ -75,14 +88,17 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--only", choices=GROUPS, action="append")
+    parser.add_argument("--only", choices=(*GROUPS, *GROUPS_OF_SERVICES), action="append")
     options = parser.parse_args()
     print(
         f"bench on {hardware()}"
         + (" (short: less data, targets are for the full run)" if options.short else "")
     )
     figures: list[Figure] = []
-    for group in options.only or GROUPS:
+    chosen = options.only or list(GROUPS)
+    if not options.only and all(os.environ.get(name) for name in SERVICES):
+        chosen += GROUPS_OF_SERVICES
+    for group in chosen:
         for figure in child(group, short=options.short):
             figures.append(figure)
             mark = {True: "reached", False: "MISSED", None: ""}[figure.reached]
