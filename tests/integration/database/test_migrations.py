@@ -15,9 +15,14 @@ from alembic.migration import MigrationContext
 from bluewhale.database import Batch, CallFilter, Mark, Store, StoreVersionError, tables
 
 from tests.spec.database.build import leg_id, leg_row, legs, proposals
-from tests.support.stores import StoreFactory, store_factory
+from tests.support.stores import (
+    StoreFactory,
+    emptied_database,
+    kept_database,
+    store_factory,
+)
 
-__all__ = ["store_factory"]
+__all__ = ["emptied_database", "kept_database", "store_factory"]
 
 EARLIER = Path(__file__).with_name("stores") / "version_1.sql"
 
@@ -67,10 +72,14 @@ def test_a_store_brought_up_to_date_has_the_tables_of_a_new_one(tmp_path: Path) 
 
 def test_a_store_of_a_newer_release_is_refused(store_factory: StoreFactory) -> None:
     """The message names both versions; nothing is changed."""
-    with store_factory() as store, store.db.write() as tx:
-        tx.run("INSERT INTO schema_version VALUES (?, ?)", (tables.SCHEMA_VERSION + 1, 1))
-    with pytest.raises(StoreVersionError, match=f"schema {tables.SCHEMA_VERSION + 1}, this"):
-        store_factory()
+    newer = tables.SCHEMA_VERSION + 1
+    with store_factory() as store:
+        with store.db.write() as tx:
+            tx.run("INSERT INTO schema_version VALUES (?, ?)", (newer, 1))
+        with pytest.raises(StoreVersionError, match=f"schema {newer}, this"):
+            store_factory()
+        with store.db.write() as tx:
+            tx.run("DELETE FROM schema_version WHERE version = ?", (newer,))
 
 
 @pytest.mark.services

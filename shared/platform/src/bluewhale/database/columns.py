@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,12 @@ def sql_type(kind: pa.DataType) -> sa.types.TypeEngine[Any]:
 def sql_columns(schema: pa.Schema) -> list[sa.Column[Any]]:
     """Give one nullable relational column per field of `schema`."""
     return [sa.Column(field.name, sql_type(field.type)) for field in schema]
+
+
+@lru_cache(maxsize=256)
+def scalar(value: str | int) -> pa.Scalar:
+    """Give a constant for a compute function; made once, as making one is slow."""
+    return pa.scalar(value)
 
 
 def storable(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -109,11 +116,13 @@ def _json_lists(lists: pa.ListArray) -> pa.Array:
         return pa.nulls(len(lists), pa.string())
     flat = lists.flatten()
     if len(flat) == 0:
-        joined = pa.array(["[]"]).take(pa.array(np.zeros(len(lists), np.int32)))
+        joined = pa.repeat(scalar("[]"), len(lists))
     else:
         offsets = pa.array(_list_offsets(lists).astype(np.int32))
         texts = pa.ListArray.from_arrays(offsets, _json_values(flat))
-        joined = pc.binary_join_element_wise("[", pc.binary_join(texts, ","), "]", "")
+        joined = pc.binary_join_element_wise(
+            scalar("["), pc.binary_join(texts, scalar(",")), scalar("]"), scalar("")
+        )
     return joined if valid is None else pc.if_else(valid, joined, None)
 
 
@@ -121,19 +130,19 @@ def _json_values(values: pa.Array) -> pa.Array:
     """Give JSON text per value: struct, text or number."""
     kind = values.type
     if pa.types.is_struct(kind):
-        pieces: list[Any] = ["{"]
+        pieces: list[Any] = [scalar("{")]
         for at, field in enumerate(kind):
             name = json.dumps(field.name)
             part = values.field(at)  # structs of these lists are never null themselves
-            pieces += [f"{',' if at else ''}{name}:", _json_values(part)]
-        return pc.binary_join_element_wise(*pieces, "}", "")
+            pieces += [scalar(f"{',' if at else ''}{name}:"), _json_values(part)]
+        return pc.binary_join_element_wise(*pieces, scalar("}"), scalar(""))
     if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
         coded = values if pa.types.is_dictionary(kind) else values.dictionary_encode()
         words = pa.array([json.dumps(w) for w in coded.dictionary.to_pylist()], pa.string())
         if len(words) == 0:
-            return pa.array(["null"]).take(pa.array(np.zeros(len(values), np.int32)))
-        return pc.fill_null(words.take(coded.indices), "null")
-    return pc.fill_null(values.cast(pa.string()), "null")
+            return pa.repeat(scalar("null"), len(values))
+        return pc.fill_null(words.take(coded.indices), scalar("null"))
+    return pc.fill_null(values.cast(pa.string()), scalar("null"))
 
 
 def column_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:

@@ -33,6 +33,8 @@ from bluewhale.rating.decision import (
 from bluewhale.records.batches import Proposals
 from bluewhale.records.enums import CallState
 
+_COMPLETE = pa.array([CallState.COMPLETE.value])
+_FIRST = pa.scalar(1, pa.int32())
 INSERT_OWNER = "INSERT INTO leg_owner VALUES (?, ?) ON CONFLICT (cdr_id) DO UPDATE SET call_id = excluded.call_id"
 
 
@@ -314,13 +316,11 @@ def _with(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
 def stored_calls(calls: pa.Table, sums: pa.Array) -> pa.Table:
     """Give proposed calls as stored calls: complete, version 1 where none is given, with totals."""
     count = calls.num_rows
-    state = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(count, np.int32)), pa.array([CallState.COMPLETE.value])
-    )
+    state = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), _COMPLETE)
     columns = {name: calls.column(name) for name in calls.column_names}
     columns["state"] = state
     columns["totals"] = sums
-    columns["version"] = pc.fill_null(columns["version"], 1)
+    columns["version"] = pc.fill_null(columns["version"], _FIRST)
     return pa.Table.from_arrays(
         [columns[name] for name in STORED_CALL_SCHEMA.names], schema=STORED_CALL_SCHEMA
     )

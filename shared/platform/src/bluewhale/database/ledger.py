@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.database import keys
+from bluewhale.database.columns import scalar
 from bluewhale.database.schemas import TOTAL
 from bluewhale.records import ids
 from bluewhale.records.enums import ChargeEntry, ChargeStatus
@@ -70,7 +71,9 @@ def totals(charges: pa.Table, places: ChargePlaces) -> pa.Array:
     `charges` are all of entry "charge".
     """
     names = ["price_list", "currency", "amount_nanos"]
-    unrated = pc.cast(pc.equal(charges.column("status"), ChargeStatus.UNRATED.value), pa.int32())
+    unrated = pc.cast(
+        pc.equal(charges.column("status"), scalar(ChargeStatus.UNRATED.value)), pa.int32()
+    )
     text = [keys.one_array(charges.column(n)).cast(pa.string()) for n in names[:2]]
     call = places.call
     codes = [np.asarray(t.dictionary_encode().indices.fill_null(-1)).astype(np.int64) for t in text]

@@ -32,7 +32,9 @@ def upgrade(connection: sa.Connection, place: str) -> None:
         )
     if found is not None and found < tables.SCHEMA_VERSION:
         _run_revisions(connection, found)
-    tables.metadata.create_all(connection, checkfirst=True)
+    have = set(sa.inspect(connection).get_table_names())
+    if not have.issuperset(tables.metadata.tables):
+        tables.metadata.create_all(connection, checkfirst=True)
     if found != tables.SCHEMA_VERSION:
         now_ms = int(time.time() * 1000)
         connection.execute(
