@@ -71,7 +71,10 @@ class Applying:
                 self.report.message = str(error)
                 self._log.warning("Document rolled back", error=str(error), error_code=error.code)
                 return
-            self._last_good.save(document)
+            try:
+                await asyncio.to_thread(self._last_good.save, document)
+            except OSError as error:  # the disk is full: it works now, a restart asks again
+                self._log.error("Document is not on disk", error=str(error))
             self._tell(document, "effective")
             self._log.info("Document in effect", links=len(document.links))
 

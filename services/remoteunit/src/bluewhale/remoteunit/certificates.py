@@ -34,7 +34,10 @@ def clock_ms() -> int:
 
 
 class Certificates:
-    """The credentials of this unit, over its whole life."""
+    """The credentials of this unit, over its whole life.
+
+    `clock_ms` is the centre's time of day as far as it is known: ours may be wrong.
+    """
 
     def __init__(
         self,
@@ -79,7 +82,9 @@ class Certificates:
         if valid is None:
             return await self._enrol()
         now_ms = self._clock_ms()
-        doubtful = valid.not_after_ms <= now_ms or self._failures >= FAILURES_DOUBTFUL
+        # The centre's clock judges a certificate, ours may be wrong: connect first.
+        ended = valid.not_after_ms <= now_ms
+        doubtful = self._failures >= (1 if ended else FAILURES_DOUBTFUL)
         if doubtful and now_ms - self._asked_why_at_ms >= _ASK_WHY_MS:
             self._asked_why_at_ms = now_ms
             return await self._ask_why(valid)
@@ -99,7 +104,11 @@ class Certificates:
         self.problem = ""
         candidate = self._slots.candidate()
         if candidate is not None and candidate.folder == slot.folder:
-            self._slots.promote(candidate)
+            try:
+                self._slots.promote(candidate)
+            except OSError as error:  # it stays the candidate, and is tried first next time
+                self._log.error("Certificate is not noted on disk", error=str(error))
+                return
             self._log.info("Certificate in use")
 
     async def renew_if_due(self) -> bool:
@@ -150,7 +159,10 @@ class Certificates:
 
     async def _ask(self, what: dict[str, object]) -> Slot:
         """Fill a new slot by a child process; it is the candidate then."""
-        folder = self._slots.new()
+        try:
+            folder = self._slots.new()
+        except OSError as error:
+            raise EnrolmentError(f"{error}; make room or mend the folder", reason="disk") from error
         settings = self._settings
         asked = {
             "unit_uid": settings.unit_uid,
@@ -164,10 +176,13 @@ class Certificates:
         }
         try:
             about = await _child(asked)
+            self._slots.filled(folder, about)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise EnrolmentError(f"{error}; make room or mend the folder", reason="disk") from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._slots.filled(folder, about)
         self._tries = 1
         made = self._slots.candidate()
         assert made is not None

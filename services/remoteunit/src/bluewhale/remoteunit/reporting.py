@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -84,7 +85,8 @@ class Reporting:
         day = int(time.time()) // 86_400 - TELL_DAYS
         if self._unit.side.beats_answered and day > self._from_day:
             self._from_day = day
-            await asyncio.to_thread(write_whole, self._told_path, json.dumps(day).encode())
+            with suppress(OSError):  # the disk is full: told again after a restart
+                await asyncio.to_thread(write_whole, self._told_path, json.dumps(day).encode())
 
     def _link_metrics(self, uid: str, state: LinkState) -> None:
         self._metrics.set("bluewhale_connections", state.connected, link_uid=uid)

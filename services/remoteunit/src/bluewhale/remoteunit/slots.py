@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bluewhale.remoteunit.document import write_whole
 
-_OPEN_ENDED = 0.5  # renew from half of the life on
+FILES = ("key", "certificate", "trust")
+_RENEW_FROM = 0.5  # of the life
 _JITTER = 0.1
 
 
@@ -59,7 +60,7 @@ class Slots:
 
     def filled(self, path: Path, about: dict[str, object]) -> None:
         """Make a filled folder the candidate."""
-        share = _OPEN_ENDED + secrets.randbelow(1_000) / 1_000 * _JITTER
+        share = _RENEW_FROM + secrets.randbelow(1_000) / 1_000 * _JITTER
         write_whole(path / "about.json", json.dumps({**about, "renew_share": share}).encode())
         write_whole(self._folder / "candidate", path.name.encode())
         self.sweep()
@@ -97,7 +98,7 @@ class Slots:
 
     def _slot(self, which: str) -> Slot | None:
         name = self._name(which)
-        if not name:
+        if not name or not all((self._folder / name / f"{f}.pem").is_file() for f in FILES):
             return None
         try:
             about = json.loads((self._folder / name / "about.json").read_text())

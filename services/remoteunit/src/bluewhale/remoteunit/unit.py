@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
+from bluewhale.capture import TemporaryError
 from bluewhale.journal import Journal
 from bluewhale.remoteunit.applying import Applying
-from bluewhale.remoteunit.certificates import Certificates, credentials_of
+from bluewhale.remoteunit.certificates import Certificates, clock_ms, credentials_of
 from bluewhale.remoteunit.document import Document, LastGood
 from bluewhale.remoteunit.exceptions import EnrolmentError
 from bluewhale.remoteunit.links import Links
@@ -76,8 +77,13 @@ class Unit:
             check_timeout_s=settings.check_timeout_s,
             used=self._use,
         )
-        self.certificates = Certificates(settings, Slots(settings.data / "slots"), release=RELEASE)
         self.side = UnitSide(settings.unit_uid, release=RELEASE)
+        self.certificates = Certificates(
+            settings,
+            Slots(settings.data / "slots"),
+            release=RELEASE,
+            clock_ms=lambda: clock_ms() + (self.side.clock_skew_ms or 0),
+        )
         self._slot: Slot | None = None
         self.uplink = UplinkClient(
             self.side,
@@ -136,13 +142,15 @@ class Unit:
                 settle()
             faulthandler.dump_traceback_later(self.settings.freeze_after_s, exit=True)
             self.links.follow()
-            await self.reporting.round()
+            with contextlib.suppress(TemporaryError):  # the journal is busy: the next round tells
+                await self.reporting.round()
             self._say_conditions()
             await asyncio.sleep(_ROUND_S)
 
     async def _renew(self) -> None:
         while not self.settings.insecure:
-            if await self.certificates.renew_if_due():
+            knows_the_time = self.uplink.state.connected and self.side.clock_skew_ms is not None
+            if knows_the_time and await self.certificates.renew_if_due():
                 self.uplink.reconnect()
             await asyncio.sleep(_RENEWAL_LOOK_S)
 
@@ -191,7 +199,8 @@ class Unit:
 
     async def _try_out(self, wanted: Configure) -> None:
         await self.applying.try_out(wanted.version, wanted.hash, wanted.document)
-        await self.reporting.round()
+        with contextlib.suppress(TemporaryError):
+            await self.reporting.round()
         self.side.beat_soon()
         self.uplink.wake()
 

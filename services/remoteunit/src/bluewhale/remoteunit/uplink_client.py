@@ -43,6 +43,7 @@ BACKOFF_S_MIN = 1.0
 BACKOFF_S_MAX = 60.0
 TICK_S = 0.25
 WRITE_TIMEOUT_S = 120.0
+_CLOSED = "closed"
 HANDSHAKE_MS = 120_000  # a line of 9,600 bit/s needs most of a minute
 CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # our own back-off; no shared state between attempts
@@ -165,6 +166,9 @@ class UplinkClient:
                     self._log.warning("Uplink failed", error=self.state.last_error)
                     if not self.state.connected:
                         self._not_welcomed()
+                except TemporaryError as error:  # the journal's disk, for a while
+                    self.state.last_error = str(error)
+                    self._log.warning("Uplink waits", error=str(error), error_code=error.code)
                 finally:
                     self.state.connected = False
                     self._side.disconnected()
@@ -201,7 +205,7 @@ class UplinkClient:
             while True:
                 if receiver.done():
                     receiver.result()
-                    raise _Ended("closed", "the centre ended the stream")
+                    raise _Ended(_CLOSED, "the centre ended the stream")
                 for action in self._side.tick(moment()):
                     await self._do(action, call)
                 if self._reconnect:
@@ -210,6 +214,12 @@ class UplinkClient:
                     await self._refresh_lanes()
                 await self._send_frames(call)
                 await self._pause()
+        except _Ended as ended:
+            if ended.code == _CLOSED:  # the receiver knows why
+                await asyncio.wait([receiver], timeout=1.0)
+                if receiver.done():
+                    receiver.result()
+            raise
         finally:
             receiver.cancel()
             with suppress(asyncio.CancelledError, _Ended, grpc.aio.AioRpcError):
@@ -293,6 +303,8 @@ class UplinkClient:
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await call.write(message)
+        except asyncio.InvalidStateError as error:
+            raise _Ended(_CLOSED, "the stream has ended") from error
         except TimeoutError as error:
             raise _Ended("stuck", f"the line took nothing for {WRITE_TIMEOUT_S:g} s") from error
 
