@@ -18,6 +18,7 @@ from bluewhale.records.batches import Proposals
 from bluewhale.stages import Stages, propose
 
 TRACES_MAX = 256  # of messages whose legs are held; more are forgotten, oldest first
+LOOKS_PER_WINDOW = 6  # a call is proposed up to a sixth of its window late; each look costs
 DATA_TIME_STEP_MS = 1_000  # a message of nothing but data time goes this often at most
 
 
@@ -40,7 +41,11 @@ class Lane:
     _traces: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.window = MergeWindow(window_ms=self.window_ms, rows_max=self.rows_max)
+        self.window = MergeWindow(
+            window_ms=self.window_ms,
+            rows_max=self.rows_max,
+            look_ms=self.window_ms // LOOKS_PER_WINDOW,
+        )
 
     def feed(
         self, messages: Iterable[tuple[int, ParsedMessage]], *, muted: bool

@@ -41,6 +41,8 @@ class MergeWindow:
     keep_ms: an offered component is held this much longer, so that a leg that
         comes late offers the whole call again without a re-join.
     rows_max: more held legs than this, and everything is offered and forgotten.
+    look_ms: under load something is due all the time; held legs are looked
+        through this often at most, in data time.
 
     Notes
     -----
@@ -51,12 +53,19 @@ class MergeWindow:
     """
 
     def __init__(
-        self, *, window_ms: int, keep_ms: int | None = None, rows_max: int = 200_000
+        self,
+        *,
+        window_ms: int,
+        keep_ms: int | None = None,
+        rows_max: int = 200_000,
+        look_ms: int = 0,
     ) -> None:
         assert window_ms > 0, "a window has a length"
         self._window_ms = window_ms
         self._keep_ms = window_ms if keep_ms is None else keep_ms
         self._rows_max = rows_max
+        self._look_ms = look_ms
+        self._looked_ms = 0
         self._data_time_ms = 0
         self._next_position = 0
         self._due_ms = _FAR  # before this moment nothing held changes its state
@@ -106,7 +115,9 @@ class MergeWindow:
                 legs = legs.filter(pa.array(~alone))
             if legs.num_rows:
                 self._hold(legs, before)
-        if self._data_time_ms >= self._due_ms or self.held > self._rows_max:
+        look_at_ms = max(self._due_ms, self._looked_ms + self._look_ms)
+        if self._data_time_ms >= look_at_ms or self.held > self._rows_max:
+            self._looked_ms = self._data_time_ms
             offered += self._tick()
         if muted or not offered:
             return None
