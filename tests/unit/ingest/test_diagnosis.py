@@ -99,5 +99,5 @@ def test_certificates_that_end_or_were_revoked_say_what_to_do() -> None:
     row = UnitRow("depot", NOW, NOW, "stolen", {})
     assert bad(revoked, report_of(), row=row) == {
         "admission": "revoked (stolen); to admit it again: bluewhale unit token depot",
-        "certificate": "none yet; mint a token: bluewhale unit token depot",
+        "certificate": "none that is valid; mint a token: bluewhale unit token depot",
     }

@@ -77,6 +77,7 @@ class Connection:
         self.reported_at_ms = 0
         self.clock_skew_ms = 0  # unit minus centre, transit included
         self.refusals: dict[int, Refused] = {}
+        self.told_at_ms = 0  # when the database was told of it
         self.log_level = ""  # that the unit was told, "" = its own
         self._own_streams = own_streams
         self._append, self._released = append, released

@@ -70,7 +70,7 @@ def _certificate(unit: pb.Unit, now_ms: int) -> pb.Condition:
     valid = [c for c in unit.certificates if not c.revoked_at_ms]
     if not valid:
         return _condition(
-            "certificate", f"none yet; mint a token: bluewhale unit token {unit.unit_uid}"
+            "certificate", f"none that is valid; mint a token: bluewhale unit token {unit.unit_uid}"
         )
     left_ms = max(c.not_after_ms for c in valid) - now_ms
     problem = ""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TICK_S = 0.05
 POLL_S = 3.0  # revocations, overrides, files: well within the minute that is promised
 RECONNECT_MS = 1_000
+REPORT_INTERVAL_MS = 10_000  # how often the database is told of a connected unit
 TALLIES_MAX = 10_000  # of one heartbeat
 SHOWN_MAX = 500  # characters of what a unit says about itself
 COPY_HEARD_MS = 1_000  # messages of the line that broke may still be on their way
@@ -56,6 +57,7 @@ class Fleet:
         self._desired: dict[str, Desired] = {}
         self._revoked: Revocations | None = None
         self._gone: list[Report] = []
+        self._declared: list[str] = []
         self._raw_log: RawLog | None = None
         self._feed: MarksFeed | None = None
         self.draining = False
@@ -254,10 +256,13 @@ class Fleet:
         """Exchange what is known with the database; blocks, runs in a thread."""
         now_ms = now().clock_ms
         current = self.current
-        self._units().declare(current.units(), now_ms)
+        declared = current.units()
+        if declared != self._declared:
+            self._units().declare(declared, now_ms)
+            self._declared = declared
         self._revoked = self._units().revocations(now_ms)
         self._overrides = {row.unit_uid: row.overrides for row in self._units().all()}
-        for unit_uid in current.units():
+        for unit_uid in declared:
             made = unit_document(current.configuration, unit_uid, self._overrides.get(unit_uid, {}))
             before = self._desired.get(unit_uid)
             if before is None or before.hash != made.hash:
@@ -265,15 +270,21 @@ class Fleet:
                     unit_uid, made.hash, made.content.decode(), now_ms
                 )
         gone, self._gone = self._gone, []
-        reports = gone + [
-            self._report(c, connected=True) for c in list(self._connections) if c.session
+        due = [
+            c
+            for c in list(self._connections)
+            if c.session and now_ms - c.told_at_ms >= REPORT_INTERVAL_MS
         ]
-        if reports:
-            try:
-                self._units().report(reports, now_ms)
-            except BluewhaleError:
-                self._gone = gone + self._gone
-                raise
+        reports = gone + [self._report(c, connected=True) for c in due]
+        if not reports:
+            return
+        try:
+            self._units().report(reports, now_ms)
+        except BluewhaleError:
+            self._gone = gone + self._gone
+            raise
+        for connection in due:
+            connection.told_at_ms = now_ms
 
     def _report(self, connection: Connection, *, connected: bool) -> Report:
         assert connection.hello is not None

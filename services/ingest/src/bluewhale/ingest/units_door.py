@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 APPLY_S = 10.0
-REPORT_STALE_MS = 15_000  # each copy of ingest reports every 3 s
+REPORT_STALE_MS = 45_000  # each copy of ingest reports every 10 s
 T = TypeVar("T")
 
 

@@ -374,20 +374,22 @@ class Units:
     def report(self, reports: Sequence[Report], now_ms: int) -> None:
         """Keep the latest report per session; sessions that ended fade after a day."""
         with self._db.write_beside() as tx:
-            for report in reports:
-                tx.run(
-                    "INSERT INTO unit_report (unit_uid, session, report, connected, reported_at)"
-                    " VALUES (?, ?, ?, ?, ?) ON CONFLICT (unit_uid, session) DO UPDATE SET"
-                    " report = excluded.report, connected = excluded.connected,"
-                    " reported_at = excluded.reported_at",
+            tx.many(
+                "INSERT INTO unit_report (unit_uid, session, report, connected, reported_at)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (unit_uid, session) DO UPDATE SET"
+                " report = excluded.report, connected = excluded.connected,"
+                " reported_at = excluded.reported_at",
+                [
                     (
-                        report.unit_uid,
-                        report.session,
-                        json.dumps(report.report, sort_keys=True),
-                        int(report.connected),
-                        report.reported_at_ms,
-                    ),
-                )
+                        r.unit_uid,
+                        r.session,
+                        json.dumps(r.report, sort_keys=True),
+                        int(r.connected),
+                        r.reported_at_ms,
+                    )
+                    for r in reports
+                ],
+            )
             tx.run("DELETE FROM unit_report WHERE reported_at < ?", (now_ms - REPORT_KEPT_MS,))
 
     def reports(self, unit_uid: str | None = None) -> list[Report]:
