@@ -44,6 +44,7 @@ BACKOFF_S_MAX = 60.0
 TICK_S = 0.25
 WRITE_TIMEOUT_S = 120.0
 _CLOSED = "closed"
+_OURS = {"no_certificate", "new_certificate", "drain"}  # ends that say nothing of the certificate
 HANDSHAKE_MS = 120_000  # a line of 9,600 bit/s needs most of a minute
 CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # our own back-off; no shared state between attempts
@@ -161,6 +162,8 @@ class UplinkClient:
                     self.state.last_error = str(ended)
                     wait_ms = ended.retry_after_ms
                     self._log.info("Uplink ended", reason=ended.code, error=str(ended))
+                    if not self.state.connected and ended.code not in _OURS:
+                        self._not_welcomed()
                 except grpc.aio.AioRpcError as error:
                     self.state.last_error = f"{error.code().name.lower()}: {error.details()}"
                     self._log.warning("Uplink failed", error=self.state.last_error)
@@ -202,18 +205,7 @@ class UplinkClient:
             await self._do(action, call)
         receiver = asyncio.create_task(self._receive(call))
         try:
-            while True:
-                if receiver.done():
-                    receiver.result()
-                    raise _Ended(_CLOSED, "the centre ended the stream")
-                for action in self._side.tick(moment()):
-                    await self._do(action, call)
-                if self._reconnect:
-                    raise _Ended("new_certificate", "connecting with the next certificate")
-                if self._lanes_changed:
-                    await self._refresh_lanes()
-                await self._send_frames(call)
-                await self._pause()
+            await self._talk(call, receiver)
         except _Ended as ended:
             if ended.code == _CLOSED:  # the receiver knows why
                 await asyncio.wait([receiver], timeout=1.0)
@@ -224,6 +216,21 @@ class UplinkClient:
             receiver.cancel()
             with suppress(asyncio.CancelledError, _Ended, grpc.aio.AioRpcError):
                 await receiver
+
+    async def _talk(self, call: Any, receiver: asyncio.Task[None]) -> None:
+        """Tick, follow the journal, send: the one task that writes; ends by an exception."""
+        while True:
+            if receiver.done():
+                receiver.result()
+                raise _Ended(_CLOSED, "the centre ended the stream")
+            for action in self._side.tick(moment()):
+                await self._do(action, call)
+            if self._reconnect:
+                raise _Ended("new_certificate", "connecting with the next certificate")
+            if self._lanes_changed:
+                await self._refresh_lanes()
+            await self._send_frames(call)
+            await self._pause()
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
