@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import gc
 import queue
 import threading
 import time
@@ -8,8 +10,10 @@ import time
 import grpc
 import pytest
 from bluewhale.nexus.governance import HEADER, asking, current
+from bluewhale.nexus.serving import Port
 
-from tests.unit.nexus.echo import Echo, struct
+from tests.support.running import wait_until
+from tests.unit.nexus.echo import ECHO, Echo, echo, struct
 from tests.unit.nexus.ways import WAYS, asked
 
 each_way = pytest.mark.parametrize("way", WAYS)
@@ -263,3 +267,35 @@ def test_a_future_in_process_ends_at_its_limit_though_the_servicer_goes_on():
         failure = stub.One.future(struct(do="sleep", seconds=1), timeout=0.05).exception(5)
         assert failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert time.monotonic() - began < 0.9
+
+
+@each_way
+def test_a_stream_that_its_caller_forgets_is_cancelled(way: str):
+    """Nobody holds it any more: the servicer is told, no thread waits for ever."""
+    servicer = Echo()
+    with asked(way, servicer) as stub:
+        replies = stub.Many(struct(n=1, do="wait"))
+        assert next(replies)["i"] == 0
+        del replies
+        gc.collect()
+        assert servicer.over.wait(5)
+
+
+def test_a_port_that_stops_lets_replies_out_and_does_not_wait_for_endless_streams():
+    """30 s of grace: a request of half a second is answered, a watching stream is cut after one."""
+    servicer = Echo()
+    port = Port("127.0.0.1:0", [echo(servicer)], [])
+    port.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port.number}") as channel:
+        stub = ECHO.stub(channel)
+        replies = stub.Many(struct(n=1, do="wait"))
+        assert next(replies)["i"] == 0
+        slow = stub.One.future(struct(do="sleep", seconds=0.5))
+        wait_until(lambda: len(servicer.kept) == 1, 5, "the request")
+        began = time.monotonic()
+        port.stop(30)
+        assert time.monotonic() - began < 8
+        assert slow.result(5)["name"] == "echo"
+        assert servicer.over.is_set()
+        with contextlib.suppress(grpc.RpcError):  # cancelled, or its servicer ended it in time
+            assert list(replies) == []

@@ -19,7 +19,7 @@ import grpc
 from bluewhale.nexus.answering import Answering
 from bluewhale.nexus.governance.invocation import Invocation, serving
 from bluewhale.nexus.governance.layer import Ask, Form, Method, RequestError
-from bluewhale.nexus.pipes import Pipe, StreamCall, ThreadCall
+from bluewhale.nexus.pipes import Held, Pipe, StreamCall, ThreadCall
 from typing_extensions import override
 
 _LOG = logging.getLogger(__name__)
@@ -279,7 +279,7 @@ class LocalTransport:
     ) -> Ask:
         """Carry a request whose replies stream, in a thread of its own."""
 
-        def carry(request: Any, invocation: Invocation) -> StreamCall:
+        def carry(request: Any, invocation: Invocation) -> Held:
             found = self._answering(method.path)
             answer = self._copied(found, serialize, deserialize)
             if invocation.deadline is None and invocation.timeout_s is not None:
@@ -310,6 +310,6 @@ class LocalTransport:
                 threading.Thread(
                     target=requests.feed, args=(request,), name=f"ask {method.name}", daemon=True
                 ).start()
-            return call
+            return Held(call)
 
         return carry

@@ -220,9 +220,25 @@ class StreamCall(grpc.Call):
                 return
         callback(self)
 
+
+class Held:
+    """What the caller holds of a stream: when it lets go, the request is cancelled."""
+
+    def __init__(self, call: StreamCall) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._call)
+
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self.cancel()
+        with contextlib.suppress(Exception):  # the interpreter may be at its end
+            self._call.cancel()
 
 
 class ThreadCall(grpc.Call, grpc.Future):

@@ -223,7 +223,7 @@ class Role:
         )
         services = [serve("control", control), *nexus.exported()]
         async with serving_on(
-            self.process.listen, services, nexus.governing(), grace_s=self.process.drain_s
+            self.process.listen, services, nexus.governing(), grace_s=self.process.drain_s / 2
         ) as port:
             self.port = port.number
             yield

@@ -22,7 +22,8 @@ from bluewhale.nexus.governance.encryption import ANONYMOUS, LOCAL, identity_of
 from bluewhale.nexus.governance.invocation import HEADER, Invocation, serving
 from bluewhale.nexus.governance.layer import Layer, PortPlan
 
-WORKERS = 16  # requests that are answered at once; more wait
+WORKERS = 32  # requests and streams that are answered at once; more wait
+STREAM_GRACE_S = 1.0  # at a stop open streams get this long, since many never end by themselves
 MESSAGE_BYTES_MAX = 16 << 20
 _SAME_MACHINE = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
 
@@ -56,9 +57,10 @@ def _without_certificate(peer: str) -> str:
     return LOCAL if peer.startswith(_SAME_MACHINE) else ANONYMOUS
 
 
-def wire_handler(found: Answering, *, identify: bool) -> Any:
+def wire_handler(found: Answering, streams: set[Any], *, identify: bool) -> Any:
     """Give the handler that a real server calls.
 
+    streams: the contexts of open streams are kept here.
     identify: whether the port asks for certificates, so that a caller has an identity.
     """
     answer, handler, shape = found.answer, found.handler, found.method
@@ -74,9 +76,11 @@ def wire_handler(found: Answering, *, identify: bool) -> Any:
     def enter_stream(request: Any, context: Any) -> Iterator[Any]:
         before = serving.get()
         serving.set(received(context, identify))
+        streams.add(context)
         try:
             yield from answer(request, context)
         finally:
+            streams.discard(context)
             serving.set(before)
 
     make: Callable[..., Any] = {
@@ -114,6 +118,7 @@ class Port:
         )
         for layer in layers:
             layer.port(plan)
+        self._streams: set[Any] = set()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
         self._server = grpc.server(self._pool, options=list(plan.options.items()))
         for served in services:
@@ -132,7 +137,9 @@ class Port:
         services: dict[str, dict[str, Any]] = {}
         for path, found in answering(served, layers).items():
             _, service, name = path.split("/")
-            services.setdefault(service, {})[name] = wire_handler(found, identify=identify)
+            services.setdefault(service, {})[name] = wire_handler(
+                found, self._streams, identify=identify
+            )
         for service, handlers in services.items():
             generic = grpc.method_handlers_generic_handler(service, handlers)
             self._server.add_generic_rpc_handlers((generic,))
@@ -143,8 +150,12 @@ class Port:
         self._server.start()
 
     def stop(self, grace_s: float) -> None:
-        """Take nothing new; what is begun has this long."""
-        self._server.stop(grace_s).wait()
+        """Take nothing new; what is begun has this long, open streams at most a second."""
+        ended = self._server.stop(grace_s)
+        if not ended.wait(min(grace_s, STREAM_GRACE_S)):
+            for context in list(self._streams):
+                context.cancel()
+        ended.wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
