@@ -51,7 +51,7 @@ class Commit:
         self.tx = tx
         self.folder = folder
         self.batch = batch
-        self.lookup = Lookup(tx, folder, live_segments(tx))
+        self.lookup = Lookup(tx, folder, folder.live(tx))
         self.gate = Gate(tx, self.lookup)
         self.result = CommitResult()
         self.totals = Totals()

@@ -67,6 +67,7 @@ _FEW_VALUES = {
 # Hashes do not get smaller.
 _INCOMPRESSIBLE = {"cdr_id", "call_id", "charge_id", "join_keys.list.element"}
 _VISIBLE_TRIES, _VISIBLE_WAIT_S = 3, 0.1
+_INDEXES_OPEN_MAX = 256  # each is a mapping and a file handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +282,9 @@ class SegmentFolder:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._readers: dict[tuple[str, str], tuple[pq.ParquetFile, threading.Lock]] = {}
+        self._indexes: dict[str, IndexFile] = {}
+        self._index_lock = threading.Lock()
+        self._live: tuple[tuple[int, int], list[Segment]] = ((0, 0), [])
         self._hold_lock = threading.Lock()
         self._holds = 0
         self._held: int | None = None
@@ -388,8 +392,24 @@ class SegmentFolder:
 
     def remove(self, name: str) -> None:
         """Remove a segment's files that no manifest names."""
+        with self._index_lock:
+            self._indexes.pop(name, None)
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
+
+    def live(self, tx: Transaction) -> list[Segment]:
+        """Give the live segments, at the beginning of a transaction; read anew if any changed.
+
+        Rows of the manifest are added and replaced, never deleted, so their two
+        counts tell every state from the others.
+        """
+        row = tx.one("SELECT COUNT(*), COUNT(replaced_by) FROM segment")
+        assert row is not None
+        state, segments = self._live
+        if state != row:
+            segments = live_segments(tx)
+            self._live = ((row[0], row[1]), segments)
+        return segments
 
     def complete(self, name: str) -> bool:
         """Say whether all files of a segment are there."""
@@ -424,7 +444,15 @@ class SegmentFolder:
 
     def index(self, segment: Segment) -> IndexFile:
         """Open a segment's postings."""
-        return IndexFile(self._visible(self.path(segment.name, "index")))
+        with self._index_lock:
+            found = self._indexes.pop(segment.name, None)
+        if found is None:
+            found = IndexFile(self._visible(self.path(segment.name, "index")))
+        with self._index_lock:
+            self._indexes[segment.name] = found  # the one used last stands last
+            while len(self._indexes) > _INDEXES_OPEN_MAX:
+                self._indexes.pop(next(iter(self._indexes)))
+        return found
 
     def _visible(self, path: Path) -> Path:
         """Wait a little for a file of another machine that this one does not see yet."""

@@ -110,11 +110,7 @@ class Store:
 
         Raises
         ------
-        StoreVersionError
-            Written by a newer release.
-        StoreAwayError
-            PostgreSQL cannot be reached; try again.
-        StoreBusyError, StoreFullError, StoreCorruptError
+        StoreVersionError, StoreAwayError, StoreBusyError, StoreFullError, StoreCorruptError
             As their names say; the text says what to do.
         """
         store = cls(where, segments=segments, busy_timeout_ms=busy_timeout_ms)
@@ -330,7 +326,7 @@ class Store:
         return None if row is None else row[0]
 
     def _lookup(self, tx: Transaction) -> Lookup:
-        return Lookup(tx, self.files, live_segments(tx))
+        return Lookup(tx, self.files, self.files.live(tx))
 
     # ---- sealing -----------------------------------------------------------------------
 
