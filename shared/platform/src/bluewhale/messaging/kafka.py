@@ -39,6 +39,14 @@ BATCH_BYTES = 131_072
 METADATA_TIMEOUT_MS = 5_000
 DELIVERY_TIMEOUT_MS = 30_000
 REST_S = 1.0
+CLOSE_S = 5
+STUCK_S = DELIVERY_TIMEOUT_MS / 1000 + 10
+# errors of one message, after which the others go on
+_HARMLESS = (
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.RecordListTooLargeError,
+    kafka_errors.AuthorizationError,
+)
 _MISSING = kafka_errors.UnknownTopicOrPartitionError.errno
 
 
@@ -216,6 +224,9 @@ class KafkaLogProducer(Producer):
         self._closed = False
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="log-producer")
         self._queued = 0
+        self._counting = threading.Lock()
+        self._under_way = 0
+        self._moved_at = 0.0
         self._rest_until = float("-inf")  # after a failure nothing waits for a while
         self._rest_reason = ""
 
@@ -238,6 +249,9 @@ class KafkaLogProducer(Producer):
                 if self._closed:
                     raise LogError("this producer was closed: get another one from the log")
                 inner = self._inner
+                if inner is not None and self._stuck():
+                    self._give_up(inner)
+                    inner = None
                 if self._queued == 0 and inner is not None and self._knows(inner, topic):
                     self._hand_over(inner, message)
                 else:
@@ -264,8 +278,10 @@ class KafkaLogProducer(Producer):
         self._preparing.shutdown(wait=True)
         inner, self._inner = self._inner, None
         if inner is not None:
-            with contextlib.suppress(kafka_errors.KafkaError):
-                inner.close(timeout=5)
+            try:
+                inner.close(timeout=CLOSE_S)
+            except kafka_errors.KafkaError:
+                abandon(inner)
 
     def _knows(self, inner: Any, topic: str) -> bool:
         known = inner._metadata.partitions_for_topic(self._log.prefix + topic)  # noqa: SLF001 - the public way waits
@@ -319,22 +335,51 @@ class KafkaLogProducer(Producer):
                 timestamp_ms=time.time_ns() // 1_000_000,
             )
         except kafka_errors.KafkaError as error:
-            if not error.retriable:
+            if not isinstance(error, _HARMLESS):
                 self._give_up(inner)
             raise self._log.connection.error(error) from error
 
+        def succeeded(record: Any) -> None:
+            self._moved(-1)
+            message.done.set_result(record.offset)
+
         def failed(error: Exception) -> None:
-            if not getattr(error, "retriable", False):
+            self._moved(-1)
+            if not isinstance(error, _HARMLESS):
                 self._give_up(inner)
             message.done.set_exception(self._log.connection.error(error))
 
-        sent.add_callback(lambda record: message.done.set_result(record.offset))
+        self._moved(+1)
+        sent.add_callback(succeeded)
         sent.add_errback(failed)
 
+    def _moved(self, change: int) -> None:
+        with self._counting:
+            if self._under_way == 0 or change < 0:
+                self._moved_at = time.monotonic()
+            self._under_way += change
+
+    def _stuck(self) -> bool:
+        """Tell whether nothing was answered for longer than the library says it takes."""
+        with self._counting:
+            now = time.monotonic()
+            stuck = self._under_way > 0 and now - self._moved_at > STUCK_S
+            if stuck:
+                self._moved_at = now  # said once; the next producer has its own time
+            return stuck
+
     def _give_up(self, inner: Any) -> None:
-        """Drop a producer whose sequence is broken; the next message gets another one."""
-        if self._inner is not inner:
-            return
-        self._inner = None
-        # called from its own thread: closing would wait for itself
-        threading.Thread(target=inner.close, args=(0,), daemon=True, name="log-producer").start()
+        """Drop a producer and fail what it holds; the next message gets another one.
+
+        After a message was given up the library (3.0.12) sends nothing more of
+        that partition for ever: the sequence has a gap. A new producer begins anew.
+        """
+        if self._inner is inner:
+            self._inner = None
+            abandon(inner)
+
+
+def abandon(inner: Any) -> None:
+    """End a producer without waiting; what it holds fails. Also from its own thread."""
+    inner._closed = True  # noqa: SLF001 - `close` would wait for what cannot be sent
+    inner._sender.force_close()  # noqa: SLF001
