@@ -136,9 +136,19 @@ class Sink:
         stored = False
         for lane in list(self._lanes.values()):
             stored |= self._store_lane(lane)
+        if self._away and all(lane.idle for lane in self._lanes.values()):
+            self._probe()  # no round is left that would find out
         self._hold_back()
         self._note_lag()
         return stored
+
+    def _probe(self) -> None:
+        try:
+            self._store.data_time_ms()
+        except TemporaryError as error:
+            self._database_away(error)
+        else:
+            self._database_back()
 
     def _hold_back(self) -> None:
         """Read no more of what a lane has enough of."""
