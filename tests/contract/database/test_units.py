@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from bluewhale.database import NotFoundError
-from bluewhale.database.units import Issued, Report, TokenRefusedError
+from bluewhale.database.units import Issued, Report, TokenRefusedError, Units
 
 from tests.support.stores import StoreFactory, store_factory
 
@@ -138,16 +138,23 @@ def test_an_expired_certificate_renews_once_after_approval(store_factory: StoreF
         assert {c.serial for c in units.certificates_of_key(KEY)} == {"a1", "a2"}
 
 
+def version_of(units: Units, digest: str, document: str) -> int:
+    """Desire a document for one unit; give its version."""
+    return units.desire({"depot": (digest, document)}, NOW)["depot"].version
+
+
 def test_a_document_keeps_its_version_until_its_content_changes(
     store_factory: StoreFactory,
 ) -> None:
     """Two processes that make the same document agree on its version."""
     with store_factory() as store, store_factory() as other:
         assert store.units.desired("depot") is None
-        assert store.units.desire("depot", "h1", "{}", NOW).version == 1
-        assert other.units.desire("depot", "h1", "{}", NOW + 1).version == 1
-        assert other.units.desire("depot", "h2", '{"a":1}', NOW + 2).version == 2
-        assert store.units.desire("depot", "h1", "{}", NOW + 3).version == 3
+        assert version_of(store.units, "h1", "{}") == 1
+        assert version_of(other.units, "h1", "{}") == 1
+        assert version_of(other.units, "h2", '{"a":1}') == 2
+        assert version_of(store.units, "h1", "{}") == 3
+        both = store.units.desire({"depot": ("h1", "{}"), "shop": ("h9", "{}")}, NOW)
+        assert {uid: d.version for uid, d in both.items()} == {"depot": 3, "shop": 1}
         found = other.units.desired("depot")
         assert found is not None
         assert (found.version, found.hash, found.document) == (3, "h1", "{}")

@@ -22,6 +22,7 @@ from bluewhale.records.batches import StreamTally
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
+    from bluewhale.configuration import Configuration
     from bluewhale.ingest.marks_feed import MarksFeed
     from bluewhale.ingest.raw_log import RawLog
     from bluewhale.telemetry import Metrics
@@ -58,6 +59,7 @@ class Fleet:
         self._revoked: Revocations | None = None
         self._gone: list[Report] = []
         self._declared: list[str] = []
+        self._made_of: tuple[Configuration | None, Mapping[str, Any]] = (None, {})
         self._raw_log: RawLog | None = None
         self._feed: MarksFeed | None = None
         self.draining = False
@@ -255,20 +257,13 @@ class Fleet:
     def _look(self) -> None:
         """Exchange what is known with the database; blocks, runs in a thread."""
         now_ms = now().clock_ms
-        current = self.current
-        declared = current.units()
+        declared = self.current.units()
         if declared != self._declared:
             self._units().declare(declared, now_ms)
             self._declared = declared
         self._revoked = self._units().revocations(now_ms)
         self._overrides = {row.unit_uid: row.overrides for row in self._units().all()}
-        for unit_uid in declared:
-            made = unit_document(current.configuration, unit_uid, self._overrides.get(unit_uid, {}))
-            before = self._desired.get(unit_uid)
-            if before is None or before.hash != made.hash:
-                self._desired[unit_uid] = self._units().desire(
-                    unit_uid, made.hash, made.content.decode(), now_ms
-                )
+        self._look_at_documents(now_ms)
         gone, self._gone = self._gone, []
         due = [
             c
@@ -285,6 +280,21 @@ class Fleet:
             raise
         for connection in due:
             connection.told_at_ms = now_ms
+
+    def _look_at_documents(self, now_ms: int) -> None:
+        """Make the documents anew where files or overrides changed since."""
+        configuration, overrides = self.current.configuration, self._overrides
+        if self._made_of[0] is configuration and self._made_of[1] == overrides:
+            return
+        changed = {}
+        for unit_uid in [unit.unit_uid for unit in configuration.settings.units]:
+            made = unit_document(configuration, unit_uid, overrides.get(unit_uid, {}))
+            before = self._desired.get(unit_uid)
+            if before is None or before.hash != made.hash:
+                changed[unit_uid] = (made.hash, made.content.decode())
+        if changed:
+            self._desired |= self._units().desire(changed, now_ms)
+        self._made_of = (configuration, overrides)
 
     def _report(self, connection: Connection, *, connected: bool) -> Report:
         assert connection.hello is not None

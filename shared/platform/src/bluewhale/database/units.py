@@ -342,27 +342,34 @@ class Units:
                 raise NotFoundError(f"unit {unit_uid} is not declared; add it to `units`")
             _audit(tx, now_ms, who, "unit configure", unit_uid)
 
-    def desire(self, unit_uid: str, document_hash: str, document: str, now_ms: int) -> Desired:
-        """Make a document the desired one; an equal one keeps its version.
+    def desire(self, wanted: Mapping[str, tuple[str, str]], now_ms: int) -> dict[str, Desired]:
+        """Make documents the desired ones; one equal to the latest keeps its version.
 
-        Versions count from 1 per unit and grow whenever the content changes, so
-        that any number of ingest processes agree on them.
+        wanted: unit_uid -> (hash, document). Versions count from 1 per unit and
+        grow whenever the content changes, so that any number of ingest processes
+        agree on them.
         """
+        with self._db.read() as tx:
+            latest = {
+                row[0]: Desired(*row)
+                for row in tx.rows(
+                    "SELECT d.unit_uid, d.version, d.hash, d.document FROM unit_document d"
+                    " WHERE d.version = (SELECT MAX(n.version) FROM unit_document n"
+                    " WHERE n.unit_uid = d.unit_uid)"
+                )
+                if row[0] in wanted
+            }
+        changed = [
+            unit_uid
+            for unit_uid, (digest, _) in wanted.items()
+            if unit_uid not in latest or latest[unit_uid].hash != digest
+        ]
+        if not changed:
+            return latest
         with self._db.write_beside() as tx:
-            latest = _desired(tx, unit_uid)
-            if latest is not None and latest.hash == document_hash:
-                return latest
-            version = 1 if latest is None else latest.version + 1
-            tx.run(
-                "INSERT INTO unit_document (unit_uid, version, hash, document, created_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (unit_uid, version, document_hash, document, now_ms),
-            )
-            tx.run(
-                "DELETE FROM unit_document WHERE unit_uid = ? AND version <= ?",
-                (unit_uid, version - DOCUMENTS_KEPT),
-            )
-            return Desired(unit_uid, version, document_hash, document)
+            for unit_uid in changed:
+                latest[unit_uid] = _desire(tx, unit_uid, *wanted[unit_uid], now_ms)
+        return latest
 
     def desired(self, unit_uid: str) -> Desired | None:
         """Give the desired document of a unit; None = none was ever made."""
@@ -479,6 +486,23 @@ def _certificates(tx: Transaction, where: str, values: Sequence[Any]) -> list[Is
             values,
         )
     ]
+
+
+def _desire(tx: Transaction, unit_uid: str, digest: str, document: str, now_ms: int) -> Desired:
+    latest = _desired(tx, unit_uid)
+    if latest is not None and latest.hash == digest:
+        return latest  # another process was quicker
+    version = 1 if latest is None else latest.version + 1
+    tx.run(
+        "INSERT INTO unit_document (unit_uid, version, hash, document, created_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (unit_uid, version, digest, document, now_ms),
+    )
+    tx.run(
+        "DELETE FROM unit_document WHERE unit_uid = ? AND version <= ?",
+        (unit_uid, version - DOCUMENTS_KEPT),
+    )
+    return Desired(unit_uid, version, digest, document)
 
 
 def _desired(tx: Transaction, unit_uid: str) -> Desired | None:
