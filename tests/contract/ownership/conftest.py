@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.stores import store_factory
+from tests.support.stores import emptied_database, kept_database, store_factory
 
-__all__ = ["store_factory"]
+__all__ = ["emptied_database", "kept_database", "store_factory"]

@@ -23,13 +23,13 @@ def test_a_term_is_taken_only_as_it_was_seen(store_factory: StoreFactory):
     """Renewed since it was seen: nothing; as it is now: the next term."""
     with store_factory() as store:
         seen = store.terms.take(None, holder="x", address="a:1", lease_s=6.0)
-        assert store.terms.renew(1, "x")
+        assert store.terms.renew(1, "x", lease_s=9.0)
         assert store.terms.take(seen, holder="y", address="b:1", lease_s=15.0) is None
         now = store.terms.read()
-        assert now == TermRow(1, "x", "a:1", 1, 6.0)
+        assert now == TermRow(1, "x", "a:1", 1, 9.0)
         taken = store.terms.take(now, holder="y", address="b:1", lease_s=15.0)
         assert taken == TermRow(2, "y", "b:1", 0, 15.0)
-        assert not store.terms.renew(1, "x")
+        assert not store.terms.renew(1, "x", lease_s=6.0)
 
 
 def test_a_term_that_was_given_up_has_no_holder_and_keeps_its_lease(store_factory: StoreFactory):
@@ -40,7 +40,7 @@ def test_a_term_that_was_given_up_has_no_holder_and_keeps_its_lease(store_factor
         assert store.terms.read() == TermRow(1, "x", "a:1", 0, 6.0)
         store.terms.resign(1, "x")
         assert store.terms.read() == TermRow(1, "", "", 0, 6.0)
-        assert not store.terms.renew(1, "x")
+        assert not store.terms.renew(1, "x", lease_s=6.0)
 
 
 def test_of_many_takers_at_once_one_wins_each_term(store_factory: StoreFactory):

@@ -16,6 +16,13 @@ class NoHoldOff(TermCandidate):
         return 0.0
 
 
+class ForgetsLongerLeases(TermCandidate):
+    """Writes its own lease only, though a predecessor's longer ones may still run."""
+
+    def lease_to_take_s(self, before: TermRow | None) -> float:
+        return self.profile.lease_s
+
+
 class TokensAgain(Leader):
     """Forgets the term: its tokens begin anew."""
 
@@ -63,6 +70,7 @@ MUTANTS = {
     "no_drift_margin, seen by units": Parts(profile=replace(FAST, drift=0.0), judge_hold_off=False),
     "lapsed_token_revives": Parts(unit=LapsedTokenRevives),
     "releases_any_token": Parts(leader=ReleasesAnyToken),
+    "forgets_longer_leases": Parts(candidate=ForgetsLongerLeases, profiles_differ=1.0),
     "serves_too_long": Parts(candidate=ServesTooLong),
     "new_process_inherits": Parts(leader=NewProcessInherits),
 }

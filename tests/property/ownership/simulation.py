@@ -42,7 +42,7 @@ from bluewhale.ownership import (
 
 LINKS = {"link-0": ("unit-0", "unit-1"), "link-1": ("unit-1", "unit-2", "unit-0")}
 CHAOS_S = 22.0
-QUIET_S_MAX = 30.0  # term lease + hold-off + lease + retries, and messages still under way
+QUIET_S_MAX = 45.0  # term lease + hold-off + lease + retries, and messages still under way
 TICK_S = 0.5
 LATE_S_MAX = 8.0
 
@@ -60,6 +60,7 @@ class Parts:
     unit: Callable[..., UnitSide] = UnitSide
     profile: Profile = FAST
     clock_drift: float = FAST.drift
+    profiles_differ: float = 0.2  # share of runs
     judge_hold_off: bool = True  # False: only what two units would notice counts
 
 
@@ -189,7 +190,9 @@ class Run:
             Unit(node := Node(f"unit-{n}", rng, drift), self._side(node)) for n in range(3)
         ]
         self.links = dict(LINKS)
-        other = replace(parts.profile, lease_s=9.0) if rng.random() < 0.2 else parts.profile
+        # another release, or a profile changed between two restarts
+        differ = rng.random() < parts.profiles_differ
+        other = replace(parts.profile, lease_s=12.0) if differ else parts.profile
         self.servers = [
             Server(Node(f"server-{n}", rng, drift), parts.candidate(profile), f"{n}.0", profile)
             for n, profile in enumerate((parts.profile, other))
@@ -374,7 +377,8 @@ class Run:
             server.leader = None
             server.candidate.lost()
             return
-        self.row = TermRow(row.term, row.holder, row.address, row.renewals + 1, row.lease_s)
+        lease_s = server.candidate.lease_to_renew_s(sent_at)
+        self.row = TermRow(row.term, row.holder, row.address, row.renewals + 1, lease_s)
         if self.reaches_database():
             self.after(self.delay(), server.node, self.renewed, server, row.term, sent_at)
 
@@ -396,7 +400,8 @@ class Run:
         if self.row != seen:
             return
         term = seen.term + 1 if seen else 1
-        self.row = TermRow(term, server.holder, server.node.name, 0, server.profile.lease_s)
+        lease_s = server.candidate.lease_to_take_s(seen)
+        self.row = TermRow(term, server.holder, server.node.name, 0, lease_s)
         self.judge.won[term] = (self.at, seen.lease_s if seen else 0.0)
         if server.node.life == life and self.reaches_database():
             self.after(self.delay(), server.node, self.taken, server, seen, sent_at, term)
@@ -407,7 +412,7 @@ class Run:
         if server.leader is not None:
             return
         now = server.node.clock.local(self.at)
-        hold_off_s = server.candidate.won(term, seen, sent_at)
+        hold_off_s = server.candidate.won(term, seen, sent_at, now)
         server.leader = self.parts.leader(
             term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0
         )
@@ -434,17 +439,22 @@ class Run:
             self.outcome.restarts += 1
             self.restart_unit(rng.choice(self.units))
         elif kind < 0.78:
-            self.outcome.restarts += 1
-            server = rng.choice(self.servers)
-            if rng.random() < 0.7:  # mostly the one that serves
-                server = next((s for s in self.servers if s.leader is not None), server)
-            self.restart_server(server)
+            self.lose_leader()
+            if rng.random() < 0.5:  # and the next one soon after it won
+                self.after(rng.uniform(0.3, 4.0), None, self.lose_leader)
         elif kind < 0.9:
             self.order()
         elif kind < 0.95:
             self.clone(rng.choice(self.units[:3]))
         else:
             self.change()
+
+    def lose_leader(self) -> None:
+        self.outcome.restarts += 1
+        server = self.rng.choice(self.servers)
+        if self.rng.random() < 0.8:  # mostly the one that serves
+            server = next((s for s in self.servers if s.leader is not None), server)
+        self.restart_server(server)
 
     def restart_unit(self, unit: Unit) -> None:
         node = unit.node

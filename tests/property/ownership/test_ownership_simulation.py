@@ -17,6 +17,7 @@ KILLED_BY = {
     "no_drift_margin, seen by units": "I3",
     "lapsed_token_revives": "I3",
     "releases_any_token": "I8",
+    "forgets_longer_leases": "I3",
     "serves_too_long": "I1 or I3",
     "new_process_inherits": "I3",
 }

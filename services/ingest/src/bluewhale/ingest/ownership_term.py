@@ -92,7 +92,9 @@ class TermKeeper:
     async def _turn(self) -> None:
         sent_at = self._clock()
         if self._leader is not None:
-            if await self._call(lambda t: t.renew(self._candidate.term, self._holder)):
+            lease_s = self._candidate.lease_to_renew_s(sent_at)
+            term, holder = self._candidate.term, self._holder
+            if await self._call(lambda t: t.renew(term, holder, lease_s=lease_s)):
                 self._candidate.renewed(sent_at)
                 self.configure()
             else:
@@ -113,7 +115,7 @@ class TermKeeper:
                 seen,
                 holder=self._holder,
                 address=self._address,
-                lease_s=self.profile.lease_s,
+                lease_s=self._candidate.lease_to_take_s(seen),
             )
         )
         if row is None:
@@ -121,11 +123,12 @@ class TermKeeper:
         if self._resigned:  # while the database answered
             await self._call(lambda t: t.resign(row.term, row.holder))
             return
-        hold_off_s = self._candidate.won(row.term, seen, sent_at)
+        now = self._clock()
+        hold_off_s = self._candidate.won(row.term, seen, sent_at, now)
         self._leader = Leader(
             term=row.term,
             profile=self.profile,
-            now=self._clock(),
+            now=now,
             hold_off_s=hold_off_s,
             failback_hold_s=self._failback_hold_s,
         )

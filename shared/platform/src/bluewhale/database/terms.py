@@ -77,13 +77,13 @@ class Terms:
             return None
         return TermRow(seen.term + 1 if seen else 1, holder, address, 0, lease_s)
 
-    def renew(self, term: int, holder: str) -> bool:
-        """Count a renewal; False = the term is another's."""
+    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
+        """Count a renewal and say how long leases may run; False = the term is another's."""
         with self._database.write_beside() as tx:
             changed = tx.run(
-                "UPDATE ownership_term SET renewals = renewals + 1"
+                "UPDATE ownership_term SET renewals = renewals + 1, lease_ms = ?"
                 " WHERE name = ? AND term = ? AND holder = ?",
-                (_NAME, term, holder),
+                (round(lease_s * 1000), _NAME, term, holder),
             )
         return changed == 1
 

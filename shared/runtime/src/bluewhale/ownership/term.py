@@ -15,7 +15,7 @@ Example
     candidate = TermCandidate(FAST)
     sent = boot_time(); row = read()
     if candidate.may_take(row, boot_time()): taken = take(row) ...
-    if taken: candidate.won(taken, row, sent, boot_time())
+    if taken: candidate.won(taken.term, row, sent, boot_time())
     candidate.leading(boot_time())
 """
 
@@ -28,7 +28,10 @@ from bluewhale.ownership.profile import Profile
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
-    """The row. `holder` = random name of a process, "" = resigned; `address` = where it serves."""
+    """The row. `holder` = random name of a process, "" = resigned; `address` = where it serves.
+
+    `lease_s` = the longest lease of a unit that may still run, whoever gave it.
+    """
 
     term: int
     holder: str
@@ -46,6 +49,8 @@ class TermCandidate:
         self._seen: TermRow | None = None
         self._seen_at = 0.0
         self._until = float("-inf")
+        self._inherited_s = profile.lease_s
+        self._alone_from = float("-inf")
 
     def may_take(self, row: TermRow | None, now: float) -> bool:
         """Tell whether to take the term after `row` now; `now` = after the row was read."""
@@ -55,11 +60,25 @@ class TermCandidate:
             self._seen, self._seen_at = row, now
         return now - self._seen_at >= row.lease_s * (1 + self.profile.drift)
 
-    def won(self, term: int, before: TermRow | None, sent_at: float) -> float:
-        """The row is ours since after `sent_at`; gives the hold-off of the new term in s."""
+    def lease_to_take_s(self, before: TermRow | None) -> float:
+        """Give the lease to write when taking the term after `before`.
+
+        A predecessor of another profile may have given longer leases than we do;
+        whoever follows us before they ended must hold off for them, too.
+        """
+        return self.profile.lease_s if before is None else max(self.profile.lease_s, before.lease_s)
+
+    def lease_to_renew_s(self, now: float) -> float:
+        """Give the lease to write when renewing: ours alone once the hold-off is over."""
+        return self._inherited_s if now < self._alone_from else self.profile.lease_s
+
+    def won(self, term: int, before: TermRow | None, sent_at: float, now: float) -> float:
+        """The row is ours since after `sent_at`; gives the hold-off of the new term, from `now`."""
         assert term > self.term
         self.term = term
         self._until = sent_at + self._held_s()
+        self._inherited_s = self.lease_to_take_s(before)
+        self._alone_from = now + self.hold_off_s(before)
         return self.hold_off_s(before)
 
     def hold_off_s(self, before: TermRow | None) -> float:
