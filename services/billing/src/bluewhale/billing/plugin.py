@@ -52,8 +52,9 @@ def make_worker(
 @contextlib.asynccontextmanager
 async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Run billing as long as the block lasts: first the prices, then the loop."""
-    from bluewhale.jobs.loops import log_loop, watchdog, when_there
+    from bluewhale.jobs.loops import log_loop, warming, watchdog, when_there
     from bluewhale.jobs.opening import open_store
+    from bluewhale.jobs.warming import warm_billing
 
     configuration: Configuration = context.settings
 
@@ -69,15 +70,20 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         with store:
             prices = Prices(store, configuration.settings.payer_policy)
             ended = threading.Event()
-            looking = threading.Thread(
-                target=prices.watch,
-                args=(ended, configuration.cluster.billing.tariffs_poll_ms),
-                name="prices",
-                daemon=True,
-            )
+            poll_ms = configuration.cluster.billing.tariffs_poll_ms
+
+            def look() -> None:
+                try:
+                    prices.watch(ended, poll_ms)
+                except Exception as error:  # noqa: BLE001 - ends the process, with its traceback
+                    context.fail(error)
+
+            looking = threading.Thread(target=look, name="prices", daemon=True)
             looking.start()
 
             def make(log: Log) -> Worker:
+                with warming(context):
+                    warm_billing(configuration)
                 return make_worker(
                     configuration, log, prices, context.metrics, watchdog=watchdog("billing")
                 )

@@ -50,11 +50,14 @@ def make_worker(
 @contextlib.asynccontextmanager
 async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Run the parser as long as the block lasts."""
-    from bluewhale.jobs.loops import log_loop, watchdog
+    from bluewhale.jobs.loops import log_loop, warming, watchdog
+    from bluewhale.jobs.warming import warm_parsing
 
     configuration: Configuration = context.settings
 
     def make(log: Log) -> Worker:
+        with warming(context):
+            warm_parsing(configuration)
         return make_worker(configuration, log, context.metrics, watchdog=watchdog("parser"))
 
     def run(stopping: threading.Event) -> None:

@@ -120,6 +120,16 @@ def _look(context: Context, worker: Worker) -> None:
         )
 
 
+@contextlib.contextmanager
+def warming(context: Context) -> Iterator[None]:
+    """Say that kernels are loaded, or compiled where nobody has; not ready until they are."""
+    context.condition(
+        "kernels", good=False, message="loading kernels; the first time compiles them"
+    )
+    yield
+    context.condition("kernels", good=True)
+
+
 def watchdog(role: str) -> Watchdog:
     """Make the watchdog of a role's loop: it ends a process whose loop is stuck."""
     return Watchdog(role, exit_after_s=EXIT_AFTER_S)
