@@ -163,7 +163,7 @@ def test_a_planned_hand_over_leaves_no_moment_with_two_and_takes_a_blink(tmp_pat
             b = here.host("unit-b", replica.address)
             await until(lambda: bool(b.client.side.owner("smdr")))
             reply = await order(replica, "unit-b")
-            assert list(reply.results) == [pb.RESULT_OK]
+            assert list(reply.results) == [pb.RESULT_OK, pb.RESULT_OK]
             assert [(s.link_uid, s.to) for s in reply.links] == [("smdr", "unit-b")]
             both = False
 
