@@ -356,3 +356,27 @@ def _until(claim, timeout_s: float = 20.0) -> None:
     while not claim():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.005)
+
+
+def test_the_time_of_working_is_not_the_silence_of_a_partition(log: MemoryLog):
+    """A first batch that takes longer than the limit does not make the others look stalled."""
+    clock = [0.0]
+
+    class Slow(Keeper):
+        """Takes 40 s for each batch."""
+
+        def handle(self, partition: int, portions: Sequence[Portion]) -> Sequence[Future[int]]:
+            clock[0] += 40.0
+            return super().handle(partition, portions)
+
+    log.ensure_topics(2, 1, ["pair"])
+    producer = log.producer()
+    for partition in (0, 1):
+        for n in range(3):
+            producer.send("pair", partition, b"%d" % n).result(5)
+    slow = Slow()
+    it = worker(log, slow, "pair", max_messages=1, stall_limit_s=30.0, clock=lambda: clock[0])
+    for _ in range(6):
+        it.step()
+    assert sorted(slow.offsets()) == [0, 0, 1, 1, 2, 2]
+    it.close()

@@ -188,6 +188,7 @@ class Worker:
         if untaken := sorted(consumer.assignment() - self._places.keys()):
             self.assigned(consumer, untaken)
         polled = consumer.poll(self._poll_ms, self._max_messages)
+        polled_at = self._clock()
         count = 0
         for partition, portions in self._by_partition(polled):
             count += sum(len(p.messages) for p in portions)
@@ -199,6 +200,8 @@ class Worker:
             self._pending.append(_Pending(everything, waits))
         self._settle(self._rounds_in_flight)
         now = self._clock()
+        for state in self._places.values():  # a place is not silent while we work on others
+            state.moved_at = min(now, state.moved_at + now - polled_at)
         if now - self._committed_at >= self._commit_interval_s:
             self._committed_at = now
             self._commit(self._places)
