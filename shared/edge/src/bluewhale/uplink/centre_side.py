@@ -279,6 +279,13 @@ class CentreSide:
                     received_through=told.stored_through, stored_through=told.stored_through
                 )
 
+    def _forget_all_but(self, told: set[LaneKey]) -> None:
+        """Forget lanes that the unit does not have any more; it tells all of them each time."""
+        busy = {key for key, _ in self._under_way.values()}
+        for key in [k for k in self._lanes if k not in told and k not in busy]:
+            del self._lanes[key]
+            self._changed.pop(key, None)
+
     def _framed(self, frame: pb.FrameUp) -> list[CentreAction]:
         size = len(frame.packed)
         key = LaneKey(frame.stream_id, frame.incarnation)
@@ -331,6 +338,8 @@ class CentreSide:
         return key, self._lanes[key]
 
     def _beaten(self, beat: pb.Heartbeat, now: Moment) -> list[CentreAction]:
+        if beat.streams:
+            self._forget_all_but({LaneKey(s.stream_id, s.incarnation) for s in beat.streams})
         self._know(beat.streams)
         answer = pb.Beat(clock_ms=now.clock_ms, echo_ms=beat.clock_ms)
         return [SendDown(pb.Down(beat=answer)), Reported(beat), *self._marks(now)]
