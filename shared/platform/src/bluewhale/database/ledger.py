@@ -54,6 +54,8 @@ def call_rows(calls: pa.Table, charges: pa.Table) -> keys.Ints:
     """Give the row in `calls` of each charge's call; -1 = not there."""
     high, low = keys.id_words(calls.column("call_id"))
     want_high, want_low = keys.id_words(charges.column("call_id"))
+    if not len(high):
+        return np.full(len(want_high), -1, np.int64)
     per_call, rest = divmod(len(want_high), max(len(high), 1))
     if rest == 0 and per_call:  # usual: the same count of charges per call, in call order
         every = np.arange(len(high))
