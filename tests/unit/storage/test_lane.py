@@ -70,7 +70,6 @@ def test_calls_wait_for_legs_that_were_not_read():
     assert made is not None
     assert made.batch.proposals is not None
     assert made.after == {PARSED: 2, RATED: 1}
-    assert made.batch.data_time_ms == 9
 
 
 def test_calls_do_not_wait_for_ever():
@@ -179,12 +178,28 @@ def test_a_round_that_failed_is_the_same_again():
     assert first.after == second.after
 
 
-def test_a_tick_moves_the_data_time_alone():
-    """A rated message without proposals passes its offset and says how far billing is."""
+def test_data_time_is_told_once_its_moment_is_over():
+    """Billing splits what one moment brought: only a later message says that 7 is complete."""
     it = lane()
     it.take_rated(0, rated(time_ms=7), 0.0)
     it.take_parsed(0, parsed(time_ms=7), 0.0)
     made = it.due(0.0, 5)
     assert made is not None
-    assert made.batch.data_time_ms == 7
+    assert made.batch.data_time_ms is None
     assert made.after == {PARSED: 1, RATED: 1}
+    it.done(made)
+    it.take_rated(1, rated(time_ms=9), 0.0)
+    it.take_parsed(1, parsed(time_ms=9), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.batch.data_time_ms == 7
+
+
+def test_proposals_wait_as_long_as_legs_come():
+    """Legs are behind, but come: offering calls before them would only be refused."""
+    it = lane(Limits(patience_s=3.0))
+    it.take_rated(0, rated(leg(2), time_ms=9), 0.0)
+    it.take_parsed(0, parsed(leg(1), time_ms=5), 4.0)
+    made = it.due(4.1, 5)
+    assert made is not None
+    assert made.batch.proposals is None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bluewhale.telemetry import Metrics
 
 INTERVAL_S = 1.0
+BUSY_INTERVAL_S = 15.0  # between two steps while much comes in
 SEAL_INTERVAL_S = 15.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
 SEAL_ROWS = 100_000
@@ -43,6 +44,7 @@ class Housekeeper:
         runner: JobRunner,
         *,
         keeps_house: Callable[[], bool],
+        busy: Callable[[], bool] = lambda: False,
         window_ms: int,
         hot_rows_max: int,
         watchdog: Watchdog,
@@ -53,6 +55,7 @@ class Housekeeper:
         self._stages = stages
         self._runner = runner
         self._keeps_house = keeps_house
+        self._busy = busy
         self._window_ms = window_ms
         self._hot_rows_max = hot_rows_max
         self._watchdog = watchdog
@@ -60,12 +63,13 @@ class Housekeeper:
         self._clock_ms = clock_ms
         self._log = get_logger("storage.house")
         self._sealed_s = 0.0
+        self._stepped_s = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Keep house until told to stop."""
         while not stopping.is_set():
             try:
-                busy = self._keeps_house() and self.step()
+                busy = self._keeps_house() and self._due() and self.step()
             except TemporaryError as error:
                 self._watchdog.alive("waiting for the database")
                 self._log.warning("Housekeeping waits", error=str(error))
@@ -73,6 +77,14 @@ class Housekeeper:
             if not busy:
                 self._watchdog.alive("resting")
                 stopping.wait(INTERVAL_S)
+
+    def _due(self) -> bool:
+        """Leave the database to what comes in, for a while: a join locks all of it."""
+        now_s = time.monotonic()
+        if self._busy() and now_s - self._stepped_s < BUSY_INTERVAL_S:
+            return False
+        self._stepped_s = now_s
+        return True
 
     def step(self) -> bool:
         """Do a little of everything that is due; says whether there may be more."""

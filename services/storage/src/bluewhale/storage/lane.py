@@ -114,7 +114,9 @@ class Lane:
     parsed_time_ms: int = 0
     rated_time_ms: int = 0
     bulk: bool = False  # legs wait for their calls
+    parsed_at_s: float = 0.0  # when legs, or a word of the parser, last came
     rated_at_s: float = 0.0  # when billing was last heard of
+    _past_ms: int = 0  # data time that is over, see `_data_time_ms`
     _parsed: list[_Parsed] = field(default_factory=list)
     _rated: list[_Rated] = field(default_factory=list)
 
@@ -164,12 +166,15 @@ class Lane:
     def take_parsed(self, offset: int, message: ParsedMessage, now_s: float) -> None:
         """Add a message of legs."""
         self.read[PARSED] = offset + 1
+        self.parsed_at_s = now_s
         self.parsed_time_ms = max(self.parsed_time_ms, message.data_time_ms)
         words = _words(message.legs.column("cdr_id"))
         self._parsed.append(_Parsed(offset, now_s, message, message.legs, words))
 
     def take_rated(self, offset: int, message: RatedMessage, now_s: float) -> None:
         """Add a message of proposals."""
+        if not self._rated and message.data_time_ms > self.rated_time_ms:
+            self._past_ms = max(self._past_ms, self.rated_time_ms)  # all of it is stored
         self.read[RATED] = offset + 1
         self.rated_at_s = now_s
         self.rated_time_ms = max(self.rated_time_ms, message.data_time_ms)
@@ -217,7 +222,7 @@ class Lane:
             ripe = (
                 all_rated or PARSED not in self.claims
                 or rated.message.data_time_ms <= self.parsed_time_ms
-                or now_s - rated.at_s > self.limits.patience_s
+                or self._legs_stand_still(rated, now_s)
             )  # fmt: skip
             calls_taken.append(rated.left.copy() if ripe else np.zeros_like(rated.left))
         if not self._parsed and not any(t.any() for t in calls_taken):
@@ -239,6 +244,11 @@ class Lane:
         seal = ready >= self.limits.bulk_rows
         self.bulk = waiting - ready >= self.limits.bulk_rows or seal
         return self._round(now_ms, legs_ready, calls_ready, seal=seal)
+
+    def _legs_stand_still(self, rated: _Rated, now_s: float) -> bool:
+        """Say whether waiting for the legs of a proposal has become senseless."""
+        waited_s = now_s - max(rated.at_s, self.parsed_at_s)
+        return waited_s > self.limits.patience_s
 
     def _news(self) -> bool:
         """Say whether something waits that needs no call: rejects, losses, counts, empty messages."""
@@ -265,7 +275,7 @@ class Lane:
             # legs that were read before are stored; those to come are waited for
             late = (
                 PARSED not in self.claims or rated.message.data_time_ms < self.parsed_time_ms
-                or now_s - rated.at_s > limits.patience_s
+                or self._legs_stand_still(rated, now_s)
             )  # fmt: skip
             ready = rated.left & (~missing | late)
             calls_ready.append(ready)
@@ -351,9 +361,15 @@ class Lane:
         return self.read[topic] if first_left is None else first_left
 
     def _data_time_ms(self, after: int) -> int | None:
-        """Give the time up to which calls of this partition were proposed."""
-        times = [r.message.data_time_ms for r in self._rated if r.offset < after]
-        return max(times, default=0) or None
+        """Give the time up to which all calls of this partition were proposed and are stored.
+
+        Billing sends what one moment brought in several messages: a moment is over
+        once a later one was heard of.
+        """
+        stored = [r.message.data_time_ms for r in self._rated if r.offset < after]
+        past = [t for t in stored if t < self.rated_time_ms]
+        self._past_ms = max([self._past_ms, *past])
+        return self._past_ms or None
 
     # ---- after the commit ----------------------------------------------------------------
 

@@ -68,6 +68,7 @@ async def serving(
         CurrentStages(configuration, store),
         runner,
         keeps_house=sink.keeps_house,
+        busy=sink.busy,
         window_ms=configuration.settings.limits.window_ms,
         hot_rows_max=configuration.settings.limits.hot_rows_max,
         watchdog=watchdog,
@@ -106,6 +107,10 @@ class _SinkLoop:
     def keeps_house(self) -> bool:
         """Say whether this replica does the works that one replica does."""
         return self._sink is not None and self._sink.keeps_house
+
+    def busy(self) -> bool:
+        """Say whether much comes in."""
+        return self._sink is not None and self._sink.busy
 
     def run(self, stopping: threading.Event) -> None:
         """Run the sink until told to stop; the log is waited for."""

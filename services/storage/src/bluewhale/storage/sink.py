@@ -124,6 +124,11 @@ class Sink:
         owned = self._owned.get((PARSED, 0))
         return owned is not None and owned.claimed
 
+    @property
+    def busy(self) -> bool:
+        """Say whether so much comes that legs wait for their calls."""
+        return any(lane.bulk for lane in list(self._lanes.values()))
+
     def step(self) -> bool:
         """Poll and store once; says whether anything was stored."""
         self._watchdog.alive("polling")
