@@ -45,6 +45,7 @@ class Load:
         self._log = log
         self._partitions = partitions
         self._rate = rate
+        self._patience = 3000  # turns of 20 ms after the end, for what is under way
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -61,6 +62,9 @@ class Load:
         waiting: list[tuple[bytes, Future[int]]] = []
         number = 0
         while not self._stopping.is_set() or waiting:
+            if self._stopping.is_set():
+                self._patience -= 1
+                assert self._patience, f"{len(waiting)} messages were never answered"
             if not self._stopping.is_set() and len(waiting) < 2000:
                 for _ in range(self._rate // 50):
                     number += 1
@@ -164,6 +168,30 @@ def test_a_frozen_broker_holds_and_loses_nothing(record_property):
         "figure",
         f"broker frozen 10 s: {len(load.acknowledged):,} acknowledged, 0 lost, flowing again "
         f"{pause:.1f} s after it went on",
+    )
+
+
+def test_a_broker_away_beyond_the_delivery_time_is_survived(record_property):
+    """Away for 33 s, longer than a message is tried: sent again by a new producer, none lost."""
+    with KafkaCluster() as kafka:
+        log = KafkaLog(kafka.bootstrap, client_id="fault", session_timeout_ms=6000)
+        until(lambda: _ensured(log, 2, 1))
+        with Reading(log) as reading:
+            with Load(log, 2) as load:
+                until(lambda: len(reading.handler.seen) > 300)
+                kafka.kill(1)
+                time.sleep(33)
+                kafka.revive(1)
+                here = len(load.acknowledged)
+                pause = until(lambda: len(load.acknowledged) > here + 600)
+                assert load.failures
+            until(lambda: load.acknowledged <= set(reading.handler.seen))
+        assert reading.failure is None
+        log.close()
+    record_property(
+        "figure",
+        f"broker away 33 s: {len(load.acknowledged):,} acknowledged, 0 lost, {load.failures} sent "
+        f"again, flowing again {pause:.1f} s after it was back",
     )
 
 
