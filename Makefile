@@ -30,7 +30,7 @@ demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth
 	$(BIN)/bluewhale demo
 
 roles-demo: setup  ## the same fleet through all roles, with Kafka, PostgreSQL, Redis, Jaeger
-	$(BIN)/bluewhale roles-demo
+	$(BIN)/python -m tests.support.services $(BIN)/bluewhale roles-demo
 
 test: setup  ## everything quick; with Kafka, PostgreSQL, Redis where they can be had
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
@@ -40,6 +40,9 @@ test-fast: setup  ## spec, unit, dialects, property, architecture; no services
 
 test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow
+
+simulate-ownership: setup  ## a million seeds of clocks, cuts, freezes and restarts (about an hour)
+	$(BIN)/python -m tests.property.ownership.simulate --seeds 1000000
 
 check: setup  ## format, lint, types, import contracts, generated files; changes nothing
 	$(BIN)/ruff format --check $(PATHS)

@@ -53,7 +53,7 @@ GROUPS = (
 )
 # groups that need Kafka and PostgreSQL, where the environment says where they are
 SERVICES = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN")
-GROUPS_OF_SERVICES = ("cluster",)
+GROUPS_OF_SERVICES = ("hot_commit", "cluster")
 
 
 def child(group: str, *, short: bool) -> list[Figure]:
