@@ -171,30 +171,6 @@ def test_a_frozen_broker_holds_and_loses_nothing(record_property):
     )
 
 
-def test_a_broker_away_beyond_the_delivery_time_is_survived(record_property):
-    """Away for 33 s, longer than a message is tried: sent again by a new producer, none lost."""
-    with KafkaCluster() as kafka:
-        log = KafkaLog(kafka.bootstrap, client_id="fault", session_timeout_ms=6000)
-        until(lambda: _ensured(log, 2, 1))
-        with Reading(log) as reading:
-            with Load(log, 2) as load:
-                until(lambda: len(reading.handler.seen) > 300)
-                kafka.kill(1)
-                time.sleep(33)
-                kafka.revive(1)
-                here = len(load.acknowledged)
-                pause = until(lambda: len(load.acknowledged) > here + 600)
-                assert load.failures
-            until(lambda: load.acknowledged <= set(reading.handler.seen))
-        assert reading.failure is None
-        log.close()
-    record_property(
-        "figure",
-        f"broker away 33 s: {len(load.acknowledged):,} acknowledged, 0 lost, {load.failures} sent "
-        f"again, flowing again {pause:.1f} s after it was back",
-    )
-
-
 def test_a_wiped_cluster_is_read_from_its_beginning(record_property):
     """Everything deleted mid-run: the reader hears another topic id and misses nothing of the new log."""
     with KafkaCluster() as kafka:

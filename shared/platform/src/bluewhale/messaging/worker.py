@@ -29,7 +29,7 @@ from bluewhale.messaging.watchdog import WAITING, Watchdog
 from bluewhale.telemetry import get_logger
 from typing_extensions import override
 
-RETRY_WAIT_MAX_S = 10.0
+RETRY_WAIT_MAX_S = 3.0
 _POISON = (EnvelopeCorruptError, FrameCorruptError)
 
 
