@@ -29,6 +29,7 @@ SEAL_AGE_S = 2.0
 BULK_ROWS = 4_000  # fewer legs waiting than this are stored at once, as hot rows
 HELD_ROWS_MAX = 30_000  # of a lane, legs and calls each: no more is read meanwhile
 PATIENCE_S = 5.0  # what waits for so long goes alone, if billing stands still or has passed it
+REMEMBERED_LEGS = 100_000  # of each part: of so many legs a lane knows that they are stored
 PASSED_MS = 10_000  # billing's data time is so far behind a leg: its call will not come by itself
 
 
@@ -116,6 +117,9 @@ class Lane:
     bulk: bool = False  # legs wait for their calls
     parsed_at_s: float = 0.0  # when legs, or a word of the parser, last came
     rated_at_s: float = 0.0  # when billing was last heard of
+    # ids of legs that were stored last, ascending: an older and a younger part
+    _old: Words = field(default_factory=lambda: np.empty(0, np.int64))
+    _young: Words = field(default_factory=lambda: np.empty(0, np.int64))
     _past_ms: int = 0  # data time that is over, see `_data_time_ms`
     _parsed: list[_Parsed] = field(default_factory=list)
     _rated: list[_Rated] = field(default_factory=list)
@@ -217,14 +221,10 @@ class Lane:
     def _everything(self, now_s: float, now_ms: int, *, all_rated: bool) -> Round | None:
         """All legs, and the proposals whose legs were read."""
         legs_taken = [np.ones(p.legs.num_rows, np.bool_) for p in self._parsed]
-        calls_taken = []
-        for rated in self._rated:
-            ripe = (
-                all_rated or PARSED not in self.claims
-                or rated.message.data_time_ms <= self.parsed_time_ms
-                or self._legs_stand_still(rated, now_s)
-            )  # fmt: skip
-            calls_taken.append(rated.left.copy() if ripe else np.zeros_like(rated.left))
+        if all_rated:
+            calls_taken = [r.left.copy() for r in self._rated]
+        else:
+            calls_taken = self._ready_calls(now_s)
         if not self._parsed and not any(t.any() for t in calls_taken):
             return None
         return self._round(now_ms, legs_taken, calls_taken, seal=False)
@@ -245,9 +245,36 @@ class Lane:
         self.bulk = waiting - ready >= self.limits.bulk_rows or seal
         return self._round(now_ms, legs_ready, calls_ready, seal=seal)
 
+    def _ready_calls(self, now_s: float) -> list[Bools]:
+        """Say per message which proposed calls have all their legs here, or stored before.
+
+        Offering a call before its legs would only be refused, one by one.
+        """
+        have = np.sort(np.concatenate([p.words for p in self._parsed] or [self._young[:0]]))
+        found = []
+        for rated in self._rated:
+            if PARSED not in self.claims or self._legs_stand_still(rated, now_s):
+                found.append(rated.left.copy())
+                continue
+            words = rated.words
+            here = _isin(words, have) | _isin(words, self._young) | _isin(words, self._old)
+            missing = np.zeros(len(rated.left), np.bool_)
+            missing[rated.call_row[~here]] = True
+            found.append(rated.left & ~missing)
+        return found
+
+    def _remember(self, words: Words) -> None:
+        """Note legs as stored; what was stored long ago is forgotten."""
+        self._young = np.sort(np.concatenate([self._young, words]), kind="stable")
+        if len(self._young) > REMEMBERED_LEGS:
+            self._old, self._young = self._young, self._young[:0]
+
     def _legs_stand_still(self, rated: _Rated, now_s: float) -> bool:
         """Say whether waiting for the legs of a proposal has become senseless."""
         waited_s = now_s - max(rated.at_s, self.parsed_at_s)
+        passed_ms = self.parsed_time_ms - rated.message.data_time_ms
+        if now_s - rated.at_s > self.limits.patience_s and passed_ms > self.limits.passed_ms:
+            return True
         return waited_s > self.limits.patience_s
 
     def _news(self) -> bool:
@@ -261,25 +288,10 @@ class Lane:
     def _pairs(self, now_s: float) -> tuple[list[Bools], list[Bools]]:
         """Say which legs and which calls are ready, per message."""
         limits = self.limits
-        have = (
-            np.sort(np.concatenate([p.words for p in self._parsed]))
-            if self._parsed
-            else np.empty(0, np.int64)
-        )
-        calls_ready: list[Bools] = []
-        answered: list[Words] = []
-        for rated in self._rated:
-            here = _isin(rated.words, have)
-            missing = np.zeros(len(rated.left), np.bool_)
-            missing[rated.call_row[~here]] = True
-            # legs that were read before are stored; those to come are waited for
-            late = (
-                PARSED not in self.claims or rated.message.data_time_ms < self.parsed_time_ms
-                or self._legs_stand_still(rated, now_s)
-            )  # fmt: skip
-            ready = rated.left & (~missing | late)
-            calls_ready.append(ready)
-            answered.append(rated.words[ready[rated.call_row]])
+        calls_ready = self._ready_calls(now_s)
+        answered = [
+            r.words[ready[r.call_row]] for r, ready in zip(self._rated, calls_ready, strict=True)
+        ]
         known = np.sort(np.concatenate(answered)) if answered else np.empty(0, np.int64)
         legs_ready = []
         for parsed in self._parsed:
@@ -379,6 +391,8 @@ class Lane:
             self.stored[topic] = made.after[topic]
         parsed_left: list[_Parsed] = []
         for parsed, taken in zip(self._parsed, made.legs_taken, strict=True):
+            if taken.any():
+                self._remember(parsed.words[taken])
             if taken.all():
                 continue
             keep = ~taken
