@@ -146,19 +146,13 @@ class Lane:
         """Count of legs that wait."""
         return sum(p.legs.num_rows for p in self._parsed)
 
-    @property
-    def calls(self) -> int:
-        """Count of proposed calls that wait."""
-        return sum(int(r.left.sum()) for r in self._rated)
-
     def full(self, topic: str, rows_max: int = HELD_ROWS_MAX) -> bool:
         """Say whether no more of a topic should be read for now: memory is bounded.
 
-        Both topics come in order, so what is waited for is always among what is
-        read already, or comes in the other topic.
+        Only legs are held back. Calls must flow: they are what legs wait for, and
+        billing does not send them in the order of their legs.
         """
-        waiting = self.rows if topic == PARSED else self.calls
-        return waiting >= min(rows_max, self.limits.held_rows_max)
+        return topic == PARSED and self.rows >= min(rows_max, self.limits.held_rows_max)
 
     @property
     def idle(self) -> bool:
