@@ -8,6 +8,7 @@ what is caught up with. Counted are calls whose prices are committed.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import statistics
 import sys
@@ -42,6 +43,7 @@ PARTITIONS = 4
 ROLES = ("ingest", "parser", "billing", "storage")
 UNITS = ("north", "south")
 PATIENCE_S = 1800.0
+READY_S = 300.0
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DURATIONS_S = (5, 12, 30, 61, 90, 180, 300, 600, 720)
 STEP_S = 2  # between two calls of a PBX; an extension rests 2,000 s between two of its calls
@@ -261,7 +263,6 @@ def backlog(cluster: Cluster, records: int) -> list[Figure]:
         framing = configuration.dialect(pbx.link_uid).framing(
             configuration.link(pbx.link_uid).options
         )
-        stream = stream_id(pbx.link_uid, "bench")
         stream = stream_id(pbx.link_uid, UNITS[cluster.world.pbxs.index(pbx) % 2])
         first, seq = 10_000_000, 1
         for at in range(0, share, FRAME_RECORDS_MAX):
@@ -325,24 +326,28 @@ def main() -> None:
         here = Endpoints(endpoints.kafka, database, endpoints.redis, None)
         with Installation(Path(place), here, units, prefix, partitions=PARTITIONS) as it:
             it.write()
-            it.start_roles()
+            for role in ROLES:
+                it.start_role(role)
+            for role in ROLES:
+                it.wait_ready(role, patience_s=READY_S)
             for unit in units:
                 it.start_unit(unit)
             for unit in units:
-                it.wait_ready(f"unit-{unit}")
+                it.wait_ready(f"unit-{unit}", patience_s=READY_S)
             cluster = Cluster(it, world, database, lines)
             time.sleep(2)
-            for name, measure, size in (
+            parts = (
                 ("flood", flood, records),
                 ("latency", idle_latency, samples),
                 ("backlog", backlog, behind),
-            ):
-                if only is None or name in only:
-                    figures += measure(cluster, size)
-            if keep := os.environ.get("BENCH_KEEP_LOGS"):
-                import shutil
-
-                shutil.copytree(Path(place) / "log", keep, dirs_exist_ok=True)
+            )
+            try:
+                for name, measure, size in parts:
+                    if only is None or name in only:
+                        figures += measure(cluster, size)
+            finally:
+                if keep := os.environ.get("BENCH_KEEP_LOGS"):
+                    shutil.copytree(Path(place) / "log", keep, dirs_exist_ok=True)
     give(figures)
 
 
