@@ -91,6 +91,7 @@ class KafkaLogConsumer(Consumer):
         while True:
             left_ms = max(0, int((deadline - time.monotonic()) * 1000))
             self._finish_join()
+            self._free_line()
             # at least some milliseconds, or joining a group never gets anywhere
             records = self._ask(
                 lambda ms=left_ms: self._inner.poll(max(5, min(ms, SLICE_MS)), max_messages)
@@ -282,6 +283,16 @@ class KafkaLogConsumer(Consumer):
         coordinator = self._inner._coordinator  # noqa: SLF001 - no public way in 3.0
         if coordinator._join_task is not None:  # noqa: SLF001
             coordinator.request_rejoin()
+
+    def _free_line(self) -> None:
+        """Make the library give out again what it put aside for a place that was paused.
+
+        kafka-python 3.0 does so only while no fetched part is its next one, and takes
+        a part that is used up for one: the place was then never fetched again.
+        """
+        fetcher = self._inner._fetcher  # noqa: SLF001 - no public way in 3.0
+        if not fetcher._next_partition_records:  # noqa: SLF001
+            fetcher._next_partition_records = None  # noqa: SLF001
 
     def _cluster_id(self, topic: str) -> str:
         """Give the id of a topic; "" = not known now (the topic is being made again)."""
