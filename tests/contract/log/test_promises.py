@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
-from bluewhale.messaging import MESSAGE_BYTES_MAX, MessageTooLargeError, TopicShapeError
+from bluewhale.messaging import (
+    MESSAGE_BYTES_MAX,
+    Consumer,
+    MessageTooLargeError,
+    TopicShapeError,
+)
 
 from tests.contract.log.conftest import Bench, Heard, poll_until, read
 
@@ -109,6 +114,40 @@ def test_a_paused_place_gives_nothing_until_it_is_resumed(bench: Bench):
         assert consumer.poll(20, 100) == {}
     consumer.resume([(topic, 0)])
     assert [m.value for m in read(consumer, 10)] == [b"%d" % i for i in range(0, 20, 2)]
+
+
+def test_a_place_paused_in_the_middle_goes_on_where_it_was(bench: Bench):
+    """Paused with messages fetched and not given out, while another place is read to its end."""
+    topic, producer = bench.topic(2), bench.producer()
+    for i in range(20):
+        for partition in (0, 1):
+            producer.send(topic, partition, b"%d" % i)
+    producer.flush(30)
+    consumer = bench.consumer("g", topic)
+    first: list = []
+    while not first:
+        first = [m for found in consumer.poll(100, 3).values() for m in found]
+    paused = first[0].place
+    consumer.pause([paused])
+    got = {(topic, 0): 0, (topic, 1): 0}
+    for message in first:
+        got[message.place] += 1
+    poll_until(lambda: got.get((topic, 1 - paused[1])) == 20, _Counting(consumer, got))
+    consumer.resume([paused])
+    poll_until(lambda: got[paused] == 20, _Counting(consumer, got))
+
+
+class _Counting:
+    """A consumer that counts what it gives, per place."""
+
+    def __init__(self, consumer: Consumer, got: dict) -> None:
+        self._consumer, self._got = consumer, got
+
+    def poll(self, timeout_ms: int, max_messages: int) -> dict:
+        found = self._consumer.poll(timeout_ms, max_messages)
+        for place, messages in found.items():
+            self._got[place] += len(messages)
+        return found
 
 
 def test_seeking_reads_again_from_there(bench: Bench):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from bluewhale.database import Batch, ClaimLostError, ClaimStep
 from bluewhale.merge import near
 
-from tests.support.delivery import Delivery, ReferenceStore, reject
-from tests.support.legs import leg
+from tests.support.delivery import Delivery, ReferenceStore, propose_labelled, reject
+from tests.support.legs import leg, leg_table
 from tests.support.stores import StoreFactory
 
 
@@ -148,6 +149,24 @@ def test_an_offer_for_a_leg_that_is_not_stored_is_refused(delivery: Delivery) ->
     assert delivery.offer(leg(1)) == "refused"
     delivery.settle()
     assert delivery.calls() == {}
+
+
+def test_offers_ahead_of_their_legs_are_refused_and_leave_the_others_alone(
+    delivery: Delivery,
+) -> None:
+    """Of three calls in one batch: one is stored, two miss a leg; what they have is marked."""
+    a, b, c = (leg(n, join=n) for n in (1, 2, 3))
+    delivery.put(a, b, c)
+    labels = np.array([0, 1, 1, 2, 2])
+    table = leg_table(a, b, leg(8, join=2), leg(9, seq=3, record_crc=3), leg(7, join=3))
+    delivery.now += 1
+    result = delivery.store.commit(
+        Batch(now_ms=delivery.now, proposals=propose_labelled(table, labels, 1))
+    )
+    assert (result.created, result.refused, result.marked) == (1, 2, 2)
+    work = delivery.store.rejoin_work(10)
+    assert work is not None
+    assert sorted(i for i, _ in work.marks) == [leg(2)["cdr_id"], leg(3)["cdr_id"]]
 
 
 def test_a_rejoin_that_crashes_before_offering_is_repeated(delivery: Delivery) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bluewhale.database import Claim
 from bluewhale.messaging import PARSED, RATED
 from bluewhale.records.batches import StreamLoss, StreamTally
@@ -126,6 +128,49 @@ def test_a_lane_that_is_full_reads_no_more():
     it.take_parsed(0, parsed(*(leg(n) for n in range(1, 7))), 0.0)
     assert (it.full(PARSED), it.full(RATED)) == (True, False)
     assert it.due(1.5, 5) is None
+
+
+def test_calls_that_wait_are_bounded_too():
+    """Calls of six legs that were not read: no more calls are read; their legs may come."""
+    it = lane(bulk())
+    it.take_rated(0, rated(*(leg(n) for n in range(1, 7))), 0.0)
+    assert (it.full(PARSED), it.full(RATED)) == (False, True)
+    assert it.due(1.5, 5) is None
+    it.take_parsed(0, parsed(*(leg(n) for n in range(1, 6))), 1.6)
+    made = it.due(1.6, 5)
+    assert made is not None
+    assert (made.legs, made.batch.proposals.calls.num_rows) == (5, 5)
+    it.done(made)
+    assert (it.call_rows, it.full(RATED)) == (1, False)
+
+
+def test_legs_and_calls_never_wait_for_each_other():
+    """Both are full, and none belongs to another: legs go, sealed, and make room."""
+    it = lane(bulk())
+    it.take_rated(0, rated(*(leg(n) for n in range(11, 17))), 0.0)
+    it.take_parsed(0, parsed(*(leg(n) for n in range(1, 7))), 0.0)
+    assert (it.full(PARSED), it.full(RATED)) == (True, True)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert (made.legs, made.seal, made.batch.proposals) == (6, True, None)
+    it.done(made)
+    assert not it.full(PARSED)
+
+
+def test_calls_go_once_everything_that_billing_had_read_is_read():
+    """Their legs were stored before a restart: nothing is known of them, and nothing waited for."""
+    it = lane()
+    it.take_rated(0, replace(rated(leg(2), time_ms=9), legs_before=2), 0.0)
+    it.take_parsed(0, parsed(leg(1)), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.batch.proposals is None
+    it.done(made)
+    it.take_parsed(1, parsed(leg(3)), 0.1)
+    made = it.due(0.1, 5)
+    assert made is not None
+    assert made.batch.proposals is not None
+    assert made.after == {PARSED: 2, RATED: 1}
 
 
 def test_legs_go_alone_when_billing_stands_still():

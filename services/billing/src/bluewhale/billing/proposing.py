@@ -36,6 +36,7 @@ class Lane:
     rows_max: int
     window: MergeWindow = field(init=False)
     data_time_ms: int = 0
+    legs_before: int = 0  # everything proposed so far is in messages before this offset
     muted: bool = False  # still reading what was handled before a restart
     _told_ms: int = 0
     _traces: list[tuple[int, str]] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Lane:
         self.muted = muted
         for offset, message in messages:
             self.data_time_ms = max(self.data_time_ms, message.data_time_ms)
+            self.legs_before = max(self.legs_before, offset + 1)
             legs = self.window.feed(
                 message.legs if message.legs.num_rows else None,
                 message.data_time_ms,

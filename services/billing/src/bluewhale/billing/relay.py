@@ -115,7 +115,7 @@ class BillingRelay(Handler):
             for proposals in self._proposed(legs, stages):
                 calls += 0 if proposals is None else proposals.calls.num_rows
                 charges += 0 if proposals is None else proposals.charges.num_rows
-                sent.append(self._send(partition, proposals, lane.data_time_ms))
+                sent.append(self._send(partition, proposals, lane))
             span.set("bluewhale.legs", count)
             span.set("bluewhale.calls", calls)
             span.set("bluewhale.charges", charges)
@@ -149,9 +149,10 @@ class BillingRelay(Handler):
             return
         yield from proposed(legs, stages, rated_at_ms=now_ms(), rows_max=PROPOSE_ROWS)
 
-    def _send(self, partition: int, proposals: Proposals | None, data_time_ms: int) -> Future[Any]:
+    def _send(self, partition: int, proposals: Proposals | None, lane: Lane) -> Future[Any]:
         with tracing.span("send cdr.rated", kind="producer") as span:
             span.set("messaging.destination.name", RATED)
             traces = (span.traceparent,) if span.traceparent else ()
-            value, headers = RatedMessage(proposals, data_time_ms, traces).encode()
+            message = RatedMessage(proposals, lane.data_time_ms, traces, lane.legs_before)
+            value, headers = message.encode()
             return self._producer.send(RATED, partition, value, headers=headers)

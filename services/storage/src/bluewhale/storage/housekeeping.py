@@ -1,4 +1,4 @@
-"""What storage does beside storing: re-join, legs without a call, sealing, jobs.
+"""What storage does beside storing: re-join, legs without a call, sealing, files, jobs.
 
 Owns when each is done. One replica keeps house (the one that reads the first
 partition); should two believe so, nothing goes wrong, since every step is a
@@ -29,6 +29,10 @@ BUSY_INTERVAL_S = 15.0  # between two steps while much comes in
 SEAL_INTERVAL_S = 15.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
 SEAL_ROWS = 100_000
+COMPACT_INTERVAL_S = 60.0
+COMPACT_ROWS = 100_000  # legs of one made segment: bounds the memory it takes
+SWEEP_INTERVAL_S = 3_600.0
+DAYS_INTERVAL_S = 86_400.0
 ORPHAN_WINDOWS = 2
 # a partition whose data time stands still (its topic is gone, billing is away) is not waited for
 STANDSTILL_MS = 600_000
@@ -64,6 +68,7 @@ class Housekeeper:
         self._log = get_logger("storage.house")
         self._sealed_s = 0.0
         self._stepped_s = 0.0
+        self._compacted_s = self._swept_s = self._made_days_s = float("-inf")
 
     def run(self, stopping: threading.Event) -> None:
         """Keep house until told to stop."""
@@ -92,8 +97,10 @@ class Housekeeper:
         joined = self.join()
         self._watchdog.alive("sealing")
         sealed = self.seal()
+        self._watchdog.alive("tidying files")
+        tidied = self.tidy()
         self._watchdog.alive("working on jobs")
-        return bool(joined) or sealed or self._runner.step(self._stages.get)
+        return bool(joined) or sealed or tidied or self._runner.step(self._stages.get)
 
     def join(self) -> int:
         """Answer marks, and legs in no call for too long; gives the count of legs."""
@@ -105,6 +112,32 @@ class Housekeeper:
             before_ms = max(before_ms, data_time_ms - ORPHAN_WINDOWS * self._window_ms)
         alone = self._store.legs_without_call(before_ms, REJOIN_BATCH)
         return offer(self._store, stages, alone, now_ms) + rejoin(self._store, stages, now_ms)
+
+    def tidy(self) -> bool:
+        """Put small segments together, remove old files, make room for coming days.
+
+        Says whether there may be more small segments.
+        """
+        now_s, now_ms = time.monotonic(), self._clock_ms()
+        if now_s - self._made_days_s >= DAYS_INTERVAL_S:
+            self._store.make_days_ahead(now_ms)
+            self._made_days_s = now_s
+        if now_s - self._swept_s >= SWEEP_INTERVAL_S:
+            count = self._store.sweep(now_ms)
+            self._swept_s = now_s
+            if count:
+                self._log.info("Old segment files removed", count=count)
+        if now_s - self._compacted_s < COMPACT_INTERVAL_S:
+            return False
+        done = self._store.compact(now_ms=now_ms, max_rows=COMPACT_ROWS)
+        if done.segment:
+            self._log.info(
+                "Segments put together", segment=done.segment, count=len(done.replaced),
+                legs=done.legs,
+            )  # fmt: skip
+            return True
+        self._compacted_s = now_s
+        return False
 
     def seal(self) -> bool:
         """Seal what is old, once there is enough of it; says whether there may be more."""

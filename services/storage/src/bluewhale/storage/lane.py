@@ -2,9 +2,11 @@
 
 A quiet partition stores at once what it reads. Under load legs wait for their
 calls: then both go into one transaction and into one sealed segment, which
-costs a tenth of rows that are first hot and sealed later. Owns that choice and
-the offsets up to which everything read is stored. Exactness depends on none of
-it. Does no input or output.
+costs a tenth of rows that are first hot and sealed later. Calls wait until their
+legs were read. Each topic is read no further while too much of it waits, and
+should both wait for each other, legs go alone. Owns that choice and the offsets
+up to which everything read is stored. Exactness depends on none of it: what is
+offered too early is refused. Does no input or output.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ Words = npt.NDArray[np.int64]
 SEAL_ROWS = 20_000  # a segment of fewer legs is not worth its files, unless time is over
 SEAL_AGE_S = 2.0
 BULK_ROWS = 4_000  # fewer legs waiting than this are stored at once, as hot rows
-HELD_ROWS_MAX = 30_000  # of a lane, legs and calls each: no more is read meanwhile
+HELD_ROWS_MAX = 30_000  # of a lane, legs and legs of calls each: no more is read meanwhile
 PATIENCE_S = 5.0  # what waits for so long goes alone, if billing stands still or has passed it
-REMEMBERED_LEGS = 100_000  # of each part: of so many legs a lane knows that they are stored
+REMEMBERED_LEGS = 50_000  # of each part: of so many legs a lane knows that they are stored
 PASSED_MS = 10_000  # billing's data time is so far behind a leg: its call will not come by itself
 
 
@@ -78,6 +80,7 @@ class _Rated:
     words: Words
     call_row: Words
     left: Bools
+    rows: int  # legs of the calls that are left
 
     @property
     def whole(self) -> bool:
@@ -146,13 +149,15 @@ class Lane:
         """Count of legs that wait."""
         return sum(p.legs.num_rows for p in self._parsed)
 
-    def full(self, topic: str, rows_max: int = HELD_ROWS_MAX) -> bool:
-        """Say whether no more of a topic should be read for now: memory is bounded.
+    @property
+    def call_rows(self) -> int:
+        """Count of legs of the calls that wait."""
+        return sum(r.rows for r in self._rated)
 
-        Only legs are held back. Calls must flow: they are what legs wait for, and
-        billing does not send them in the order of their legs.
-        """
-        return topic == PARSED and self.rows >= min(rows_max, self.limits.held_rows_max)
+    def full(self, topic: str) -> bool:
+        """Say whether no more of a topic should be read for now: memory is bounded."""
+        waiting = self.rows if topic == PARSED else self.call_rows
+        return waiting >= self.limits.held_rows_max
 
     @property
     def idle(self) -> bool:
@@ -184,7 +189,7 @@ class Lane:
             call_row = members.column("call_row").to_numpy().astype(np.int64)
             calls = message.proposals.calls.num_rows
         left = np.ones(max(calls, 1), np.bool_)
-        self._rated.append(_Rated(offset, now_s, message, words, call_row, left))
+        self._rated.append(_Rated(offset, now_s, message, words, call_row, left, len(words)))
 
     def skip(self, topic: str, offset: int) -> None:
         """Pass over a message that was kept aside."""
@@ -231,6 +236,10 @@ class Lane:
         arrived_s = [p.at_s for p in self._parsed] + [r.at_s for r in self._rated]
         oldest_s = min(arrived_s, default=now_s)
         enough = ready >= self.limits.seal_rows or (self.full(PARSED) and 2 * ready >= waiting)
+        if not enough and self.full(PARSED) and self.full(RATED):
+            # each waits for what the other one has no room to read
+            legs_ready = [np.ones(p.legs.num_rows, np.bool_) for p in self._parsed]
+            ready, enough = waiting, True
         if not enough and now_s - oldest_s < self.limits.seal_age_s:
             return None
         if not any(t.any() for t in (*legs_ready, *calls_ready)) and not self._news():
@@ -242,12 +251,17 @@ class Lane:
     def _ready_calls(self, now_s: float) -> list[Bools]:
         """Say per message which proposed calls have all their legs here, or stored before.
 
-        Offering a call before its legs would only be refused, one by one.
+        What was read as far as billing had read is not waited for, known or not:
+        its legs may have been stored before a restart.
         """
         have = np.sort(np.concatenate([p.words for p in self._parsed] or [self._young[:0]]))
         found = []
         for rated in self._rated:
-            if PARSED not in self.claims or self._legs_stand_still(rated, now_s):
+            if (
+                PARSED not in self.claims
+                or 0 < rated.message.legs_before <= self.read[PARSED]
+                or self._legs_stand_still(rated, now_s)
+            ):
                 found.append(rated.left.copy())
                 continue
             words = rated.words
@@ -265,6 +279,8 @@ class Lane:
 
     def _legs_stand_still(self, rated: _Rated, now_s: float) -> bool:
         """Say whether waiting for the legs of a proposal has become senseless."""
+        if self.full(PARSED):
+            return False  # it is we who do not read on
         waited_s = now_s - max(rated.at_s, self.parsed_at_s)
         passed_ms = self.parsed_time_ms - rated.message.data_time_ms
         if now_s - rated.at_s > self.limits.patience_s and passed_ms > self.limits.passed_ms:
@@ -328,6 +344,7 @@ class Lane:
                  RATED: self._after(RATED, self._left_rated(calls_taken))}  # fmt: skip
         batch = Batch(
             now_ms=now_ms,
+            partition=self.partition,
             claims=tuple(
                 ClaimStep(claim, self.stored[topic], after[topic])
                 for topic, claim in sorted(self.claims.items())
@@ -397,6 +414,8 @@ class Lane:
         rated_left = []
         for rated, taken in zip(self._rated, made.calls_taken, strict=True):
             rated.left &= ~taken
+            if taken.any() and len(rated.words):
+                rated.rows = int(np.count_nonzero(rated.left[rated.call_row]))
             if not rated.whole:
                 rated_left.append(rated)
         self._parsed, self._rated = parsed_left, rated_left

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -37,7 +37,8 @@ CONSUMER = "storage"
 TOPICS = (PARSED, RATED)
 POLL_MS = 100
 POLL_MESSAGES = 8  # each has up to some thousand rows: what one poll brings is bounded
-HELD_ROWS = 64_000  # legs that may wait in all lanes together; proposed calls too
+HELD_ROWS = 64_000  # legs that may wait in all lanes together; legs of calls as many
+HELD_ROWS_MIN = 6_000  # of each lane, however many there are
 WAIT_S = 0.5  # between two attempts while the database is away
 RECLAIM_S = 2.0  # a claim that was lost is taken again if the partition is still ours then
 LAG_INTERVAL_S = 2.0
@@ -159,10 +160,13 @@ class Sink:
         """Read no more of what a lane has enough of."""
         if self._away:
             return
-        share = HELD_ROWS // max(len(self._lanes), 1)
+        share = max(HELD_ROWS // max(len(self._lanes), 1), HELD_ROWS_MIN)
+        limits = replace(self._limits, held_rows_max=min(share, self._limits.held_rows_max))
+        for lane in self._lanes.values():
+            lane.limits = limits
         for (topic, partition), owned in self._owned.items():
             lane = self._lanes.get(partition)
-            full = lane is not None and lane.full(topic, share)
+            full = lane is not None and lane.full(topic)
             if owned.claimed and full != owned.held_back:
                 owned.held_back = full
                 (self.consumer.pause if full else self.consumer.resume)([owned.place])

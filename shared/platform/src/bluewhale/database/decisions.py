@@ -35,16 +35,22 @@ from bluewhale.records.enums import CallState
 
 _COMPLETE = pa.array([CallState.COMPLETE.value])
 _FIRST = pa.scalar(1, pa.int32())
+_CAPTURE = ("stream_id", "incarnation", "seq")
 INSERT_OWNER = "INSERT INTO leg_owner VALUES (?, ?) ON CONFLICT (cdr_id) DO UPDATE SET call_id = excluded.call_id"
 
 
 @dataclass(frozen=True, slots=True)
 class _Offered:
-    """Members of proposals: their stored legs (`at` = row in `known`), call rows, simple calls."""
+    """Members of proposals: their stored legs (`at` = row in `known`), call rows, simple calls.
 
+    `exact`: stored as offered, id and capture key.
+    """
+
+    members: pa.Table
     known: facts.Facts
     at: keys.Ints
     call_row: keys.Ints
+    exact: keys.Bools
     simple: keys.Bools
 
 
@@ -83,6 +89,7 @@ class Applier:
             simple = offered.simple & picked
             if bool(simple.any()):
                 self._create(proposals, simple, offered)
+            picked = picked & ~self._refuse(offered)
         rest = np.flatnonzero(picked & ~simple)
         if len(rest):
             self._decide_each(proposals, rest)
@@ -105,17 +112,49 @@ class Applier:
         known = facts.gather(self.lookup, fresh, high, low)
         at = known.at(high, low)
         place = np.maximum(at, 0)
-        good = at >= 0
+        exact = at >= 0
+        good = exact
         if len(known.owned):
-            good &= ~known.owned[place]
-            for name in ("stream_id", "incarnation", "seq"):
+            for name in _CAPTURE:
                 stored = keys.integers(known.legs.column(name))
-                good &= stored[place] == keys.integers(members.column(name))
+                exact &= stored[place] == keys.integers(members.column(name))
+            good = exact & ~known.owned[place]
             good &= np.bincount(at[at >= 0], minlength=len(known.owned))[place] == 1
         count = len(picked)
         simple = np.bincount(call_row, minlength=count) > 0
         simple[call_row[~good]] = False
-        return _Offered(known, at, call_row, simple)
+        return _Offered(members, known, at, call_row, exact, simple)
+
+    # ---- calls of legs that are not stored: refused together ------------------------------
+
+    def _refuse(self, offered: _Offered) -> keys.Bools:
+        """Refuse calls of which a leg is stored neither by its id nor by its capture key.
+
+        Says which; those of their legs that are stored are marked. Any other
+        reason to refuse is found by the rule.
+        """
+        refused = np.zeros(len(offered.simple), np.bool_)
+        if not bool((offered.at < 0).any()):
+            return refused
+        doubtful = np.flatnonzero(~offered.exact)
+        columns = [offered.members.column(n).take(pa.array(doubtful)).to_pylist() for n in _CAPTURE]
+        captures: list[CaptureKey] = list(zip(*columns, strict=True))
+        found = self.lookup.ids_of_captures(set(captures))
+        nowhere = offered.at[doubtful] < 0
+        if found:
+            nowhere &= np.array([c not in found for c in captures], np.bool_)
+        refused[offered.call_row[doubtful[nowhere]]] = True
+        known = offered.known
+        inside = refused[offered.call_row]
+        by_id = inside & (offered.at >= 0)
+        for row, capture in zip(doubtful.tolist(), captures, strict=True):
+            if inside[row] and capture in found:
+                by_id[row] = False
+                self.marked.add(found[capture])
+        at = offered.at[by_id]
+        self.marked.update(keys.words_bytes(known.high[at], known.low[at]))
+        self.result.refused += int(np.count_nonzero(refused))
+        return refused
 
     def _create(self, proposals: Proposals, simple: keys.Bools, offered: _Offered) -> None:
         calls, charges = proposals.calls, proposals.charges
@@ -175,7 +214,7 @@ class Applier:
         columns = (
             call_row.tolist(),
             table.column("cdr_id").to_pylist(),
-            *(table.column(n).to_pylist() for n in ("stream_id", "incarnation", "seq")),
+            *(table.column(n).to_pylist() for n in _CAPTURE),
         )
         for row, cdr_id, stream, incarnation, seq in zip(*columns, strict=True):
             found.setdefault(row, []).append(Member(cdr_id, (stream, incarnation, seq)))

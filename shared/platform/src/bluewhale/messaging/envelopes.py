@@ -221,15 +221,22 @@ class ParsedMessage:
 
 @dataclass(frozen=True, slots=True)
 class RatedMessage:
-    """What billing proposes after one poll of one partition; None = only its data time."""
+    """What billing proposes after one poll of one partition; None = only its data time.
+
+    All legs of the proposals are in parsed messages before the offset `legs_before`;
+    0 = not known.
+    """
 
     proposals: Proposals | None
     data_time_ms: int
     traceparents: tuple[str, ...] = ()
+    legs_before: int = 0
 
     def encode(self) -> Envelope:
         """Give the message."""
         meta: dict[str, Any] = {"traces": self.traceparents, "rerates": None}
+        if self.legs_before:
+            meta["legs_before"] = self.legs_before
         tables = {}
         if (p := self.proposals) is not None:
             tables = {"calls": p.calls, "charges": p.charges, "members": p.members}
@@ -254,7 +261,8 @@ class RatedMessage:
                 tables["members"],
                 None if rerates is None else tuple((bytes.fromhex(c), v) for c, v in rerates),
             )
-        return cls(proposals, data_time_ms, tuple(meta["traces"]))
+        before = int(meta.get("legs_before", 0))
+        return cls(proposals, data_time_ms, tuple(meta["traces"]), before)
 
 
 def _headers(kind: str, ingested_at_ms: int, traceparent: str = "") -> Headers:
