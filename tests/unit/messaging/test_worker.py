@@ -380,3 +380,36 @@ def test_the_time_of_working_is_not_the_silence_of_a_partition(log: MemoryLog):
         it.step()
     assert sorted(slow.offsets()) == [0, 0, 1, 1, 2, 2]
     it.close()
+
+
+def test_the_time_without_the_log_is_not_the_silence_of_a_partition(log: MemoryLog):
+    """A log that is away for longer than the limit does not end the worker when it is back."""
+    handler, failures = Keeper(), []
+    log.ensure_topics(2, 1, ["pair"])
+    producer = log.producer()
+    for partition in (0, 1):
+        for n in range(3):
+            producer.send("pair", partition, b"%d" % n).result(5)
+    loop = worker(log, handler, "pair", max_messages=1, stall_limit_s=0.6)
+
+    def run() -> None:
+        try:
+            loop.run()
+        except PermanentError as error:
+            failures.append(error)
+
+    assert loop.step() == 1
+    log.stop_answering("broker away")
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        _until(lambda: "broker away" in loop.error)
+        time.sleep(1.0)
+        log.answer_again()
+        _until(lambda: failures or len(handler.handled) == 6)
+    finally:
+        log.answer_again()
+        loop.stop()
+        thread.join(10)
+    assert not failures
+    assert sorted(handler.offsets()) == [0, 0, 1, 1, 2, 2]

@@ -176,6 +176,7 @@ class Worker:
                 except TemporaryError as error:
                     failures += 1
                     self._wait_out(error, failures, "the log")
+                    self._begin_silence()
             self._drain()
         finally:
             self.close()
@@ -349,6 +350,17 @@ class Worker:
             self._pending.popleft()
             for state, reached in first.reached.values():
                 state.done = max(state.done, reached)
+
+    def _begin_silence(self) -> None:
+        """Count a place's silence from now: while the log was away nothing could come.
+
+        Without this a log that is away for longer than `stall_limit_s` ends the
+        process at the very moment it is back: by then messages lie there, and
+        the last one came before it went.
+        """
+        now = self._clock()
+        for state in self._places.values():
+            state.moved_at = now
 
     def _wait_for(self, waits: Sequence[Future[Any]]) -> None:
         for wait in waits:
