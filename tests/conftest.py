@@ -8,14 +8,24 @@ run, so that a red run is red for everybody; HYPOTHESIS_PROFILE=explore draws ne
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.services.fixtures"]
+pytest_plugins = ["tests.support.services.fixtures", "tests.support.stores"]
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Let no test write into the log that an earlier one set up."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -8,9 +8,7 @@ import pytest
 from bluewhale.database import NotFoundError
 from bluewhale.database.units import Issued, Report, TokenRefusedError, Units
 
-from tests.support.stores import StoreFactory, store_factory
-
-__all__ = ["store_factory"]
+from tests.support.stores import StoreFactory
 
 NOW = 1_790_000_000_000
 HOUR = 3_600_000

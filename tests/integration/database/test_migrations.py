@@ -15,14 +15,7 @@ from alembic.migration import MigrationContext
 from bluewhale.database import Batch, CallFilter, Mark, Store, StoreVersionError, tables
 
 from tests.spec.database.build import leg_id, leg_row, legs, proposals
-from tests.support.stores import (
-    StoreFactory,
-    emptied_database,
-    kept_database,
-    store_factory,
-)
-
-__all__ = ["emptied_database", "kept_database", "store_factory"]
+from tests.support.stores import StoreFactory
 
 EARLIER = Path(__file__).with_name("stores") / "version_1.sql"
 

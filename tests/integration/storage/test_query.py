@@ -19,9 +19,7 @@ from bluewhale.storage.query_door import QueryDoor
 
 from tests.support.delivery import propose
 from tests.support.legs import MIDNIGHT, leg, leg_id, leg_table
-from tests.support.stores import StoreFactory, store_factory
-
-__all__ = ["store_factory"]
+from tests.support.stores import StoreFactory
 
 
 class Served:

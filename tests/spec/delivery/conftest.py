@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.delivery import Delivery, ReferenceStore
-from tests.support.stores import ENGINES, emptied_database, factory_of, kept_database
-
-__all__ = ["emptied_database", "kept_database", "world"]
+from tests.support.stores import ENGINES, factory_of
 
 
 @pytest.fixture(params=["reference", *ENGINES])
