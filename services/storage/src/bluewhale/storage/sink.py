@@ -162,8 +162,8 @@ class Sink:
             return
         share = max(HELD_ROWS // max(len(self._lanes), 1), HELD_ROWS_MIN)
         limits = replace(self._limits, held_rows_max=min(share, self._limits.held_rows_max))
-        for lane in self._lanes.values():
-            lane.limits = limits
+        for each in self._lanes.values():
+            each.limits = limits
         for (topic, partition), owned in self._owned.items():
             lane = self._lanes.get(partition)
             full = lane is not None and lane.full(topic)
