@@ -151,6 +151,13 @@ def peak_mib(pid: int) -> float:
     return 0.0
 
 
+def peak_figure(name: str, it: Installation) -> Figure:
+    """Give the largest peak memory of a process so far."""
+    peaks = {n: peak_mib(it.fleet[n].pid) for n in it.fleet.names() if it.fleet.alive(n)}
+    text = ", ".join(f"{n} {mib:.0f}" for n, mib in peaks.items())
+    return Figure(name, max(peaks.values()), "MiB", "<= 600", f"largest of {text}")
+
+
 def flood(cluster: Cluster, records: int) -> list[Figure]:
     """Send lines as fast as the units take them, over one connection per PBX."""
     ports = cluster.ports()
@@ -172,12 +179,14 @@ def flood(cluster: Cluster, records: int) -> list[Figure]:
     took_s = ended - begun
     count = share * PBXS
     used = {k: v - before_cpu.get(k, 0.0) for k, v in cluster.cpu_s().items()}
+    busiest = max(("unit", *ROLES, "postgresql"), key=lambda name: used[name])
     method = (
         f"{count:,} lines of {PBXS} PBXs into the sockets of {len(UNITS)} units at once ->"
         f" priced in PostgreSQL and at the query API, {took_s:.1f} s; all roles, Kafka and"
-        " PostgreSQL on this machine"
+        f" PostgreSQL on this machine; busiest is {busiest} with {used[busiest] / took_s:.2f} cores"
     )
     figures = [Figure("cluster_calls_per_second", count / took_s, "calls/s", ">= 12000", method)]
+    figures.append(peak_figure("cluster_flood_peak_rss_mib", cluster.it))
     per_million = {name: seconds / count * 1e6 for name, seconds in used.items()}
     for name, seconds in per_million.items():
         figures.append(
@@ -287,15 +296,10 @@ def backlog(cluster: Cluster, records: int) -> list[Figure]:
     for role in ("parser", "billing", "storage"):
         it.fleet.again(role)
     took_s = cluster.wait(before + sent) - begun
-    peaks = {
-        name: peak_mib(it.fleet[name].pid) for name in it.fleet.names() if it.fleet.alive(name)
-    }
-    text = ", ".join(f"{name} {mib:.0f}" for name, mib in peaks.items())
     return [
         Figure("cluster_backlog_calls_per_second", sent / took_s, "calls/s", "",
                f"{sent:,} records in the raw log, parser, billing and storage started behind them"),
-        Figure("cluster_backlog_peak_rss_mib", max(peaks.values()), "MiB", "<= 600",
-               f"largest of {text}"),
+        peak_figure("cluster_backlog_peak_rss_mib", it),
     ]  # fmt: skip
 
 

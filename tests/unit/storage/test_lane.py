@@ -23,7 +23,9 @@ def lane(limits: Limits | None = None) -> Lane:
 
 def bulk() -> Limits:
     """Give limits under which two legs are a load."""
-    return Limits(bulk_rows=2, seal_rows=4, held_rows_max=6, seal_age_s=1.0, patience_s=10.0)
+    return Limits(
+        few_rows=0, bulk_rows=2, seal_rows=4, held_rows_max=6, seal_age_s=1.0, patience_s=10.0
+    )
 
 
 def test_a_quiet_lane_stores_legs_at_once():
@@ -128,6 +130,23 @@ def test_a_lane_that_is_full_reads_no_more():
     it.take_parsed(0, parsed(*(leg(n) for n in range(1, 7))), 0.0)
     assert (it.full(PARSED), it.full(RATED)) == (True, False)
     assert it.due(1.5, 5) is None
+
+
+def test_once_the_load_is_over_a_leg_and_its_call_are_stored_at_once():
+    """Behind a sealed segment one leg came: it waits for its call, and for nothing else."""
+    it = lane(replace(bulk(), few_rows=1))
+    it.take_parsed(0, parsed(*(leg(n) for n in range(1, 5))), 0.0)
+    it.take_rated(0, rated(*(leg(n) for n in range(1, 5))), 0.0)
+    made = it.due(0.0, 5)
+    assert made is not None
+    assert made.seal
+    it.done(made)
+    it.take_parsed(1, parsed(leg(5)), 0.1)
+    assert it.due(0.1, 5) is None
+    it.take_rated(1, rated(leg(5)), 0.3)
+    made = it.due(0.3, 5)
+    assert made is not None
+    assert (made.legs, made.seal, made.batch.proposals.calls.num_rows) == (1, False, 1)
 
 
 def test_calls_that_wait_are_bounded_too():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bluewhale.telemetry import Metrics
 
 GROUP = "billing"
-MESSAGES_MAX = 32  # of one poll: up to 4,096 legs each
+MESSAGES_MAX = 8  # of one poll: up to 4,096 legs each
 
 MANIFEST = Manifest(
     symbolic_name="bluewhale.billing",

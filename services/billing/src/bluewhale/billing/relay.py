@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bluewhale.stages import Stages
 
 QUIET_S = 0.15  # no legs for so long, and what is held is proposed early
-PROPOSE_ROWS = 8_192  # legs of one message
+PROPOSE_ROWS = 4_096  # legs of one message
 
 
 class BillingRelay(Handler):

@@ -30,6 +30,7 @@ SEAL_INTERVAL_S = 15.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
 SEAL_ROWS = 100_000
 COMPACT_INTERVAL_S = 60.0
+BUSY_COMPACT_INTERVAL_S = 600.0  # it takes memory and time that catching up needs
 COMPACT_ROWS = 100_000  # legs of one made segment: bounds the memory it takes
 SWEEP_INTERVAL_S = 3_600.0
 DAYS_INTERVAL_S = 86_400.0
@@ -68,7 +69,8 @@ class Housekeeper:
         self._log = get_logger("storage.house")
         self._sealed_s = 0.0
         self._stepped_s = 0.0
-        self._compacted_s = self._swept_s = self._made_days_s = float("-inf")
+        self._swept_s = self._made_days_s = float("-inf")
+        self._compacted_s = time.monotonic()
 
     def run(self, stopping: threading.Event) -> None:
         """Keep house until told to stop."""
@@ -127,7 +129,8 @@ class Housekeeper:
             self._swept_s = now_s
             if count:
                 self._log.info("Old segment files removed", count=count)
-        if now_s - self._compacted_s < COMPACT_INTERVAL_S:
+        interval_s = BUSY_COMPACT_INTERVAL_S if self._busy() else COMPACT_INTERVAL_S
+        if now_s - self._compacted_s < interval_s:
             return False
         done = self._store.compact(now_ms=now_ms, max_rows=COMPACT_ROWS)
         if done.segment:

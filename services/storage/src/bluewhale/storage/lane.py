@@ -28,6 +28,7 @@ Words = npt.NDArray[np.int64]
 
 SEAL_ROWS = 20_000  # a segment of fewer legs is not worth its files, unless time is over
 SEAL_AGE_S = 2.0
+FEW_ROWS = 250  # so few legs and calls, all complete, are stored at once: the load is over
 BULK_ROWS = 4_000  # fewer legs waiting than this are stored at once, as hot rows
 HELD_ROWS_MAX = 30_000  # of a lane, legs and legs of calls each: no more is read meanwhile
 PATIENCE_S = 5.0  # what waits for so long goes alone, if billing stands still or has passed it
@@ -39,6 +40,7 @@ PASSED_MS = 10_000  # billing's data time is so far behind a leg: its call will 
 class Limits:
     """When a lane stores; rows are legs."""
 
+    few_rows: int = FEW_ROWS
     bulk_rows: int = BULK_ROWS
     seal_rows: int = SEAL_ROWS
     held_rows_max: int = HELD_ROWS_MAX
@@ -236,6 +238,8 @@ class Lane:
         arrived_s = [p.at_s for p in self._parsed] + [r.at_s for r in self._rated]
         oldest_s = min(arrived_s, default=now_s)
         enough = ready >= self.limits.seal_rows or (self.full(PARSED) and 2 * ready >= waiting)
+        if ready == waiting and max(waiting, self.call_rows) <= self.limits.few_rows:
+            enough = True
         if not enough and self.full(PARSED) and self.full(RATED):
             # each waits for what the other one has no room to read
             legs_ready = [np.ones(p.legs.num_rows, np.bool_) for p in self._parsed]

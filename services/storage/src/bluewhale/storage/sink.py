@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 CONSUMER = "storage"
 TOPICS = (PARSED, RATED)
 POLL_MS = 100
-POLL_MESSAGES = 8  # each has up to some thousand rows: what one poll brings is bounded
-HELD_ROWS = 64_000  # legs that may wait in all lanes together; legs of calls as many
+POLL_MESSAGES = 4  # each has up to some thousand rows: what one poll brings is bounded
+HELD_ROWS = 48_000  # legs that may wait in all lanes together; legs of calls as many
 HELD_ROWS_MIN = 6_000  # of each lane, however many there are
 WAIT_S = 0.5  # between two attempts while the database is away
 RECLAIM_S = 2.0  # a claim that was lost is taken again if the partition is still ours then
