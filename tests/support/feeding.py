@@ -38,7 +38,7 @@ class Feeder:
         self.inbox = self.world.folder / links[1]["connector"]["path"]
         self.tail = self.world.folder / links[2]["connector"]["path"] / "Master.csv"
         for folder in (self.inbox, self.tail.parent):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         self._head = next(x for x in self.world.lines[cucm.pbx_uid] if x.kind == "context").data
         files = [x for x in self.world.lines[cucm.pbx_uid] if x.kind != "context"]
         self._files = _dealt(files, self.shares)
