@@ -14,7 +14,7 @@ def main() -> int:
     arguments = parser.parse_args()
     # structlog takes rich where it is installed: 200 ms and 3 MiB that a log of JSON does not need
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    from bluewhale.remoteunit.memory import few_arenas
+    from bluewhale.nexus.memory import few_arenas
 
     few_arenas()
     from bluewhale.capture import BluewhaleError

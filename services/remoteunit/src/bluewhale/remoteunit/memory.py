@@ -1,6 +1,6 @@
 """Give back what starting needed: a unit shares small machines with other things.
 
-Owns three requests to the allocator and the kernel. None of them changes what
+Owns two requests to the allocator and the kernel. None of them changes what
 the process does: pages that are needed again come back from the page cache. On a
 system without them nothing happens.
 """
@@ -12,15 +12,7 @@ import gc
 from contextlib import suppress
 from pathlib import Path
 
-_M_ARENA_MAX = -8  # malloc.h
-_ARENAS = 2
 _MADV_DONTNEED = 4  # for code of a file: unmap it, the next use maps it again
-
-
-def few_arenas() -> None:
-    """Let all threads share two malloc arenas; before any thread starts."""
-    with suppress(OSError, AttributeError):  # not glibc
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def settle() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluewhale.configuration.loading import load
 from bluewhale.nexus import DEFAULT_LAYERS, ProcessSettings, run_role
+from bluewhale.nexus.memory import few_arenas
 
 if TYPE_CHECKING:
     from bluewhale.configuration.cluster import ClusterSettings
@@ -81,6 +82,7 @@ def run(role: str, manifests: Sequence[Manifest], path: Path) -> int:
     ConfigurationError
         With every mistake of the configuration.
     """
+    few_arenas()
     configuration = load(path)
     return run_role(role, manifests, configuration, process=process_settings(configuration, role))
 
