@@ -319,11 +319,17 @@ class World:
         marks = self.centre.marks()
         for connection in self.centre.sides:
             if connection.log_number != self.centre.log_number:
-                connection.log_number = self.centre.log_number
-                connection.appending.clear()
-                connection.do(connection.side.log_changed(self.centre.log_id, self.moment))
+                self._log_changed(connection)
             connection.do(connection.side.stored(marks, self.moment))
             connection.do(connection.side.tick(self.moment))
+
+    def _log_changed(self, connection: Connection) -> None:
+        """Tell that the log is another one; what it was to take is refused: each is answered."""
+        connection.log_number = self.centre.log_number
+        connection.do(connection.side.log_changed(self.centre.log_id, self.moment))
+        waiting, connection.appending = connection.appending, []
+        for append in waiting:
+            connection.do(connection.side.not_appended(append.number, 200, self.moment))
 
     def _serve(self, connection: Connection) -> None:
         while connection.up and connection.up[0][0] <= self.now_ms and connection.centre_open:
@@ -355,6 +361,23 @@ class World:
                 for i, record in enumerate(frame.packed.decode().split("\n")):
                     self.centre.log.append((key, frame.first_seq + i, record))
                 connection.do(connection.side.appended(append.number, self.moment))
+
+    def wipe_log(self) -> None:
+        """Wipe the log; the centre hears of it a moment later, and appends meanwhile.
+
+        Not while copies of one unit run: what the centre appends to a new log before
+        it knows of it has a hole before it, another copy's records can close that hole,
+        and the CRC at the mark cannot tell (docs/reference/guarantees.md).
+        """
+        self.centre.wipe()
+        if len(self.units) > 1:
+            for connection in self.centre.sides:
+                self._log_changed(connection)
+
+    def lose_unread(self) -> None:
+        """Let the log lose what was not read, under the same id: nobody is told."""
+        if len(self.units) == 1:  # else as in `wipe_log`
+            del self.centre.log[self.centre.read :]
 
     def crash_centre(self) -> None:
         """The ingest process dies: connections and what it had not answered are gone."""

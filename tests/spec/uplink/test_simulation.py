@@ -31,7 +31,7 @@ def run(seed: int) -> World:
         elif event < 0.075:
             world.storage_up = not world.storage_up
         elif event < 0.08:
-            world.centre.wipe()
+            world.wipe_log()
         elif event < 0.09:
             backup = world.backup(unit)
         elif event < 0.095 and backup is not None:
@@ -43,6 +43,8 @@ def run(seed: int) -> World:
         elif event < 0.098 and len(world.units) < 3:
             twin = Unit(world, world.backup(unit))  # a snapshot that runs: same incarnations
             world.units.append(twin)
+        elif 0.1 < event < 0.12:
+            world.lose_unread()
         world.step(rng.choice([20, 50, 200, 1_000]))
     settle(world)
     return world
@@ -68,6 +70,11 @@ def check(world: World) -> None:
 def test_everything_arrives_and_nothing_is_deleted_before_it_is_stored(seed):
     """Cuts, restarts, wiped logs, restored disks and cloned units lose no record."""
     check(run(seed))
+
+
+def test_a_wiped_log_leaves_no_record_waiting_for_ever():
+    """Wiped after an append whose mark was never told: the unit sees nothing fall back."""
+    check(run(10_799))
 
 
 @pytest.mark.slow

@@ -109,6 +109,16 @@ def test_another_log_makes_received_fall_back_to_stored():
     )  # fmt: skip
 
 
+def test_another_log_asks_again_for_what_was_received_and_not_heard_of():
+    """The unit cannot see a mark fall back that it never heard."""
+    side = greeted(lane(1), lane(2))
+    (append,) = [a for a in side.received(frame(1, 1, 1), at(1)) if isinstance(a, Append)]
+    side.appended(append.number, at(1))  # these marks are lost on their way
+    (command,) = down(side.log_changed("b", at(1)), "command")
+    assert command.send_again == pb.SendAgain(stream_id=1, incarnation=1, from_seq=1)
+    assert [a for a in side.received(frame(1, 1, 1), at(2)) if isinstance(a, Append)]
+
+
 def test_lanes_that_a_unit_has_no_more_are_forgotten():
     """A unit that restarts for ever does not run into the limit."""
     side = greeted(lane(1, 1), lane(1, 2), lane(1, 3))

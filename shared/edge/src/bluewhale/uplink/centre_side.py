@@ -171,12 +171,18 @@ class CentreSide:
         if log_id == self._log_id:
             return []
         self._log_id, self._tell_log_id = log_id, True
+        again: list[CentreAction] = []
         for key, lane in self._lanes.items():
+            first_seq = lane.stored_through + 1
             lane.pending.clear()
             lane.received_through = lane.stored_through
-            lane.expected_seq, lane.gap = lane.stored_through + 1, False
+            # A mark that was never told cannot be seen to fall back: ask for what was sent.
+            lane.gap = lane.expected_seq is not None and lane.expected_seq > first_seq
+            lane.expected_seq = first_seq
+            if lane.gap:
+                again.append(_send_again(key, first_seq))
             self._changed[key] = None
-        return self._marks(now, at_once=True)
+        return [*self._marks(now, at_once=True), *again]
 
     def allow(self, streams: Collection[int]) -> None:
         """Take which streams the unit may send from now on."""
