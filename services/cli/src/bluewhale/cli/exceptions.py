@@ -10,8 +10,7 @@ BluewhaleError (bluewhale.capture.exceptions)
 
 from __future__ import annotations
 
-from bluewhale.capture.exceptions import PermanentError
-from bluewhale.configuration.exceptions import ConfigurationError, InputError
+from bluewhale.capture.exceptions import ConfigurationError, InputError, PermanentError
 
 __all__ = ["EXIT_CODES", "CheckFailedError", "ConfigurationError", "InputError", "NotFoundError"]
 

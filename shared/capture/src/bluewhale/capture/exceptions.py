@@ -3,7 +3,9 @@
     BluewhaleError
     |- TemporaryError          the same call may succeed later: retry after `retry_after_s`
     `- PermanentError          repeating changes nothing: a person or another input is needed
-       `- FrameCorruptError    bytes that should be a packed frame are not one
+       |- FrameCorruptError    bytes that should be a packed frame are not one
+       |- ConfigurationError   what a person wrote is refused whole
+       `- InputError           a file or argument cannot be used
 
 Every distribution derives its own errors from `TemporaryError` or
 `PermanentError`. Bad data is never an exception (it is a rejected row) and a
@@ -13,6 +15,7 @@ or gRPC status: doors do that from `code`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -45,3 +48,24 @@ class FrameCorruptError(PermanentError):
     """Bytes that should be a packed frame are not one: cut, changed, or of another version."""
 
     code: ClassVar[str] = "frame_corrupt"
+
+
+class ConfigurationError(PermanentError):
+    """The configuration is refused whole; every mistake is listed.
+
+    Each mistake names file, line, field and remedy.
+    """
+
+    code: ClassVar[str] = "configuration_invalid"
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = len(self.mistakes)
+        head = f"{count} mistake{'s' if count != 1 else ''} in the configuration"
+        super().__init__("\n  ".join([f"{head}:", *self.mistakes]))
+
+
+class InputError(PermanentError):
+    """A file or argument cannot be used; says which and what to do."""
+
+    code: ClassVar[str] = "input_invalid"
