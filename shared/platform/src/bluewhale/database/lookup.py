@@ -121,18 +121,8 @@ class Lookup:
         ):
             found[r[0]] = StoredLeg((r[1], r[2], r[3]), None, 0)
         rest = sorted(set(ids) - found.keys())
-        if not rest:
-            return found
-        high, low = keys.words_of(rest)
-        for segment in self.segments:
-            if not segment.may_hold_legs(rest[0], rest[-1]):
-                continue
-            index = self.folder.index(segment)
-            at = keys.find_words(index.array("leg_high"), index.array("leg_low"), high, low)
-            hits = np.flatnonzero(at >= 0)
-            if not len(hits):
-                continue
-            rows = index.array("leg_row")[at[hits]]
+        for segment, hits, at in self._in_segments(rest):
+            rows = self.folder.index(segment).array("leg_row")[at]
             captures = self._captures_of_rows(segment, rows)
             for hit, row, capture in zip(hits.tolist(), rows.tolist(), captures, strict=True):
                 found[rest[hit]] = StoredLeg(capture, segment, row)
@@ -140,16 +130,24 @@ class Lookup:
 
     def sealed_rows(self, ids: Sequence[bytes]) -> list[tuple[Segment, list[int]]]:
         """Give per segment the rows of those legs of `ids` (ascending) that it holds."""
-        found: list[tuple[Segment, list[int]]] = []
+        return [
+            (segment, self.folder.index(segment).array("leg_row")[at].tolist())
+            for segment, _, at in self._in_segments(ids)
+        ]
+
+    def _in_segments(self, ids: Sequence[bytes]) -> Iterable[tuple[Segment, keys.Ints, keys.Ints]]:
+        """Yield per segment which of `ids` (ascending) it holds, and where its index has them."""
+        if not ids:
+            return
         high, low = keys.words_of(list(ids))
         for segment in self.segments:
             if not segment.may_hold_legs(ids[0], ids[-1]):
                 continue
             index = self.folder.index(segment)
             at = keys.find_words(index.array("leg_high"), index.array("leg_low"), high, low)
-            if bool((at >= 0).any()):
-                found.append((segment, index.array("leg_row")[at[at >= 0]].tolist()))
-        return found
+            hits = np.flatnonzero(at >= 0)
+            if len(hits):
+                yield segment, hits, at[hits]
 
     def _captures_of_rows(self, segment: Segment, rows: keys.Rows) -> list[CaptureKey]:
         index = self.folder.index(segment)
@@ -313,21 +311,12 @@ class Lookup:
             )
         )
         rest = sorted(set(ids) - found.keys())
-        if not rest:
-            return found
-        high, low = keys.words_of(rest)
         sealed: dict[bytes, tuple[bytes, int]] = {}
-        for segment in self.segments:
-            if not segment.may_hold_legs(rest[0], rest[-1]):
-                continue
+        for segment, found_at, at in self._in_segments(rest):
             index = self.folder.index(segment)
-            at = keys.find_words(index.array("leg_high"), index.array("leg_low"), high, low)
-            hits = np.flatnonzero(at >= 0)
-            if not len(hits):
-                continue
-            call_rows = index.array("leg_call")[at[hits]]
+            call_rows = index.array("leg_call")[at]
             owned = call_rows != keys.NO_ROW
-            hits, call_rows = hits[owned], call_rows[owned]
+            hits, call_rows = found_at[owned], call_rows[owned]
             if not len(hits):
                 continue
             call_ids = self._call_ids_of_rows(segment, call_rows)
