@@ -35,6 +35,7 @@ from bluewhale.ownership import (
     UnitSide,
 )
 from bluewhale.ownership.wire import pack_batch, unpack_answer
+from bluewhale.telemetry import Metrics
 
 from bench.__main__ import Figure
 from tests.property.ownership.simulate import simulate_many
@@ -101,7 +102,12 @@ async def over_grpc(seconds: float, folder: Path) -> float:
     """Operations per second of one client in batches of a hundred, one process for both sides."""
     with Store.open(folder) as store:
         door = OwnershipDoor(
-            lambda: Terms(store.db), pairs, address="here", profile=FAST, plaintext=True
+            lambda: Terms(store.db),
+            pairs,
+            address="here",
+            metrics=Metrics(),
+            profile=FAST,
+            plaintext=True,
         )
         server = grpc.aio.server()
         address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

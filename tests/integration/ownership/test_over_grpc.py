@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bluewhale.database.terms import Terms
 from bluewhale.ingest.ownership_service import OwnershipDoor
 from bluewhale.ownership import Profile
 from bluewhale.remoteunit.ownership_client import CHANNEL_OPTIONS, OwnershipClient
+from bluewhale.telemetry import Endpoint, Metrics
 
 LINKS = {"smdr": ("unit-a", "unit-b")}
 QUICK = Profile(lease_s=1.2, deadline_s=0.8, retry_s=0.2)
@@ -27,13 +29,14 @@ class Replica:
     """One ingest: a door on a port, with its own task."""
 
     def __init__(self, store: Store, profile: Profile) -> None:
-        self.store = store
+        self.store, self.metrics = store, Metrics()
         self.server = grpc.aio.server()
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.door = OwnershipDoor(
             lambda: Terms(store.db),
             lambda: LINKS,
             address=self.address,
+            metrics=self.metrics,
             profile=profile,
             plaintext=True,
         )
@@ -62,11 +65,13 @@ class Host:
 
     def __init__(self, unit_uid: str, centre: str, folder: Path) -> None:
         self.read: set[str] = set()
+        self.metrics = Metrics()
         self.client = OwnershipClient(
             unit_uid,
             centre=centre,
             connect=self.connect,
             kept=folder / f"{unit_uid}.json",
+            metrics=self.metrics,
             started=self.started,
             leave=self.leave,
             profile=QUICK,
@@ -141,6 +146,24 @@ async def until(what: Callable[[], bool], timeout_s: float = 30.0) -> float:
         while not what():  # noqa: ASYNC110 - conditions of several parts
             await asyncio.sleep(0.01)
     return time.monotonic() - began
+
+
+async def scraped(metrics: Metrics) -> dict[str, float]:
+    """Give the samples about ownership as a scraper gets them from /metrics."""
+
+    def ask() -> str:
+        with (
+            Endpoint(metrics, dict, port=0) as door,
+            urllib.request.urlopen(f"http://127.0.0.1:{door.port}/metrics") as reply,
+        ):
+            return str(reply.read().decode())
+
+    found = {}
+    for line in (await asyncio.to_thread(ask)).splitlines():
+        name, _, value = line.rpartition(" ")
+        if name.startswith(("bluewhale_ownership", "bluewhale_lease")):
+            found[name.removeprefix("bluewhale_")] = float(value)
+    return found
 
 
 async def order(replica: Replica, to: str) -> pb.BatchReply:
@@ -296,6 +319,57 @@ def test_a_unit_may_order_nothing_and_a_batch_has_a_limit(tmp_path: Path):
             ]
 
     asyncio.run(run())
+
+
+def test_a_scraper_sees_who_leads_who_reads_and_why_links_moved(tmp_path: Path):
+    """One planned hand-over, one failover; states, leases and times on ingest and on the units."""
+
+    async def run() -> None:
+        async with place(tmp_path) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            await until(lambda: a.read == {"smdr"})
+            b = here.host("unit-b", replica.address)
+            await until(lambda: bool(b.client.side.owner("smdr")))
+            await order(replica, "unit-b")
+            await until(lambda: b.read == {"smdr"})
+            await asyncio.sleep(1.5)  # ingest looks once a second
+            centre, first, second = [await scraped(x.metrics) for x in (replica, a, b)]
+            assert (centre["ownership_leading"], centre["ownership_term"]) == (1.0, 1.0)
+            assert states(centre) == {"owner": 1}
+            assert centre['ownership_moves_total{cause="ordered"}'] == 1.0
+            assert centre['ownership_unowned_seconds_count{cause="ordered"}'] == 1.0
+            assert centre['ownership_unowned_seconds_sum{cause="ordered"}'] < 0.1
+            assert centre['lease_renew_seconds_count{lease="term"}'] >= 3.0
+            assert centre['lease_left_seconds_count{lease="link"}'] >= 3.0
+            assert states(first) == {"waiting": 1}
+            assert states(second) == {"owner": 1}
+            renewals = second['lease_renew_seconds_count{lease="link"}']
+            assert renewals >= 3.0
+            assert second['lease_renew_seconds_sum{lease="link"}'] < QUICK.lease_s * renewals
+            left_s = second['lease_left_seconds_sum{lease="link"}'] / renewals
+            assert 0.0 < left_s < QUICK.lease_s  # about a lease less one retry
+            assert second["ownership_term"] == 1.0
+
+            await b.vanish()
+            await until(lambda: a.read == {"smdr"})
+            centre = await scraped(replica.metrics)
+            assert centre['ownership_moves_total{cause="expired"}'] == 1.0
+            gone_s = centre['ownership_unowned_seconds_sum{cause="expired"}']
+            assert QUICK.lease_s * 1.02 <= gone_s < 6.0  # since its last word
+
+            await replica.die()
+            await asyncio.sleep(2 * QUICK.lease_s)
+            assert states(await scraped(a.metrics)) == {"out_of_contact": 1}
+
+    asyncio.run(run())
+
+
+def states(found: dict[str, float]) -> dict[str, int]:
+    """Give how many links are in which state, none left out."""
+    names = ("owner", "waiting", "told_to_leave", "out_of_contact")
+    counts = {name: int(found[f'ownership_links{{state="{name}"}}']) for name in names}
+    return {name: count for name, count in counts.items() if count}
 
 
 def test_owner_and_leader_lost_in_the_same_moment_cost_one_more_lease(tmp_path: Path):

@@ -17,6 +17,7 @@ from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 from bluewhale.database.terms import Terms
 from bluewhale.ingest.admission import operator_of, unit_of
 from bluewhale.ingest.exceptions import AdmissionError
+from bluewhale.ingest.ownership_metrics import OwnershipMetrics
 from bluewhale.ingest.ownership_term import Links, TermKeeper
 from bluewhale.ingest.uplink_door import status_of
 from bluewhale.ownership import (
@@ -31,7 +32,7 @@ from bluewhale.ownership import (
 )
 from bluewhale.ownership import Batch as Items
 from bluewhale.ownership.wire import pack_answer, pack_news, unpack_batch
-from bluewhale.telemetry import get_logger
+from bluewhale.telemetry import Metrics, get_logger
 from typing_extensions import override
 
 ITEMS_MAX = 1_000
@@ -53,6 +54,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
         links: Links,
         *,
         address: str,
+        metrics: Metrics,
         profile: Profile = DEFAULT,
         failback_hold_s: float | None = FAILBACK_HOLD_S,
         plaintext: bool = False,
@@ -60,12 +62,14 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._clock, self._plaintext, self._refusal = clock, plaintext, refusal
+        self._metrics = OwnershipMetrics(metrics)
         self.keeper = TermKeeper(
             terms,
             links,
             address=address,
             profile=profile,
             failback_hold_s=failback_hold_s,
+            renewed=self._metrics.renewed_term,
             clock=clock,
         )
         self._watches: dict[tuple[str, int], set[asyncio.Event]] = {}
@@ -101,7 +105,10 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
         if leader is None:
             return pb.BatchReply(leading=False, leader=self.keeper.leader_address)
         now = self._clock()
+        leader.advance(now)
+        self._spread(leader)
         answer = leader.batch(batch, now)
+        self._metrics.asked(leader, batch, answer, now)
         queries = [item.links for item in batch.items if isinstance(item, Query)]
         links = [status for asked in queries for status in leader.query(now, asked)]
         self._spread(leader)
@@ -171,6 +178,8 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
             if leader is not None:
                 leader.advance(self._clock())
                 self._spread(leader)
+            keeper = self.keeper
+            self._metrics.look(leader, keeper.term, keeper.profile, self._clock())
             await asyncio.sleep(TICK_S)
 
     def _spread(self, leader: Leader) -> None:
@@ -179,7 +188,9 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
             for changed in self._watches.get(session_key, ()):
                 changed.set()
         decided: dict[tuple[EventKind, str, int], list[str]] = {}
-        for event in leader.take_events():
+        events = leader.take_events()
+        self._metrics.decided(leader, events, self._clock())
+        for event in events:
             key = (event.kind, event.unit_uid, event.session)
             decided.setdefault(key, []).append(event.link_uid)
         for (kind, unit_uid, session), links in decided.items():

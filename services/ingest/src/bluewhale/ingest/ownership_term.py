@@ -27,7 +27,8 @@ class TermKeeper:
 
     `terms` opens the row and may fail while the database is away; `links` gives
     the links that several units may read, each with its units, preferred first;
-    `address` is where units reach this process.
+    `address` is where units reach this process; `renewed` is told how long each
+    renewal took and how many seconds were left of the term then.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class TermKeeper:
         address: str,
         profile: Profile,
         failback_hold_s: float | None,
+        renewed: Callable[[float, float], None],
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._terms, self._links, self._clock = terms, links, clock
         self._address, self.profile = address, profile
-        self._failback_hold_s = failback_hold_s
+        self._failback_hold_s, self._renewed = failback_hold_s, renewed
         self._candidate = TermCandidate(profile)
         self._holder = secrets.token_hex(8)
         self._leader: Leader | None = None
@@ -50,6 +52,7 @@ class TermKeeper:
         self._problem = ""
         self._resigned = False
         self.leader_address = ""  # who leads, as the row said last
+        self.term = 0  # of this leader, or of the row as seen last
 
     def leading(self) -> Leader | None:
         """Give the leader while this process may serve, else None."""
@@ -95,6 +98,8 @@ class TermKeeper:
             lease_s = self._candidate.lease_to_renew_s(sent_at)
             term, holder = self._candidate.term, self._holder
             if await self._call(lambda t: t.renew(term, holder, lease_s=lease_s)):
+                now = self._clock()
+                self._renewed(now - sent_at, self._candidate.until() - now)
                 self._candidate.renewed(sent_at)
                 self.configure()
             else:
@@ -103,6 +108,7 @@ class TermKeeper:
             return
         row = await self._call(lambda t: t.read())
         self.leader_address = row.address if row is not None else ""
+        self.term = row.term if row is not None else 0
         if row is not None and row.holder == self._holder:
             self._holder = secrets.token_hex(8)  # taken by an attempt whose outcome was lost
         if self._candidate.may_take(row, self._clock()):
@@ -132,7 +138,7 @@ class TermKeeper:
             hold_off_s=hold_off_s,
             failback_hold_s=self._failback_hold_s,
         )
-        self.leader_address = row.address
+        self.leader_address, self.term = row.address, row.term
         self.configure()
         self._log.info("Term of ownership won", term=row.term)
 

@@ -138,6 +138,7 @@ class Ingest:
             self.database.terms,
             self.current.shared_links,
             address=settings.address,
+            metrics=metrics,
             profile=PROFILES[settings.ownership.profile],
             failback_hold_s=settings.ownership.failback_hold_s,
             plaintext=settings.plaintext,

@@ -9,7 +9,7 @@ Example
 ::
 
     client = OwnershipClient("unit-a", centre="ingest:7440", connect=connect,
-                             kept=data / "ownership.json",
+                             kept=data / "ownership.json", metrics=metrics,
                              started=links.follow, leave=links.leave)
     client.use(document.shared)
     task = asyncio.create_task(client.run())     # until cancelled
@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -30,10 +31,10 @@ import grpc.aio
 from bluewhale.api.ownership.v1 import ownership_pb2 as pb
 from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 from bluewhale.capture import BluewhaleError
-from bluewhale.ownership import DEFAULT, Batch, Profile, UnitSide, boot_time
+from bluewhale.ownership import DEFAULT, Answer, Batch, Profile, Renew, Result, UnitSide, boot_time
 from bluewhale.ownership.wire import pack_batch, unpack_answer, unpack_news
 from bluewhale.remoteunit.document import write_whole
-from bluewhale.telemetry import get_logger
+from bluewhale.telemetry import Metrics, get_logger
 
 _LOOK_S = 0.5  # a lease that ends, a restored link: noticed this soon without any message
 _CALL_S_MIN = 1.0
@@ -74,6 +75,7 @@ class OwnershipClient:
         centre: str,
         connect: Connect,
         kept: Path,
+        metrics: Metrics,
         started: Callable[[], None],
         leave: Callable[[str], Awaitable[None]],
         profile: Profile = DEFAULT,
@@ -81,6 +83,7 @@ class OwnershipClient:
     ) -> None:
         self._centre, self._connect, self._clock = centre, connect, clock
         self._kept_path, self._started, self._leave = kept, started, leave
+        self._metrics = metrics
         self._kept = _read_kept(kept)
         self.side = UnitSide(unit_uid, secrets.randbits(62) + 1, profile=profile, kept=self._kept)
         self._target = centre
@@ -132,6 +135,7 @@ class OwnershipClient:
             if batch is not None:
                 await self._ask(batch)
             self._follow()
+            self._count_links()
             await self._remember()
             left_s = _LOOK_S if idle else self.side.next_at - self._clock()
             with suppress(TimeoutError):
@@ -150,7 +154,9 @@ class OwnershipClient:
             self._target = reply.leader or self._centre
             return
         self._say("")
-        self.side.answered(batch, unpack_answer(reply), self._clock())
+        answer, now = unpack_answer(reply), self._clock()
+        self._measure(batch, answer, now)
+        self.side.answered(batch, answer, now)
 
     async def _send(self, batch: Batch) -> pb.BatchReply:
         stub = ownership_pb2_grpc.OwnershipStub(await self._channel(self._target))
@@ -178,6 +184,32 @@ class OwnershipClient:
             else:
                 self._log.info("Ownership is in reach")
         self._problem = problem
+
+    # ---- metrics -----------------------------------------------------------------------
+
+    def _measure(self, batch: Batch, answer: Answer, now: float) -> None:
+        """Tell how long the renewal took, and what was left of the lease that it extends."""
+        self._metrics.set("bluewhale_ownership_term", answer.term)
+        for item, result in zip(batch.items, answer.results, strict=True):
+            if isinstance(item, Renew) and result is Result.OK:
+                left_s = max(self.side.lease_end - now, 0.0)
+                self._metrics.observe(
+                    "bluewhale_lease_renew_seconds", now - batch.sent_at, lease="link"
+                )
+                self._metrics.observe("bluewhale_lease_left_seconds", left_s, lease="link")
+
+    def _count_links(self) -> None:
+        now, leaving = self._clock(), set(self.side.leaving())
+        found: Counter[str] = Counter()
+        for uid in self._shared:
+            if uid in leaving:
+                found["told_to_leave"] += 1
+            elif not self.side.reads(uid, now):
+                found["waiting"] += 1
+            else:
+                found["owner" if self.side.entitled(uid, now) else "out_of_contact"] += 1
+        for state in ("owner", "waiting", "told_to_leave", "out_of_contact"):
+            self._metrics.set("bluewhale_ownership_links", found[state], state=state)
 
     # ---- watching ----------------------------------------------------------------------
 

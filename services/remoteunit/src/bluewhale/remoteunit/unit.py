@@ -101,6 +101,7 @@ class Unit:
             centre=settings.centre,
             connect=self._connect_ownership,
             kept=settings.data / "ownership.json",
+            metrics=metrics,
             started=self.links.follow,
             leave=self.links.leave,
         )

@@ -45,7 +45,13 @@ MetricName = Literal[
     "bluewhale_frames_total",
     "bluewhale_frame_bytes_total",
     "bluewhale_frames_refused_total",
-    "bluewhale_links_owned",
+    "bluewhale_ownership_leading",
+    "bluewhale_ownership_term",
+    "bluewhale_ownership_links",
+    "bluewhale_ownership_moves_total",
+    "bluewhale_ownership_unowned_seconds",
+    "bluewhale_lease_renew_seconds",
+    "bluewhale_lease_left_seconds",
     "bluewhale_spans_dropped_total",
 ]
 
@@ -61,9 +67,28 @@ class Metric:
     bad: str
     labels: tuple[str, ...] = ()
     collected: bool = False  # a collector of its own room tells it, not `Metrics`
+    buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS  # upper bounds, of a histogram
 
 
 _LINK = ("link_uid",)
+_LEASE_S = (
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+    9.0,
+    12.0,
+    15.0,
+    20.0,
+    35.0,
+    60.0,
+    float("inf"),
+)
 
 METRICS: tuple[Metric, ...] = (
     Metric("bluewhale_records_received_total", "counter", "records", "raw records framed",
@@ -130,8 +155,28 @@ METRICS: tuple[Metric, ...] = (
            "far above usual: look at the link's records", ("unit_uid",)),
     Metric("bluewhale_frames_refused_total", "counter", "frames", "frames that were not taken",
            "above 0: the reason says which unit to look at", ("unit_uid", "reason")),
-    Metric("bluewhale_links_owned", "gauge", "links", "links that this unit is entitled to read",
-           "0 on the preferred unit: another one took over"),
+    Metric("bluewhale_ownership_leading", "gauge", "boolean", "1 = this copy of ingest decides who reads shared links",
+           "sum over all copies not 1 for longer than a lease: nobody decides, look at the main database"),
+    Metric("bluewhale_ownership_term", "gauge", "term", "term of ownership, as this copy or unit knows it",
+           "growing by itself: the leader loses the main database again and again"),
+    Metric("bluewhale_ownership_links", "gauge", "links",
+           "shared links by state (owner, waiting, told_to_leave, out_of_contact); of a unit: its own part in them, "
+           "of the leading ingest: all of them, waiting = nobody owns it",
+           "on ingest waiting above 0 for long: no unit reads it; told_to_leave for long: a connector does not stop",
+           ("state",)),
+    Metric("bluewhale_ownership_moves_total", "counter", "links",
+           "links that went to another unit: ordered by a person, moved back to the preferred unit or by configuration, "
+           "released by the unit itself, expired = failover",
+           "expired rising: units crash, freeze or lose the centre", ("cause",)),
+    Metric("bluewhale_ownership_unowned_seconds", "histogram", "seconds",
+           "time without an owner that was heard of, from its last word or release to the next grant",
+           "above the budget of the profile: nobody stood ready, or the leader was lost as well", ("cause",),
+           buckets=_LEASE_S),
+    Metric("bluewhale_lease_renew_seconds", "histogram", "seconds",
+           "time that a renewal took: lease link = of a unit with ingest, term = of the leading ingest with the main database",
+           "near the retry time of the profile: leases will be lost", ("lease",)),
+    Metric("bluewhale_lease_left_seconds", "histogram", "seconds", "what was left of the lease when it was renewed",
+           "near 0: the next delay loses it; usual is the lease less one retry", ("lease",), buckets=_LEASE_S),
     Metric("bluewhale_spans_dropped_total", "counter", "spans", "spans that no collector took",
            "above 0: the collector is away; calls are not affected"),
 )  # fmt: skip
@@ -148,10 +193,7 @@ class Metrics:
         for metric in METRICS:
             if metric.collected:
                 continue
-            make = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}[metric.kind]
-            self._made[metric.name] = make(
-                metric.name, metric.meaning, metric.labels, registry=self.registry
-            )
+            self._made[metric.name] = _made(metric, self.registry)
 
     def add(self, name: MetricName, amount: float = 1, **labels: str) -> None:
         """Raise a counter."""
@@ -174,6 +216,15 @@ class Metrics:
     def text(self) -> bytes:
         """Give all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _made(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    name, meaning, labels = metric.name, metric.meaning, metric.labels
+    if metric.kind == "histogram":
+        return Histogram(name, meaning, labels, registry=registry, buckets=metric.buckets)
+    return {"counter": Counter, "gauge": Gauge}[metric.kind](
+        name, meaning, labels, registry=registry
+    )
 
 
 def reference_page() -> str:
