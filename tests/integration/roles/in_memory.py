@@ -8,7 +8,7 @@ from pathlib import Path
 from bluewhale.billing.plugin import make_worker as make_billing
 from bluewhale.billing.prices import Prices
 from bluewhale.cli.simulate.session import World
-from bluewhale.configuration import Configuration
+from bluewhale.configuration import Configuration, Following
 from bluewhale.database import Store
 from bluewhale.jobs.preparing import prepare
 from bluewhale.jobs.rejoining import offer, rejoin
@@ -28,6 +28,7 @@ class Installation:
 
     def __init__(self, world: World, configuration: Configuration, folder: Path) -> None:
         self.world, self.configuration, self.folder = world, configuration, folder
+        self.following = Following(configuration)
         self.log = MemoryLog()
         self.log.ensure_topics(configuration.cluster.kafka.partitions, 1)
         self.store = Store.open(folder / "store")
@@ -49,7 +50,7 @@ class Installation:
 
     def new_parser(self) -> Worker:
         """Give another parser of the group."""
-        return make_parser(self.configuration, self.log, self.metrics)
+        return make_parser(self.following, self.log, self.metrics)
 
     def new_billing(self) -> Worker:
         """Give another billing of the group."""

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from bluewhale.api.jobs.v1 import jobs_pb2 as api
 from bluewhale.api.jobs.v1 import jobs_pb2_grpc as doors
+from bluewhale.configuration import Following
 from bluewhale.database import Batch, CallFilter, Store
 from bluewhale.jobs.current import CurrentStages
 from bluewhale.jobs.runner import JobRunner
@@ -29,11 +30,11 @@ class House:
     """A store of legs without calls, its jobs behind gRPC, and its housekeeper."""
 
     def __init__(self, folder: Path) -> None:
-        configuration = with_roles(world_of(folder, calls=8), {"unit-1": [0, 1, 2]})
+        following = Following(with_roles(world_of(folder, calls=8), {"unit-1": [0, 1, 2]}))
         self.store = Store.open(folder / "store")
         self.store.commit(Batch(now_ms=MIDNIGHT, legs=leg_table(leg(1, seconds=9), leg(2))))
-        self.runner = JobRunner(self.store, works(self.store, configuration))
-        self.stages = CurrentStages(configuration, self.store)
+        self.runner = JobRunner(self.store, works(self.store, following))
+        self.stages = CurrentStages(following, self.store)
         self.now_ms = MIDNIGHT
         self.keeper = Housekeeper(
             self.store, self.stages, self.runner, keeps_house=lambda: True, window_ms=3_000,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from bluewhale.cli.simulate.session import World
 from bluewhale.cli.verification import verify_receipts
-from bluewhale.configuration import Configuration, load
+from bluewhale.configuration import Configuration, Following, load
 from bluewhale.database import Batch, CallFilter, Store
 from bluewhale.jobs.current import CurrentStages
 from bluewhale.jobs.preparing import prepare
@@ -49,8 +49,8 @@ class Priced:
             legs = pa.concat_tables([o.accepted for o in outcomes])
             batch = Batch(now_ms=1, legs=legs, proposals=propose(legs, stages, rated_at_ms=1))
             self.store.commit(batch, seal=turn % 2 == 0)
-        self.stages = CurrentStages(self.configuration, self.store, look_s=0.0)
-        self.runner = JobRunner(self.store, works(self.store, self.configuration))
+        self.stages = CurrentStages(Following(self.configuration), self.store, look_s=0.0)
+        self.runner = JobRunner(self.store, works(self.store, Following(self.configuration)))
 
     def new_tariff(self, factor: int) -> int:
         """Activate a version of the carrier's tariff with all prices times `factor`."""
@@ -181,7 +181,7 @@ def test_a_paused_job_goes_on_where_it_stopped(priced: Priced, monkeypatch):
     assert priced.runner.get("slow").state == "paused"
     assert priced.runner.get("slow").progress["done"] == 10
     assert not priced.runner.step(priced.stages.get)
-    later = JobRunner(priced.store, works(priced.store, priced.configuration))
+    later = JobRunner(priced.store, works(priced.store, Following(priced.configuration)))
     assert later.ask("resume", "slow", who="ada").state == "waiting"
     while later.step(priced.stages.get):
         pass

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+import yaml
 from bluewhale.capture import CaptureLoss, Frame
 from bluewhale.cli.simulate.session import World
-from bluewhale.configuration import Configuration, stream_id
+from bluewhale.configuration import Configuration, Following, load, stream_id
 from bluewhale.messaging.envelopes import RawTally, RawTick
 from bluewhale.parser.breaker import StreamBreaker
 from bluewhale.parser.parsing import FrameParser
@@ -36,7 +37,7 @@ def configuration(world: World) -> Configuration:
 def parser(configuration: Configuration, *, rows_min: int = 500, **more) -> FrameParser:
     """Make the stage; more than half rejected is too much."""
     breaker = StreamBreaker(ratio_max=0.5, rows_min=rows_min)
-    return FrameParser(configuration.streams, breaker, **more)
+    return FrameParser(Following(configuration), breaker, **more)
 
 
 def frames(world: World, configuration: Configuration, place: int, **more) -> list[Frame]:
@@ -158,3 +159,42 @@ def test_ticks_tallies_and_losses_travel_on(configuration, world):
     assert done.message.losses == (StreamLoss(link, 7, 1, 4, "journal_full"),)
     assert done.message.data_time_ms == NOW_MS + 50
     assert done.records == 0
+
+
+def test_a_suspended_stream_is_judged_anew_once_its_link_is_read_otherwise(tmp_path):
+    """Its dialect was the wrong one; the file is mended: the very next records flow."""
+    world = world_of(tmp_path, calls=330, garbage=0)
+    good = with_roles(world, {"east": [0, 1], "west": [2]})
+    text = good.path.read_text("utf-8")
+    document = yaml.safe_load(text)
+    links = {link["link_uid"]: link for link in document["links"]}
+    wrong, right = links[world.pbxs[2].link_uid], links[world.pbxs[0].link_uid]
+    wrong |= {"dialect": right["dialect"], "options": right.get("options", {})}
+    good.path.write_text(yaml.safe_dump(document), "utf-8")
+    following = Following(load(good.path))
+    stage = FrameParser(following, StreamBreaker(ratio_max=0.5, rows_min=50))
+    first, second = frames(world, good, 2, records_max=60)[:2]
+    assert stage.parse([raw_frame(first, NOW_MS)]).message.legs.num_rows == 0
+    good.path.write_text(text, "utf-8")
+    assert following.refresh()
+    done = stage.parse([raw_frame(second, NOW_MS)])
+    assert done.message.legs.num_rows == len(second.records)
+    assert done.message.rejects.num_rows == 0
+
+
+def test_a_stream_that_a_file_names_by_now_is_parsed_and_one_poll_is_read_by_one_configuration(
+    tmp_path,
+):
+    """West is added behind the parser's back; its first frame makes the parser look."""
+    world = world_of(tmp_path, calls=330, garbage=0)
+    before = with_roles(world, {"east": [0, 1]})
+    following = Following(before)
+    stage = FrameParser(following, StreamBreaker(ratio_max=0.5, rows_min=500))
+    after = with_roles(world, {"east": [0, 1], "west": [2]})
+    (known,), (strange,) = (frames(world, after, place)[:1] for place in (0, 2))
+    assert stage.parse([raw_frame(known, NOW_MS)]).message.rejects.num_rows == 0
+    assert following.configuration is before
+    done = stage.parse([raw_frame(strange, NOW_MS), raw_frame(known, NOW_MS)])
+    assert done.message.rejects.num_rows == 0
+    assert done.message.legs.num_rows == len(strange.records) + len(known.records)
+    assert following.configuration is not before

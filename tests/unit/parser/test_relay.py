@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from bluewhale.cli.simulate.session import World
-from bluewhale.configuration import Configuration
+from bluewhale.configuration import Configuration, Following
 from bluewhale.messaging import PARSED, RAW, MemoryLog, Worker
 from bluewhale.messaging.envelopes import ParsedMessage
 from bluewhale.parser import relay as relay_module
@@ -31,7 +31,7 @@ class Roles:
         self.metrics = Metrics()
         breaker = StreamBreaker(ratio_max=0.9, rows_min=500)
         relay = ParserRelay(
-            FrameParser(configuration.streams, breaker),
+            FrameParser(Following(configuration), breaker),
             self.log.producer(),
             self.metrics,
             rows_max=50,

@@ -53,12 +53,14 @@ class LocalJobs:
     """Jobs in the store of this machine; following one works on it."""
 
     def __init__(self, configuration: Configuration, store: Store) -> None:
+        from bluewhale.configuration import Following
         from bluewhale.jobs.current import CurrentStages
         from bluewhale.jobs.runner import JobRunner
         from bluewhale.jobs.works import works
 
-        self._runner = JobRunner(store, works(store, configuration))
-        self._stages = CurrentStages(configuration, store)
+        following = Following(configuration)
+        self._runner = JobRunner(store, works(store, following))
+        self._stages = CurrentStages(following, store)
 
     def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Row:
         """Note a job."""

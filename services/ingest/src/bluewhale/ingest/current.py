@@ -1,23 +1,15 @@
-"""The configuration in force: loaded, looked at for changes, replaced whole or not at all.
+"""What follows for ingest from the configuration in force.
 
-Owns which unit reads which streams now, and the partition of each stream. A new
-configuration with a mistake changes nothing: the old one stays in force, and the
-mistakes are told. Does not own the form of the files (`bluewhale.configuration`).
+Owns which unit reads which streams now, and the partition of each stream. Does not
+own when the configuration is replaced (`bluewhale.configuration.Following`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple, Self
 
-from bluewhale.capture.exceptions import BluewhaleError
-from bluewhale.configuration import Configuration, stream_id
-from bluewhale.configuration import load as load_configuration
+from bluewhale.configuration import Configuration, Following, stream_id
 from bluewhale.messaging import partition_of
-
-_Signature = tuple[tuple[str, int, int], ...]
-FILES_MAX = 10_000
 
 
 class _State(NamedTuple):
@@ -45,38 +37,21 @@ class _State(NamedTuple):
 class Current:
     """What ingest goes by; `refresh` may block, everything else answers at once."""
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        load: Callable[[Path], Configuration] = load_configuration,
-    ) -> None:
-        self._load = load
-        self.problem = ""
-        self._signature = _signature(configuration)
+    def __init__(self, configuration: Configuration) -> None:
+        self._following = Following(configuration)
         self._state = _State.of(configuration)
+
+    @property
+    def problem(self) -> str:
+        """Say what a person should know of the files; "" = they are in force as they are."""
+        return self._following.told
 
     def refresh(self) -> bool:
         """Look at the files; give whether another configuration is in force now."""
-        signature = _signature(self.configuration)
-        if signature == self._signature:
-            return False
-        self._signature = signature
-        try:
-            fresh = self._load(self.configuration.path)
-        except BluewhaleError as error:
-            self.problem = str(error)
-            return False
-        fixed = self.configuration.cluster.kafka.partitions
-        if fresh.cluster.kafka.partitions != fixed:
-            self.problem = (
-                f"{fresh.path}: cluster.kafka.partitions was {fixed} when this role started and is"
-                f" {fresh.cluster.kafka.partitions} now; set it back, or drain the roles, make the"
-                " topics anew and start again"
-            )
-            return False
-        self.problem = ""
-        self._state = _State.of(fresh)
-        return True
+        changed = self._following.refresh()
+        if changed:
+            self._state = _State.of(self._following.configuration)
+        return changed
 
     @property
     def configuration(self) -> Configuration:
@@ -102,19 +77,3 @@ class Current:
     def partition(self, stream: int) -> int | None:
         """Give the partition of a stream; None if no unit has it (any more)."""
         return self._state.partitions.get(stream)
-
-
-def _signature(configuration: Configuration) -> _Signature:
-    """Give path, size and time of every file that the configuration is made of."""
-    settings = configuration.settings
-    found: list[tuple[str, int, int]] = []
-    for path in (configuration.path, *settings.directory, *settings.tariffs):
-        files = sorted(path.rglob("*"))[:FILES_MAX] if path.is_dir() else [path]
-        for file in files:
-            try:
-                state = file.stat()
-            except OSError:
-                found.append((str(file), -1, -1))
-            else:
-                found.append((str(file), state.st_size, state.st_mtime_ns))
-    return tuple(found)

@@ -171,8 +171,8 @@ class Fleet:
 
     async def _poll_once(self) -> None:
         if await asyncio.to_thread(self.current.refresh):
-            self._log.info("Configuration replaced", count=len(self.current.units()))
             self._index()
+        self._metrics.set("bluewhale_configuration_refused", bool(self.current.problem))
         self._say("configuration", not self.current.problem, self.current.problem)
         try:
             await asyncio.to_thread(self._look)

@@ -49,6 +49,10 @@ class StreamBreaker:
                 share.rejected //= 2
         return share.suspended
 
+    def forget(self, stream_id: int) -> None:
+        """Judge a stream anew: it is read otherwise from now on."""
+        self._shares.pop(stream_id, None)
+
     def suspended(self) -> list[int]:
         """Give the streams that are suspended."""
         return [stream_id for stream_id, share in self._shares.items() if share.suspended]

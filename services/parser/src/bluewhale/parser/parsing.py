@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.capture import Frame, context_id
 from bluewhale.capture.exceptions import PermanentError, TemporaryError
+from bluewhale.configuration import Following
 from bluewhale.messaging.envelopes import ParsedMessage, RawFrame, RawTally, RawTick
 from bluewhale.parser.breaker import StreamBreaker
 from bluewhale.parser.gathering import gather, part_of, stamp
@@ -63,19 +64,20 @@ class FrameParser:
 
     Parameters
     ----------
-    streams: profile of every stream that may come, by stream_id.
+    following: the configuration in force; each poll is parsed by one, whole.
     breaker: decides which streams are suspended.
     parse: the stage; replaced in tests of its failure.
     """
 
     def __init__(
         self,
-        streams: Mapping[int, LinkProfile],
+        following: Following,
         breaker: StreamBreaker,
         *,
         parse: Parse = parse_stage,
     ) -> None:
-        self._streams = streams
+        self._following = following
+        self._streams: Mapping[int, LinkProfile] = following.configuration.streams
         self._breaker = breaker
         self._parse = parse
         self._log = get_logger("parser")
@@ -87,6 +89,7 @@ class FrameParser:
         Nothing is lost: legs + rejects = records, but for frames that do not
         unpack; those are one row each. `message.traceparents` stays empty.
         """
+        self._follow()
         work = _Round()
         frames: dict[int, list[tuple[Frame, int]]] = {}
         for item in items:
@@ -97,9 +100,21 @@ class FrameParser:
                 frame = self._unpacked(item, work)
                 if frame is not None:
                     frames.setdefault(frame.stream_id, []).append((frame, item.ingested_at_ms))
+        if frames.keys() - self._streams.keys():
+            self._following.refresh()  # ingest may have seen a new link a moment before us
+            self._follow()
         for stream_id, mine in frames.items():
             self._take(stream_id, mine, work)
         return self._finished(work)
+
+    def _follow(self) -> None:
+        """Take the streams in force; one that is read otherwise now is judged anew."""
+        before, now = self._streams, self._following.configuration.streams
+        if now is not before:
+            self._streams = now
+            for stream_id in self._breaker.suspended():
+                if now.get(stream_id) != before.get(stream_id):
+                    self._breaker.forget(stream_id)
 
     def _unpacked(self, item: RawFrame, work: _Round) -> Frame | None:
         try:

@@ -15,7 +15,7 @@ from bluewhale.parser.parsing import FrameParser
 from bluewhale.parser.relay import ParserRelay
 
 if TYPE_CHECKING:
-    from bluewhale.configuration import Configuration
+    from bluewhale.configuration import Configuration, Following
     from bluewhale.messaging import Log, Watchdog
     from bluewhale.nexus import Context
     from bluewhale.telemetry import Metrics
@@ -32,13 +32,13 @@ MANIFEST = Manifest(
 
 
 def make_worker(
-    configuration: Configuration, log: Log, metrics: Metrics, *, watchdog: Watchdog | None = None
+    following: Following, log: Log, metrics: Metrics, *, watchdog: Watchdog | None = None
 ) -> Worker:
     """Make the loop of one parser; closing the worker does not close the log."""
-    settings = configuration.cluster.parser
+    settings = following.configuration.cluster.parser
     breaker = StreamBreaker(ratio_max=settings.reject_ratio_max, rows_min=settings.reject_rows_min)
     relay = ParserRelay(
-        FrameParser(configuration.streams, breaker),
+        FrameParser(following, breaker),
         log.producer(),
         metrics,
         rows_max=settings.batch_rows_max,
@@ -50,18 +50,20 @@ def make_worker(
 @contextlib.asynccontextmanager
 async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Run the parser as long as the block lasts."""
-    from bluewhale.jobs.loops import log_loop, warming, watchdog
+    from bluewhale.configuration import Following
+    from bluewhale.jobs.loops import followed, log_loop, warming, watchdog
     from bluewhale.jobs.warming import warm_parsing
 
     configuration: Configuration = context.settings
+    following = Following(configuration, before=warm_parsing)
 
     def make(log: Log) -> Worker:
         with warming(context):
             warm_parsing(configuration)
-        return make_worker(configuration, log, context.metrics, watchdog=watchdog("parser"))
+        return make_worker(following, log, context.metrics, watchdog=watchdog("parser"))
 
     def run(stopping: threading.Event) -> None:
         log_loop(context, configuration, make, stopping)
 
-    async with context.worker("parser", run):
+    async with followed(context, following), context.worker("parser", run):
         yield {}

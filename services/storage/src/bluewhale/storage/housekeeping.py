@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.database.job_rows import hot_legs
 from bluewhale.jobs.rejoining import REJOIN_BATCH, offer, rejoin
+from bluewhale.jobs.replaying import replay_known
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 1.0
 BUSY_INTERVAL_S = 15.0  # between two steps while much comes in
+REPLAY_INTERVAL_S = 5.0
+REPLAY_ROWS = 500  # a transaction each
 SEAL_INTERVAL_S = 15.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
 SEAL_ROWS = 100_000
@@ -68,6 +71,7 @@ class Housekeeper:
         self._clock_ms = clock_ms
         self._log = get_logger("storage.house")
         self._sealed_s = 0.0
+        self._replayed_s = float("-inf")
         self._stepped_s = 0.0
         self._swept_s = self._made_days_s = float("-inf")
         self._compacted_s = time.monotonic()
@@ -97,12 +101,27 @@ class Housekeeper:
         """Do a little of everything that is due; says whether there may be more."""
         self._watchdog.alive("joining")
         joined = self.join()
+        self._watchdog.alive("parsing what waited for its link")
+        replayed = self.replay()
         self._watchdog.alive("sealing")
         sealed = self.seal()
         self._watchdog.alive("tidying files")
         tidied = self.tidy()
         self._watchdog.alive("working on jobs")
-        return bool(joined) or sealed or tidied or self._runner.step(self._stages.get)
+        return bool(replayed or joined) or sealed or tidied or self._runner.step(self._stages.get)
+
+    def replay(self) -> int:
+        """Parse what waited for its link to be configured, once it is; gives the count."""
+        now_s = time.monotonic()
+        if now_s - self._replayed_s < REPLAY_INTERVAL_S:
+            return 0
+        found = replay_known(self._stages.configuration, self._store, limit=REPLAY_ROWS)
+        count = found.applied + found.waiting
+        if count:
+            self._log.info("Records of a new link parsed", count=count)
+        else:
+            self._replayed_s = now_s
+        return count
 
     def join(self) -> int:
         """Answer marks, and legs in no call for too long; gives the count of legs."""

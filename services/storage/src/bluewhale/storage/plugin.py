@@ -55,17 +55,20 @@ async def serving(
     context: Context, configuration: Configuration, store: Store, log: Log | None = None
 ) -> AsyncIterator[dict[str, Any]]:
     """Run the loops over an open store; `log` = that of the configuration by default."""
+    from bluewhale.configuration import Following
     from bluewhale.jobs.current import CurrentStages
+    from bluewhale.jobs.loops import followed
     from bluewhale.jobs.runner import JobRunner
     from bluewhale.jobs.works import works
 
     feed = MarksFeed(store, ending=lambda: context.health.draining)
-    runner = JobRunner(store, works(store, configuration))
+    following = Following(configuration)
+    runner = JobRunner(store, works(store, following))
     sink = _SinkLoop(context, configuration, store, feed, log)
     watchdog = Watchdog("housekeeping")
     house = Housekeeper(
         store,
-        CurrentStages(configuration, store),
+        CurrentStages(following, store),
         runner,
         keeps_house=sink.keeps_house,
         busy=sink.busy,
@@ -77,7 +80,11 @@ async def serving(
     context.watch("housekeeping", watchdog.stuck)
     feed.start()
     try:
-        async with context.worker("storage", sink.run), context.worker("house", house.run):
+        async with (
+            followed(context, following),
+            context.worker("storage", sink.run),
+            context.worker("house", house.run),
+        ):
             yield {
                 "query": serve("query", QueryDoor(store, feed)),
                 "jobs": serve("jobs", JobsDoor(runner, lambda: context.health.draining)),

@@ -16,6 +16,7 @@ from bluewhale.configuration.cluster import (
 )
 from bluewhale.configuration.configured import Configuration, stream_id
 from bluewhale.configuration.exceptions import ConfigurationError, InputError
+from bluewhale.configuration.following import Following
 from bluewhale.configuration.loading import load, read_settings
 from bluewhale.configuration.settings import (
     CONFIG_NAME,
@@ -39,6 +40,7 @@ __all__ = [
     "ConnectorSettings",
     "DatabaseSettings",
     "FolderSettings",
+    "Following",
     "HealthSettings",
     "ImportSettings",
     "IngestSettings",

@@ -39,13 +39,14 @@ class SuspenseFilter:
     reason: str | None = None
     link_uid: str | None = None
     site_uid: str | None = None
+    stream_id: int | None = None
     suspense_ids: Sequence[int] | None = None
 
 
 def listed(tx: Transaction, wanted: SuspenseFilter, limit: int) -> pa.Table:
     """Give suspense rows, oldest first (STORED_SUSPENSE_SCHEMA)."""
     parts, values = ["1 = 1"], []
-    for column in ("state", "reason", "link_uid", "site_uid"):
+    for column in ("state", "reason", "link_uid", "site_uid", "stream_id"):
         value = getattr(wanted, column)
         if value is not None:
             parts.append(f"{column} = ?")
@@ -57,6 +58,12 @@ def listed(tx: Transaction, wanted: SuspenseFilter, limit: int) -> pa.Table:
     else:
         rows = tx.rows(f"{sql} ORDER BY suspense_id LIMIT ?", [*values, limit])
     return rows_table(rows, STORED_SUSPENSE_SCHEMA)
+
+
+def waiting_streams(tx: Transaction, reason: str) -> list[int]:
+    """Give the streams whose records wait for a reason."""
+    sql = "SELECT DISTINCT stream_id FROM suspense WHERE state = ? AND reason = ?"
+    return sorted(row[0] for row in tx.rows(sql, (SuspenseState.WAITING.value, str(reason))))
 
 
 def one(tx: Transaction, suspense_id: int) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """A worker of the log as the life of a role: open, go round, say how it is, end.
 
 Owns waiting for a log that is away at the start, conditions and gauges of the
-loop. Does not own the loop (`bluewhale.messaging.worker`) or what it does.
+loop, and how often the configuration is looked at. Does not own the loop
+(`bluewhale.messaging.worker`) or what it does.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from bluewhale.capture.exceptions import TemporaryError
@@ -17,7 +18,7 @@ from bluewhale.messaging import Watchdog
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
-    from bluewhale.configuration import Configuration
+    from bluewhale.configuration import Configuration, Following
     from bluewhale.messaging import Log
     from bluewhale.messaging.worker import Worker
     from bluewhale.nexus import Context
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 EXIT_AFTER_S = 30.0  # a stuck loop ends its process this long after liveness said so
 RETRY_WAIT_MAX_S = 5.0
 LOOK_INTERVAL_S = 0.5
+FOLLOW_INTERVAL_S = 3.0
 
 T = TypeVar("T")
 
@@ -128,6 +130,23 @@ def warming(context: Context) -> Iterator[None]:
     )
     yield
     context.condition("kernels", good=True)
+
+
+@contextlib.asynccontextmanager
+async def followed(context: Context, following: Following) -> AsyncIterator[None]:
+    """Look at the configuration's files as long as the block lasts, and say what they are."""
+
+    def run(stopping: threading.Event) -> None:
+        while not stopping.wait(FOLLOW_INTERVAL_S):
+            following.refresh()
+            context.metrics.set("bluewhale_configuration_refused", bool(following.told))
+            # the one in force goes on, so the role is as ready as before
+            context.condition(
+                "configuration", good=not following.told, message=following.told, gates=False
+            )
+
+    async with context.worker("configuration", run):
+        yield
 
 
 def watchdog(role: str) -> Watchdog:

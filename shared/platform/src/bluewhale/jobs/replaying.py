@@ -7,13 +7,19 @@ link. Does not own its states (`bluewhale.database.suspense`).
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+from bluewhale.database import SuspenseFilter
+from bluewhale.database.exceptions import StateError
+from bluewhale.database.suspense import waiting_streams
 from bluewhale.records.batches import LinkProfile, RawBatch
+from bluewhale.records.enums import RejectReason
+from bluewhale.records.schemas import LEG_SCHEMA
 from bluewhale.stages import parse_stage
 
 if TYPE_CHECKING:
@@ -46,31 +52,60 @@ def replay(configuration: Configuration, store: Store, ids: Sequence[int], *, wh
     A record goes through today's dialect and options of its link; what still
     does not fit waits on, with one more attempt counted.
     """
-    by_link: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for suspense_id in ids:
-        row = store.suspense_show(suspense_id)
-        by_link[row["link_uid"]].append({**row, "suspense_id": suspense_id})
     applied = waiting = unknown = 0
     now_ms = int(time.time() * 1000)
-    for link_uid, rows in by_link.items():
-        profile = configuration.profiles.get(link_uid)
+    for suspense_id in ids:
+        row = store.suspense_show(suspense_id)
+        profile = _profile(configuration, row)
         if profile is None:
-            unknown += len(rows)
+            unknown += 1
             continue
-        for row in rows:  # each in a batch of its own: its stream may be an import's
-            outcome = parse_stage(_batch(row, now_ms), _profile(profile, row))
-            if outcome.accepted.num_rows:
-                applied += store.suspense_apply(
-                    [row["suspense_id"]], outcome.accepted, who=who, now_ms=now_ms
-                )
-            else:
-                waiting += 1
-                store.suspense_failed([row["suspense_id"]], outcome.rejected, now_ms=now_ms)
+        legs, rejects = _parsed(_batch(row, now_ms), profile)
+        if not legs.num_rows:
+            waiting += 1
+            store.suspense_failed([suspense_id], rejects, now_ms=now_ms)
+            continue
+        with suppress(StateError):  # somebody else was faster
+            applied += store.suspense_apply([suspense_id], legs, who=who, now_ms=now_ms)
     return Replayed(applied, waiting, unknown)
 
 
-def _profile(profile: LinkProfile, row: dict[str, Any]) -> LinkProfile:
-    return replace(profile, stream_id=row["stream_id"])
+def replay_known(configuration: Configuration, store: Store, *, limit: int) -> Replayed:
+    """Parse records that waited for their link to be configured, where it is now.
+
+    limit: records at most; the next call goes on. What does not fit its dialect
+    waits on under the reason of that.
+    """
+    ids: list[int] = []
+    for stream_id in store.run_read(lambda tx: waiting_streams(tx, RejectReason.LINK_UNKNOWN)):
+        if stream_id in configuration.streams and len(ids) < limit:
+            wanted = SuspenseFilter(
+                state="waiting", reason=RejectReason.LINK_UNKNOWN, stream_id=stream_id
+            )
+            rows = store.suspense_list(wanted, limit=limit - len(ids))
+            ids += rows.column("suspense_id").to_pylist()
+    return replay(configuration, store, ids, who="configuration")
+
+
+def _parsed(batch: RawBatch, profile: LinkProfile) -> tuple[pa.Table, pa.Table]:
+    """Give legs, and reason and detail of what is none; what breaks the parser waits on."""
+    try:
+        outcome = parse_stage(batch, profile)
+    except Exception as error:  # noqa: BLE001 - one record must not stop the others
+        why = {
+            "reason": [str(RejectReason.PARSER_FAILED)],
+            "detail": [f"{type(error).__name__} in the parser"],
+        }
+        return LEG_SCHEMA.empty_table(), pa.table(why)
+    return outcome.accepted, outcome.rejected
+
+
+def _profile(configuration: Configuration, row: dict[str, Any]) -> LinkProfile | None:
+    """Give how a record's stream is read today; that of an import is read as its link is."""
+    found = configuration.streams.get(row["stream_id"])
+    if found is None and (found := configuration.profiles.get(row["link_uid"])) is not None:
+        found = replace(found, stream_id=row["stream_id"])
+    return found
 
 
 def _batch(row: dict[str, Any], now_ms: int) -> RawBatch:

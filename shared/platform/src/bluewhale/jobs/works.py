@@ -11,7 +11,7 @@ from bluewhale.jobs.replaying import replay
 from bluewhale.jobs.rerating import Rerating
 
 if TYPE_CHECKING:
-    from bluewhale.configuration import Configuration
+    from bluewhale.configuration import Following
     from bluewhale.database import Store
     from bluewhale.jobs.runner import Progress, Work
     from bluewhale.stages import Stages
@@ -38,9 +38,9 @@ class RejoinWork:
 class ReplayWork:
     """Parses waiting records again: those named, or all of a reason, each once."""
 
-    def __init__(self, store: Store, configuration: Configuration) -> None:
+    def __init__(self, store: Store, following: Following) -> None:
         self._store = store
-        self._configuration = configuration
+        self._following = following
 
     def step(self, progress: Progress, stages: Callable[[], Stages], now_ms: int) -> bool:
         """Replay some records; the last step joins what they became."""
@@ -55,7 +55,10 @@ class ReplayWork:
             )
             return joined + rejoin(self._store, stages(), now_ms) > 0
         found = replay(
-            self._configuration, self._store, self._open(piece), who=progress.get("who") or "job"
+            self._following.configuration,
+            self._store,
+            self._open(piece),
+            who=progress.get("who") or "job",
         )
         progress["left"] = progress["left"][len(piece) :]
         progress["done"] += len(piece)
@@ -82,10 +85,10 @@ class ReplayWork:
         ]
 
 
-def works(store: Store, configuration: Configuration) -> Mapping[str, Work]:
+def works(store: Store, following: Following) -> Mapping[str, Work]:
     """Give every kind of job by its name."""
     return {
         "rejoin": RejoinWork(store),
-        "replay": ReplayWork(store, configuration),
+        "replay": ReplayWork(store, following),
         "rerate": Rerating(store),
     }
