@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from bluewhale.billing.plugin import MANIFEST
+from bluewhale.billing.plugin import MANIFESTS
 from bluewhale.configuration.roles import main
 
 if __name__ == "__main__":
-    sys.exit(main("billing", [MANIFEST]))
+    sys.exit(main("billing", MANIFESTS))

@@ -1,4 +1,7 @@
-"""Billing as a plugin: prices from the main database, the loop over the log."""
+"""Billing as plugins: prices from the main database with the loop over the log, and tariffs.
+
+`TARIFFS` asks for the service `prices` alone, so the embedded installation has it too.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from bluewhale.billing.prices import Prices
+from bluewhale.billing.prices import AwaitedPrices, Prices
 from bluewhale.billing.relay import BillingRelay
 from bluewhale.messaging import PARSED
 from bluewhale.messaging.worker import Worker
-from bluewhale.nexus import Manifest
+from bluewhale.nexus import Manifest, serve
 
 if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
@@ -26,8 +29,18 @@ MANIFEST = Manifest(
     symbolic_name="bluewhale.billing",
     version="0.1.0",
     vendor="Bluewhale maintainers",
+    provides={"prices": "1.0"},
     activator="bluewhale.billing.plugin:activate",
 )
+TARIFFS = Manifest(
+    symbolic_name="bluewhale.tariffs",
+    version="0.1.0",
+    vendor="Bluewhale maintainers",
+    requires={"prices": ">=1,<2"},
+    provides={"tariffs": "1.0"},
+    activator="bluewhale.billing.plugin:tariffs",
+)
+MANIFESTS = (MANIFEST, TARIFFS)
 
 
 def make_worker(
@@ -57,6 +70,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     from bluewhale.jobs.warming import warm_billing
 
     configuration: Configuration = context.settings
+    awaited = AwaitedPrices(configuration.cluster.billing.tariffs_poll_ms)
 
     def told(message: str) -> None:
         context.condition("database", good=not message, message=message)
@@ -68,13 +82,12 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         if store is None:
             return
         with store:
-            prices = Prices(store, configuration.settings.payer_policy)
+            prices = awaited.prices = Prices(store, configuration.settings.payer_policy)
             ended = threading.Event()
-            poll_ms = configuration.cluster.billing.tariffs_poll_ms
 
             def look() -> None:
                 try:
-                    prices.watch(ended, poll_ms)
+                    prices.watch(ended, awaited.look_every_ms)
                 except Exception as error:  # noqa: BLE001 - ends the process, with its traceback
                     context.fail(error)
 
@@ -91,8 +104,17 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
             try:
                 log_loop(context, configuration, make, stopping)
             finally:
+                awaited.prices = None
                 ended.set()
                 looking.join()
 
     async with context.worker("billing", run):
-        yield {}
+        yield {"prices": awaited}
+
+
+@contextlib.asynccontextmanager
+async def tariffs(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Answer questions about tariffs, and change what is in force."""
+    from bluewhale.billing.tariffs_door import TariffsDoor
+
+    yield {"tariffs": serve("tariffs", TariffsDoor(context.service("prices")))}

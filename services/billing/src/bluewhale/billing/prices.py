@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
 from bluewhale.jobs.directories import stored_directory
-from bluewhale.jobs.tariffs import IN_USE, stored_version
+from bluewhale.jobs.tariffs import in_use, stored_version
 from bluewhale.stages import Stages
 from bluewhale.telemetry import get_logger
 
@@ -32,7 +32,7 @@ class PricesMissingError(TemporaryError):
 
 
 class Prices:
-    """The stages to price with; any thread reads them, one thread looks for news.
+    """The stages to price with; any thread reads them, or looks for news.
 
     Parameters
     ----------
@@ -41,9 +41,10 @@ class Prices:
     """
 
     def __init__(self, store: Store, payer_policy: str) -> None:
-        self._store = store
+        self.store = store
         self._payer_policy = payer_policy
         self._log = get_logger("billing")
+        self._looking = threading.Lock()
         self._seen: Seen = ()
         self._stages: Stages | None = None
         self._versions: dict[tuple[str, int], TariffVersion] = {}
@@ -72,16 +73,20 @@ class Prices:
         TemporaryError
             The main database is away; what was there stays in use.
         """
-        tariffs = [t for t in self._store.list_tariffs() if t.state in IN_USE]
-        number, _ = self._store.directory_files()
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> bool:
+        tariffs = in_use(self.store.list_tariffs())
+        number, _ = self.store.directory_files()
         seen: Seen = (number, tuple(sorted((t.tariff_uid, t.version) for t in tariffs)))
         if seen == self._seen:
             return False
         wanted = [(t.tariff_uid, t.version) for t in tariffs]
         self._versions = {
-            key: self._versions.get(key) or stored_version(self._store, *key) for key in wanted
+            key: self._versions.get(key) or stored_version(self.store, *key) for key in wanted
         }
-        directory = stored_directory(self._store, number)
+        directory = stored_directory(self.store, number)
         self._stages = Stages.of(directory, self._versions.values(), self._payer_policy)
         self._seen = seen
         self._log.info("Prices loaded", count=len(wanted), version=str(number))
@@ -106,6 +111,38 @@ class Prices:
                     error_code=error.code,
                 )
             self.error = str(error)
+
+
+class AwaitedPrices:
+    """Prices as other plugins ask for them, also before the main database is there.
+
+    Parameters
+    ----------
+    look_every_ms: how often each process looks for an activated version.
+    """
+
+    def __init__(self, look_every_ms: int) -> None:
+        self.look_every_ms = look_every_ms
+        self.prices: Prices | None = None
+
+    @property
+    def store(self) -> Store:
+        """Give the main database; errors as `stages`."""
+        return self._there().store
+
+    def stages(self) -> Stages:
+        """Give what to price with; errors as `Prices.stages`."""
+        return self._there().stages()
+
+    def refresh(self) -> None:
+        """Take what is in use now, at once; errors as `Prices.look`."""
+        self._there().look()
+
+    def _there(self) -> Prices:
+        prices = self.prices
+        if prices is None:
+            raise PricesMissingError("the main database is not there yet; try again in a moment")
+        return prices
 
 
 def now_ms(clock: Callable[[], float] = time.time) -> int:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.database import CallFilter, page_key
 from bluewhale.jobs.directories import stored_directory
-from bluewhale.jobs.tariffs import versions_in_use
+from bluewhale.jobs.tariffs import versions_activated
 from bluewhale.merge import build_calls
 from bluewhale.rating.receipts import Verification, verify
 from bluewhale.records.schemas import CALL_SCHEMA
@@ -32,7 +32,7 @@ def verify_receipts(
     store: Store, payer_policy: str, since: datetime | None, until: datetime | None
 ) -> Verification:
     """Compute the charges of all calls started in [since, until) again, bit for bit."""
-    versions = versions_in_use(store)
+    versions = versions_activated(store)
     wanted = CallFilter(from_at=since, until_at=until)
     stages: dict[int, Stages] = {}
     parts: list[Verification] = []

@@ -223,7 +223,7 @@ def _priced(charge: Mapping[str, Any], version: TariffVersion, row: RateRow) -> 
     fee = _connect_fee(charge, version, row, segments)
     total += fee
     lines.append(_line("Connect fee", amount_text(fee)))
-    exact = _exact(charge)
+    exact = exact_amount(charge)
     settled = charge["minimum_applied"] or charge["cap_applied"]
     if not settled and exact != total:
         lines.append(_line("Surcharges", amount_text(exact - total)))
@@ -332,7 +332,8 @@ def _connect_fee(
     return fee if nanos and abs(fee - nanos) < Fraction(1, 10**NANO_PLACES) else nanos
 
 
-def _exact(charge: Mapping[str, Any]) -> Fraction:
+def exact_amount(charge: Mapping[str, Any]) -> Fraction:
+    """Give the amount of a priced charge before its one rounding, in currency units."""
     if charge["exact_numerator"] is not None:
         return Fraction(charge["exact_numerator"], charge["exact_denominator"])
     return Fraction(charge["exact"])

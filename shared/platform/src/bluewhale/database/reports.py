@@ -13,8 +13,10 @@ from bluewhale.database.call_filter import CallFilter, number_key, number_where,
 from bluewhale.database.columnar import NOT_DEAD, Columnar, dead_versions, sealed_sql
 from bluewhale.database.columns import conform, rows_table
 from bluewhale.database.engine import Transaction
+from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
+from bluewhale.records.ids import id_text
 from bluewhale.records.schemas import CHARGE_SCHEMA
 
 ReportBy = Literal[
@@ -153,3 +155,24 @@ def charges(
         {"dead": dead} if dead.num_rows else None,
     )
     return pa.concat_tables([hot, conform(sealed, CHARGE_SCHEMA)]).slice(0, limit)
+
+
+def call_of_charge(tx: Transaction, lookup: Lookup, columnar: Columnar, charge_id: bytes) -> bytes:
+    """Give the call that an entry of the ledger belongs to; a sealed one is looked for everywhere.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such entry.
+    """
+    row = tx.one("SELECT call_id FROM charge WHERE charge_id = ?", (charge_id,))
+    if row is None and lookup.segments:
+        found = columnar.query(
+            f"SELECT call_id FROM {sealed_sql(lookup.folder, lookup.segments, 'charge')}"
+            " WHERE charge_id = ? LIMIT 1",
+            [charge_id],
+        )
+        row = (found.column("call_id")[0].as_py(),) if found.num_rows else None
+    if row is None:
+        raise NotFoundError(f"there is no charge {id_text(charge_id)}")
+    return bytes(row[0])

@@ -6,8 +6,7 @@
         print(store.search_calls(CallFilter(number="+49 30 23125 42"), limit=20))
 
 Owns opening (schema, version, sweep of stray files) and one method per thing
-that a caller may ask. The work is done by the modules of this package. Any
-thread may call any method; writers queue.
+that a caller may ask. Modules of this package do the work; any thread may ask.
 """
 
 from __future__ import annotations
@@ -448,6 +447,11 @@ class Store:
             return reports.charges(
                 tx, self._lookup(tx), self.columnar, from_ms=from_ms, until_ms=until_ms, limit=limit
             )
+
+    def call_of_charge(self, charge_id: bytes) -> bytes:
+        """Give the id of the call that an entry of the ledger belongs to."""
+        with self.db.read() as tx:
+            return reports.call_of_charge(tx, self._lookup(tx), self.columnar, charge_id)
 
     # ---- suspense and duplicates ---------------------------------------------------------
 

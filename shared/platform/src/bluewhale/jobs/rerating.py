@@ -24,7 +24,7 @@ import pyarrow as pa
 from bluewhale.configuration.exceptions import InputError
 from bluewhale.database import Batch, CallFilter, page_key
 from bluewhale.jobs.directories import stored_directory
-from bluewhale.jobs.tariffs import IN_USE
+from bluewhale.jobs.tariffs import in_use
 from bluewhale.records.batches import Proposals
 from bluewhale.stages import Stages, propose
 
@@ -106,6 +106,19 @@ class Page:
     differences: dict[Group, Difference] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """One page of stored calls (STORED_CALL_SCHEMA) and their prices now.
+
+    `stored` = the live charges of the calls (CHARGE_SCHEMA), perhaps of a few more.
+    """
+
+    calls: pa.Table
+    after: PageKey | None
+    stored: pa.Table
+    priced: list[Proposals]
+
+
 class Repricer:
     """Prices stored calls again; writes nothing."""
 
@@ -114,24 +127,36 @@ class Repricer:
         self._stages = stages
         self._by_directory: dict[int, Stages] = {}
 
-    def page(self, wanted: Wanted, after: PageKey | None, now_ms: int) -> Page:
-        """Look at the calls behind `after`, newest first."""
-        chosen = CallFilter(from_at=_moment(wanted.from_ms), until_at=_moment(wanted.until_ms))
+    def priced(
+        self, from_ms: int, until_ms: int, after: PageKey | None, now_ms: int
+    ) -> Repriced | None:
+        """Price the calls behind `after` that started in [from_ms, until_ms), newest first.
+
+        None = there are none left.
+        """
+        chosen = CallFilter(from_at=_moment(from_ms), until_at=_moment(until_ms))
         calls = self._store.search_calls(chosen, limit=PAGE_CALLS, after=after)
         if not calls.num_rows:
-            return Page(0, None, None)
-        old = self._stored_charges(calls)
+            return None
         parts = [
             self._priced(calls.filter(pa.array(rows)), version, now_ms)
             for version, rows in _by_directory(calls)
         ]
+        return Repriced(calls, page_key(calls), self._stored_charges(calls), parts)
+
+    def page(self, wanted: Wanted, after: PageKey | None, now_ms: int) -> Page:
+        """Look at the calls behind `after`, newest first."""
+        found = self.priced(wanted.from_ms, wanted.until_ms, after, now_ms)
+        if found is None:
+            return Page(0, None, None)
+        old = _charges(found.stored)
         read = {
             row["call_id"]: row
-            for row in calls.select(["call_id", "version", "department_uid"]).to_pylist()
+            for row in found.calls.select(["call_id", "version", "department_uid"]).to_pylist()
         }
-        page = Page(calls.num_rows, page_key(calls), None)
+        page = Page(found.calls.num_rows, found.after, None)
         picked = []
-        for proposals in parts:
+        for proposals in found.priced:
             new = _charges(proposals.charges)
             ids = proposals.calls.column("call_id").to_pylist()
             outdated = [
@@ -154,13 +179,12 @@ class Repricer:
         page.proposals = _joined(picked)
         return page
 
-    def _stored_charges(self, calls: pa.Table) -> dict[bytes, list[_Charge]]:
+    def _stored_charges(self, calls: pa.Table) -> pa.Table:
         """Give the live charges of calls; a charge lies within the time of its call."""
         started = calls.column("started_at").cast(pa.int64()).to_numpy()
         ended = calls.column("ended_at").cast(pa.int64()).fill_null(0).to_numpy()
         last = max(int(started.max()), int(ended.max()))
-        found = self._store.charges(from_ms=int(started.min()), until_ms=last + 1, limit=10**9)
-        return _charges(found)
+        return self._store.charges(from_ms=int(started.min()), until_ms=last + 1, limit=10**9)
 
     def _priced(self, calls: pa.Table, directory_version: int | None, now_ms: int) -> Proposals:
         label = {
@@ -235,13 +259,14 @@ class Rerating:
             return
         used = [
             t.version
-            for t in self._store.list_tariffs()
-            if t.tariff_uid == wanted.tariff_uid and t.state in IN_USE
+            for t in in_use(self._store.list_tariffs())
+            if t.tariff_uid == wanted.tariff_uid
         ]
         if not used or (wanted.tariff_version and wanted.tariff_version not in used):
             named = f"{wanted.tariff_uid}@{wanted.tariff_version}".removesuffix("@0")
             raise InputError(
-                f"tariff {named} prices nothing: it is not there or was never activated;"
+                f"tariff {named} prices nothing: it is not there, was never activated or was"
+                " replaced;"
                 " see: bluewhale tariff list"
             )
 

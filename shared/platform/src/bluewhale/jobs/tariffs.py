@@ -7,13 +7,16 @@ are the version they were, changed files are the next one.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluewhale.configuration.exceptions import InputError
+from bluewhale.database.versions import pack_files
 from bluewhale.rating.tariff_files import load_tariff, source_files
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from bluewhale.rating.tariff import TariffVersion
 
 DOCUMENT_SUFFIXES = (".yaml", ".yml")
-IN_USE = frozenset({"active", "retired"})  # retired ones price the calls of their time
+IN_USE = frozenset({"active", "retired"})
 
 
 def read_sources(document: Path) -> dict[str, bytes]:
@@ -58,20 +61,74 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def stored_version(store: Store, tariff_uid: str, version: int) -> TariffVersion:
-    """Load a stored version; it carries the version number that the store gave."""
-    files = store.tariff_files(tariff_uid, version)
+@contextlib.contextmanager
+def laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Write the files of a tariff into a folder of their own; give the path of its document."""
     with tempfile.TemporaryDirectory(prefix="bluewhale-tariff-") as folder:
         documents = [name for name in files if name.endswith(DOCUMENT_SUFFIXES)]
         for name, data in files.items():
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        return replace(load_tariff(Path(folder) / documents[0]), version=version)
+        yield Path(folder) / documents[0]
+
+
+def stored_version(store: Store, tariff_uid: str, version: int) -> TariffVersion:
+    """Load a stored version; it carries the version number that the store gave."""
+    with laid_out(store.tariff_files(tariff_uid, version)) as document:
+        return replace(load_tariff(document), version=version)
+
+
+def stored_beside(
+    store: Store, document: Path, version: TariffVersion
+) -> tuple[StoredTariff | None, StoredTariff | None]:
+    """Give the stored version of exactly these files, and the one that they would follow.
+
+    That is the one in use from the same moment or the last one before, else the
+    first one in use, else the newest stored one that is another.
+    """
+    _, checksum = pack_files(read_sources(document))
+    mine = [t for t in store.list_tariffs() if t.tariff_uid == version.tariff_uid]
+    same = next((t for t in reversed(mine) if t.checksum == checksum), None)
+    using = sorted(in_use(mine), key=lambda t: t.effective_from_ms or 0)
+    before = [t for t in using if (t.effective_from_ms or 0) <= _ms(version.effective_from)]
+    others = [t for t in mine if t != same]
+    return same, next(iter([*before[-1:], *using[:1], *others[-1:]]), None)
+
+
+def draft_number(store: Store, document: Path, version: TariffVersion) -> int:
+    """Give the number that these files have in the store, or would get."""
+    same, _ = stored_beside(store, document, version)
+    if same is not None:
+        return same.version
+    return 1 + max(
+        (t.version for t in store.list_tariffs() if t.tariff_uid == version.tariff_uid), default=0
+    )
+
+
+def in_use(tariffs: Iterable[StoredTariff]) -> list[StoredTariff]:
+    """Give those that price calls: active ones, and retired ones that no active one replaced.
+
+    A version replaces the one of its tariff that is in force from the same moment, whichever
+    has the higher number: so an earlier one is activated again to undo a later one.
+    """
+    found = list(tariffs)
+    taken = {(t.tariff_uid, t.effective_from_ms) for t in found if t.state == "active"}
+    return [
+        t
+        for t in found
+        if t.state == "active"
+        or (t.state == "retired" and (t.tariff_uid, t.effective_from_ms) not in taken)
+    ]
 
 
 def versions_in_use(store: Store) -> list[TariffVersion]:
     """Load every version that prices calls."""
+    return [stored_version(store, t.tariff_uid, t.version) for t in in_use(store.list_tariffs())]
+
+
+def versions_activated(store: Store) -> list[TariffVersion]:
+    """Load every version that ever priced calls."""
     return [
         stored_version(store, t.tariff_uid, t.version)
         for t in store.list_tariffs()

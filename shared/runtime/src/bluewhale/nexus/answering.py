@@ -18,6 +18,11 @@ from bluewhale.nexus.governance.compiling import compiled_answer
 from bluewhale.nexus.governance.layer import Answer, Layer, Method
 
 ERROR_CODE = "bw-error"  # trailing metadata: the stable code of an operating error
+TEXT_LETTERS_MAX = 2_000  # a status travels in the trailer, which gRPC limits to 8 KiB
+_STATUS = {
+    "not_found": grpc.StatusCode.NOT_FOUND,
+    "input_invalid": grpc.StatusCode.INVALID_ARGUMENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,10 @@ def _behaviour(method: Method, handler: Any, served: Served) -> Answer:
 def tell(error: BluewhaleError, context: Any) -> None:
     """End a request with an operating error: what passes by itself is UNAVAILABLE."""
     context.set_trailing_metadata(((ERROR_CODE, error.code),))
-    code = (
-        grpc.StatusCode.UNAVAILABLE
-        if isinstance(error, TemporaryError)
-        else grpc.StatusCode.FAILED_PRECONDITION
-    )
-    context.abort(code, str(error))
+    code = _STATUS.get(error.code, grpc.StatusCode.FAILED_PRECONDITION)
+    if isinstance(error, TemporaryError):
+        code = grpc.StatusCode.UNAVAILABLE
+    text = str(error)
+    if len(text) > TEXT_LETTERS_MAX:
+        text = text[:TEXT_LETTERS_MAX] + " ..."
+    context.abort(code, text)

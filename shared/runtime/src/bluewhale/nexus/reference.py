@@ -73,8 +73,9 @@ Python cannot unload modules: a stopped plugin comes back only with a new proces
 
 A plugin that answers other parts yields a servicer of generated code: `{"query": serve("query", Answers())}`. It is then a peer
 within the process and, where the process has a port, for other roles. Servicers may be written for threads or for asyncio. An
-operating error that a servicer raises becomes a status: what passes by itself UNAVAILABLE, all else FAILED_PRECONDITION, with its
-text, and its stable code in the trailing metadata `bw-error`.
+operating error that a servicer raises becomes a status: what passes by itself UNAVAILABLE, `not_found` NOT_FOUND, `input_invalid`
+INVALID_ARGUMENT, all else FAILED_PRECONDITION, with its text (its first 2,000 letters), and its stable code in the trailing metadata
+`bw-error`.
 
 ### Three verbs
 

@@ -58,4 +58,5 @@ def _run(name: RoleName, config: Path) -> int:
         return main()
     from bluewhale.configuration.roles import run
 
-    return run(name, [import_module(f"bluewhale.{name}.plugin").MANIFEST], config)
+    plugins = import_module(f"bluewhale.{name}.plugin")
+    return run(name, plugins.MANIFESTS if name is RoleName.BILLING else [plugins.MANIFEST], config)
