@@ -15,7 +15,8 @@ from tests.support.legs import MIDNIGHT, leg, leg_table
 
 _none = st.none()
 _roles = st.sampled_from([str(r) for r in LegRole])
-_moment = st.integers(0, 40).map(lambda s: MIDNIGHT + s * 1000)
+_seconds = st.integers(0, 40) | st.sampled_from([60, 120, 180])  # of a minute, or whole minutes
+_moment = _seconds.map(lambda s: MIDNIGHT + s * 1000)
 _length = st.integers(0, 9).map(lambda s: s * 1000)
 _columns = st.fixed_dictionaries(
     {
@@ -44,7 +45,7 @@ _columns = st.fixed_dictionaries(
         "called_extension": _none | st.just("2002"),
         "account_code": _none | st.sampled_from(["77", "88"]),
         "pbx_uid": st.sampled_from(["berlin", "london"]),
-        "flags": st.sampled_from([0, 1, 1 << 6, 1 << 15, 1 << 18]),
+        "flags": st.sampled_from([0, 1, 1 << 6, 1 << 8, 1 << 8 | 1 << 6, 1 << 15, 1 << 18]),
     }
 )
 

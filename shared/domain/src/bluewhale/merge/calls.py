@@ -31,7 +31,7 @@ from bluewhale.records.schemas import BILLABLE_SCHEMA, CALL_SCHEMA, ID, INSTANT
 
 Ints = npt.NDArray[np.int64]
 
-MERGE_VERSION = 1
+MERGE_VERSION = 2
 PAYER_POLICIES: Final = ("dialled_out", "last_party", "split_by_leg")
 MEMBER_SCHEMA = pa.schema(
     [

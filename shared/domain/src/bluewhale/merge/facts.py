@@ -137,7 +137,7 @@ def _first_known(setup: Ints, answer: Ints, legs: pa.Table, release: Ints) -> In
 
 
 def _order_at(at: Ints, release: Ints, flags: Ints) -> Ints:
-    """Give the moment by which legs of one call are ordered.
+    """Give the moment by which legs of one call are ordered where they follow each other.
 
     Where a PBX prints the minute of the end only, the computed start is wrong by
     up to a minute, more than parts of a call are apart; the printed end is not.

@@ -29,6 +29,8 @@ OUTBOUND = DIRECTIONS.index("outbound")
 INTERNAL = DIRECTIONS.index("internal")
 TANDEM = DIRECTIONS.index("tandem")
 SECONDS_UNKNOWN = int(Flag.SECONDS_UNKNOWN)
+ORDER_INFERRED = int(Flag.ORDER_INFERRED)
+MINUTE_MS = 60_000
 
 # Columns of the call facts (int64 matrix).
 STARTED, ANSWERED_AT, ENDED, RING, QUEUE, HOLD, TALK, FLAGS, TRANSFERS = range(9)
@@ -50,15 +52,34 @@ def is_answered(outcome: int, duration: int, answer: int) -> bool:
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
+def is_coarse(flags: int) -> bool:
+    """Say whether a leg's times are minutes: its start is computed, up to 59 s too early."""
+    return flags != NULL and flags & SECONDS_UNKNOWN != 0
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def is_late(role: int) -> bool:
+    """Say whether a leg results from a feature: of legs of one moment it comes last."""
+    return role in (TRANSFER_TO, CONFERENCE, MONITOR)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
 def comes_after(
-    order_at: Ints, role: npt.NDArray[np.int8], ids: npt.NDArray[np.uint8], a: int, b: int
+    order_at: Ints,
+    at: Ints,
+    role: npt.NDArray[np.int8],
+    ids: npt.NDArray[np.uint8],
+    a: int,
+    b: int,
 ) -> bool:
-    """Order legs of a call: by time, then what results from a feature last, then by id."""
+    """Order legs of a call: by time, what results from a feature last, the longer part first."""
     after = order_at[a] > order_at[b]
     if order_at[a] == order_at[b]:
-        a_late = role[a] in (TRANSFER_TO, CONFERENCE, MONITOR)
-        b_late = role[b] in (TRANSFER_TO, CONFERENCE, MONITOR)
-        after = a_late if a_late != b_late else id_after(ids, a, b)
+        a_late = is_late(role[a])
+        if a_late != is_late(role[b]):
+            after = a_late
+        else:
+            after = at[a] > at[b] if at[a] != at[b] else id_after(ids, a, b)
     return after
 
 
@@ -98,16 +119,23 @@ def group(labels: Ints) -> tuple[Ints, Ints]:
 
 @numba.njit(nogil=True, cache=True)
 def sort_groups(facts: Facts, order: Ints, offsets: Ints) -> Ints:
-    """Sort each group by time in place; returns the rows of each group by ascending id."""
+    """Sort each group by time in place; returns the rows of each group by ascending id.
+
+    Legs of a conference overlap, whatever their clock: there the start orders them.
+    """
     by_id = order.copy()
-    order_at, role, ids = facts.order_at, facts.role, facts.cdr_id
+    at, role, ids = facts.at, facts.role, facts.cdr_id
     for c in range(len(offsets) - 1):
         first = offsets[c]
         last = offsets[c + 1]
+        order_at = facts.order_at
+        for k in range(first, last):
+            if role[order[k]] == CONFERENCE:
+                order_at = at
         for k in range(first + 1, last):
             row = order[k]
             j = k - 1
-            while j >= first and comes_after(order_at, role, ids, order[j], row):
+            while j >= first and comes_after(order_at, at, role, ids, order[j], row):
                 order[j + 1] = order[j]
                 j -= 1
             order[j + 1] = row
@@ -156,6 +184,40 @@ def _add(total: int, value: int) -> int:
     if value == NULL:
         return total
     return value if total == NULL else total + value
+
+
+@numba.njit(nogil=True, cache=True)
+def _order_guessed(
+    order: Ints,
+    first: int,
+    last: int,
+    at: Ints,
+    release: Ints,
+    flags: Ints,
+    role: npt.NDArray[np.int8],
+    real: bool,
+) -> bool:
+    """Say whether two parts ended in one printed minute and either may be the first.
+
+    A part that follows another one within its minute is shorter than it. So
+    the first is known where it alone lasted a minute.
+    """
+    before = -1
+    for k in range(first, last):
+        i = order[k]
+        if real and role[i] == MONITOR:
+            continue
+        o = before
+        before = i
+        if o < 0 or release[o] == NULL or release[o] != release[i]:
+            continue
+        if not (is_coarse(flags[o]) and is_coarse(flags[i])) or is_late(role[o]) != is_late(
+            role[i]
+        ):
+            continue
+        if release[o] - at[o] < MINUTE_MS or release[i] - at[i] >= MINUTE_MS:
+            return True
+    return False
 
 
 @numba.njit(nogil=True, cache=True)
@@ -252,7 +314,9 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
                 picks[CLASS, c] = i
                 direction[c] = f_direction[i]
                 numbers[STARTED, c] = f_at[i]
-            numbers[STARTED, c] = min(numbers[STARTED, c], f_at[i])
+            exact = not is_coarse(f_flags[i])
+            if exact:  # what a later coarse part computes may lie before the call
+                numbers[STARTED, c] = min(numbers[STARTED, c], f_at[i])
             bridged = bridged or f_role[i] == CONFERENCE
             if direction[c] in (INTERNAL, -1) and f_direction[i] not in (INTERNAL, -1):
                 direction[c] = f_direction[i]
@@ -269,7 +333,8 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
             if answered:
                 disposition[c] = ANSWERED
                 if f_answer[i] != NULL and (
-                    numbers[ANSWERED_AT, c] == NULL or f_answer[i] < numbers[ANSWERED_AT, c]
+                    numbers[ANSWERED_AT, c] == NULL
+                    or (exact and f_answer[i] < numbers[ANSWERED_AT, c])
                 ):
                     numbers[ANSWERED_AT, c] = f_answer[i]
                 talk = f_talk[i] if f_talk[i] != NULL else f_duration[i]
@@ -279,8 +344,12 @@ def call_facts(  # noqa: PLR0915 - one sweep; a third of it names the columns
                     talks += 1
             elif disposition[c] != ANSWERED and f_disposition[i] >= 0:
                 disposition[c] = f_disposition[i]
-        if talks and flags & SECONDS_UNKNOWN and not bridged:
-            numbers[TALK, c] = lengths[:talks].sum()  # parts follow each other; starts are coarse
+        parts = flags & SECONDS_UNKNOWN != 0 and not bridged  # they follow each other
+        if parts and last - first > 1:
+            guessed = _order_guessed(order, first, last, f_at, f_release, f_flags, f_role, real > 0)
+            numbers[FLAGS, c] = flags | (ORDER_INFERRED if guessed else 0)
+        if talks and parts:
+            numbers[TALK, c] = lengths[:talks].sum()
         elif talks:
             numbers[TALK, c] = union_ms(starts, lengths, talks)
         elif disposition[c] != ANSWERED:

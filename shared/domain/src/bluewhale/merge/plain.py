@@ -8,6 +8,7 @@ hot path.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from bluewhale.merge.facts import BOTH_SIDES
@@ -18,11 +19,12 @@ End = tuple[Leg, str]  # a leg and the side of its path: "out", "in" or "inside"
 
 _LATE_ROLES = {"transfer_to", "conference", "monitor"}
 _INFERRED = int(Flag.ANSWER_INFERRED | Flag.NO_ANSWER_SUPERVISION)
+_MINUTE_MS = 60_000
 
 
 def build_call(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> dict[str, Any]:
     """Give what people see of one call; keys as in CALL_SCHEMA, without directory columns."""
-    ordered = sorted(legs, key=_order)
+    ordered = in_order(legs)
     real = [leg for leg in ordered if leg["leg_role"] != "monitor"] or ordered
     first = real[0]
     outside = [leg for leg in real if leg["direction"] not in {None, "internal"}]
@@ -38,10 +40,8 @@ def build_call(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> dic
         "call_id": ids[0],
         "leg_ids": ids,
         "leg_count": len(ids),
-        "started_at": min(moment(leg) for leg in real),
-        "answered_at": min(
-            (a["answer_at"] for a in answered if a["answer_at"] is not None), default=None
-        ),
+        "started_at": moment(_began([(leg, moment(leg)) for leg in real])),
+        "answered_at": _answered_at(answered),
         "ended_at": max(
             (leg["release_at"] for leg in real if leg["release_at"] is not None), default=None
         ),
@@ -64,7 +64,7 @@ def build_call(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> dic
         "trunk_out": next((s["leg"]["trunk_out"] for s in spans if s["side"] == "out"), None),
         "transfers": afters or min(befores, 1),
         "state": "complete" if any(leg["leg_role"] != "monitor" for leg in legs) else "open",
-        "flags": _union([leg["flags"] or 0 for leg in legs]),
+        "flags": _union([leg["flags"] or 0 for leg in legs]) | _guessed_order(real),
         "extension": _extension(spans, first),
         "account_code": _first(real, "account_code"),
     }
@@ -72,7 +72,7 @@ def build_call(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> dic
 
 def build_spans(legs: Sequence[Leg], *, payer_policy: str = "dialled_out") -> list[dict[str, Any]]:
     """Give what is billed for one call; keys as in BILLABLE_SCHEMA, and `side`, `leg`."""
-    paths = _paths(sorted(legs, key=_order))
+    paths = _paths(in_order(legs))
     spans: list[dict[str, Any]] = []
     for path in paths:
         answered = [end for end in path if is_answered(end[0])]
@@ -119,10 +119,74 @@ def sides(leg: Leg) -> tuple[str, ...]:
     )
 
 
-def _order(leg: Leg) -> tuple[int, bool, bytes]:
-    coarse = (leg["flags"] or 0) & Flag.SECONDS_UNKNOWN and leg["release_at"] is not None
-    at = leg["release_at"] if coarse else moment(leg)
-    return at, leg["leg_role"] in _LATE_ROLES, leg["cdr_id"]
+def is_coarse(leg: Leg) -> bool:
+    """Say whether a leg's times are minutes: its start is computed, up to 59 s too early."""
+    return bool((leg["flags"] or 0) & Flag.SECONDS_UNKNOWN)
+
+
+def in_order(legs: Sequence[Leg]) -> list[Leg]:
+    """Put the legs of a call in order of their start.
+
+    Coarse parts follow each other as their printed ends do; of those that ended in
+    one minute the longer came first. Legs of a conference overlap, so there the
+    computed start counts.
+    """
+    bridged = _is_bridged(legs)
+
+    def key(leg: Leg) -> tuple[int, bool, int, bytes]:
+        at = moment(leg)
+        by_end = is_coarse(leg) and leg["release_at"] is not None and not bridged
+        return leg["release_at"] if by_end else at, _is_late(leg), at, leg["cdr_id"]
+
+    return sorted(legs, key=key)
+
+
+def _is_bridged(legs: Sequence[Leg]) -> bool:
+    return any(leg["leg_role"] == "conference" for leg in legs)
+
+
+def _is_late(leg: Leg) -> bool:
+    return leg["leg_role"] in _LATE_ROLES
+
+
+def _began(legs: Sequence[tuple[Leg, int]]) -> Leg:
+    """Give the leg that began first, of legs in order with their moments.
+
+    It is the first, or one of an exact clock that began earlier; what a later coarse part
+    computes may lie before the call.
+    """
+    first, earliest = legs[0]
+    for leg, at in legs[1:]:
+        if at < earliest and not is_coarse(leg):
+            first, earliest = leg, at
+    return first
+
+
+def _answered_at(answered: Sequence[Leg]) -> int | None:
+    known = [(leg, leg["answer_at"]) for leg in answered if leg["answer_at"] is not None]
+    return _began(known)["answer_at"] if known else None
+
+
+def _guessed_order(real: Sequence[Leg]) -> int:
+    """Give ORDER_INFERRED where two parts ended in one minute and either may be the first.
+
+    A part that follows another one within its minute is shorter than it. So the first is
+    known where it alone lasted a minute.
+    """
+    if _is_bridged(real):
+        return 0
+    for one, two in pairwise(real):
+        if not (is_coarse(one) and is_coarse(two)) or one["release_at"] is None:
+            continue
+        if one["release_at"] != two["release_at"] or _is_late(one) != _is_late(two):
+            continue
+        if not (_lasted(one) >= _MINUTE_MS > _lasted(two)):
+            return int(Flag.ORDER_INFERRED)
+    return 0
+
+
+def _lasted(leg: Leg) -> int:
+    return int(leg["release_at"]) - moment(leg)
 
 
 def _paths(ordered: Sequence[Leg]) -> list[list[End]]:
@@ -160,16 +224,17 @@ def _span(head: End, path: Sequence[End], policy: str) -> dict[str, Any]:
     redirected = (
         side == "out" and leg["leg_role"] == "forward" and leg["connected_number"] is not None
     )
-    start = min(answered, key=_started, default=path[0][0])
+    start = _began([(a, _started(a)) for a in answered]) if answered else path[0][0]
     quantities = [connected_ms(a) for a in answered]
-    bridged = side == "inside" or any(a["leg_role"] == "conference" for a in answered)
+    bridged = _is_bridged(answered)
+    overlap = bridged or (side == "inside" and not any(is_coarse(a) for a in answered))
     payer, by_line = _payer(path, policy)
     quantity: int | None = None
     if None not in quantities:
         timed = [
             (a["answer_at"], q) for a, q in zip(answered, quantities, strict=True) if q is not None
         ]
-        quantity = _union_ms(timed) if bridged else sum(q for _, q in timed)
+        quantity = _union_ms(timed) if overlap else sum(q for _, q in timed)
     return {
         "leg": leg,
         "side": side,
@@ -251,8 +316,7 @@ def _talk(answered: Sequence[Leg], legs: Sequence[Leg]) -> int | None:
         for a in answered
     ]
     known = [(start, length) for start, length in times if length is not None]
-    coarse = any((leg["flags"] or 0) & Flag.SECONDS_UNKNOWN for leg in legs)
-    if known and coarse and not any(leg["leg_role"] == "conference" for leg in legs):
+    if known and any(is_coarse(leg) for leg in legs) and not _is_bridged(legs):
         return sum(length for _, length in known)  # parts follow each other; starts are coarse
     return _union_ms(known) if known else None
 

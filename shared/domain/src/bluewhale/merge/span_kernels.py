@@ -31,6 +31,7 @@ from bluewhale.merge.kernels import (
     OUTBOUND,
     TANDEM,
     is_answered,
+    is_coarse,
     union_ms,
 )
 from bluewhale.records.enums import Flag
@@ -151,13 +152,16 @@ def _connected(
 ) -> tuple[bool, int, bool, int]:
     """Give of one path: answered, start, answer known, quantity (NULL = not known).
 
-    Quantity is the sum of connected times. Only where a conference lies on the
-    path, or nothing of it is outside, can its legs overlap; then it is the
-    union of their intervals.
+    It started with its first leg, or one of an exact clock that began earlier:
+    what a later coarse part computes may lie before the call. Quantity is the
+    sum of connected times. Only where a conference lies on the path, or nothing
+    of it is outside and every clock is exact, can its legs overlap; then it is
+    the union of their intervals.
     """
     some = False
     unknown = False
-    overlap = inside
+    bridged = False
+    coarse = False
     total: Any = np.int64(0)
     start: Any = np.int64(NULL)
     earliest = path[first]
@@ -167,9 +171,11 @@ def _connected(
         if not ends[e, E_ANSWERED]:
             continue
         some = True
-        overlap = overlap or ends[e, E_ROLE] == CONFERENCE
+        bridged = bridged or ends[e, E_ROLE] == CONFERENCE
+        minutes = is_coarse(ends[e, E_FLAGS])
+        coarse = coarse or minutes
         moment = ends[e, E_ANSWER] if ends[e, E_ANSWER] != NULL else ends[e, E_AT]
-        if start == NULL or moment < start:
+        if start == NULL or (moment < start and not minutes):
             start = moment
             earliest = e
         if ends[e, E_CONNECTED] == NULL:
@@ -179,7 +185,7 @@ def _connected(
         scratch[0, m] = ends[e, E_ANSWER]
         scratch[1, m] = ends[e, E_CONNECTED]
         m += 1
-    if overlap:
+    if bridged or (inside and not coarse):
         total = union_ms(scratch[0], scratch[1], m)
     flags = ends[earliest, E_FLAGS]
     known = flags == NULL or flags & _INFERRED == 0

@@ -40,7 +40,8 @@ class MergeWindow:
         ago by the partition's own data time; a leg that can join nothing at once.
     keep_ms: an offered component is held this much longer, so that a leg that
         comes late offers the whole call again without a re-join.
-    rows_max: more held legs than this, and everything is offered and forgotten.
+    rows_max: more held legs than this, and everything is offered and forgotten; may be
+        changed at any time.
     look_ms: under load something is due all the time; held legs are looked
         through this often at most, in data time.
 
@@ -63,7 +64,7 @@ class MergeWindow:
         assert window_ms > 0, "a window has a length"
         self._window_ms = window_ms
         self._keep_ms = window_ms if keep_ms is None else keep_ms
-        self._rows_max = rows_max
+        self.rows_max = rows_max
         self._look_ms = look_ms
         self._looked_ms = 0
         self._data_time_ms = 0
@@ -116,7 +117,7 @@ class MergeWindow:
             if legs.num_rows:
                 self._hold(legs, before)
         look_at_ms = max(self._due_ms, self._looked_ms + self._look_ms)
-        if self._data_time_ms >= look_at_ms or self.held > self._rows_max:
+        if self._data_time_ms >= look_at_ms or self.held > self.rows_max:
             self._looked_ms = self._data_time_ms
             offered += self._tick()
         if muted or not offered:
@@ -196,7 +197,7 @@ class MergeWindow:
         legs = self._legs
         labels, size, same = self._grown()
         newest = self._newest(labels)
-        full = self.held > self._rows_max
+        full = self.held > self.rows_max
         offer = ~same & ((newest + self._window_ms <= self._data_time_ms) | full)
         out = [legs.filter(pa.array(offer))] if offer.any() else []
         self._offered_size = np.where(offer, size, self._offered_size)

@@ -155,3 +155,6 @@ class Flag(IntFlag):
     TEXT_REPLACED = 1 << 16  # bytes outside the declared encoding were replaced
     CHARGE_OVERWRITTEN = 1 << 17  # fields share columns in this format (LSU account codes)
     TWO_CALLS = 1 << 18  # a person said: this duplicate is a call of its own
+    ORDER_INFERRED = (
+        1 << 19
+    )  # parts of a call ended in one printed minute; which came first is a guess

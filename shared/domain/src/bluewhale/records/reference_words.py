@@ -26,7 +26,7 @@ COLUMNS = {
     "join_at": "the moment that joining compares",
     "join_gap_ms": "legs that share a key join if at most this far apart",
     "flags": "bits for inferred and doubtful values, see Flags",
-    "call.flags": "union of the flags of its legs",
+    "call.flags": "union of the flags of its legs, and `ORDER_INFERRED`",
     "raw": "the record as framed",
     "raw_context_id": "the context lines it stands under (date line, head of a CSV file)",
     # time
@@ -347,4 +347,5 @@ FLAGS = {
     "TEXT_REPLACED": "bytes outside the declared encoding were replaced",
     "CHARGE_OVERWRITTEN": "fields share their columns in this format",
     "TWO_CALLS": "a person said that this duplicate is a call of its own",
+    "ORDER_INFERRED": "parts of the call ended in one printed minute; which came first is a guess",
 }
