@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import random
-import zlib
 from dataclasses import dataclass, field
 
 from bluewhale.api.uplink.v1 import uplink_pb2 as pb
@@ -25,18 +24,14 @@ from bluewhale.uplink import (
     PackedFrame,
     SendDown,
     SendUp,
-    StoredMark,
     UnitLimits,
     UnitSide,
 )
 
+from tests.support.uplink_pipeline import Centre, Ingest, crc_of
+
 STREAMS = (1, 2, 3)
 RECORD_BYTES = 40
-
-
-def crc_of(record: str) -> int:
-    """Give the CRC that a mark carries for a record."""
-    return zlib.crc32(record.encode())
 
 
 @dataclass
@@ -100,61 +95,18 @@ class ModelJournal:
         ]
 
 
-class Centre:
-    """Log and database of the centre: at-least-once, contiguous marks per lane."""
-
-    def __init__(self) -> None:
-        self.log_number = 1
-        self.log: list[tuple[LaneKey, int, str]] = []
-        self.read = 0
-        self.stored: dict[LaneKey, dict[int, str]] = {}
-        self.kept: set[str] = set()
-        self.base: dict[LaneKey, int] = {}
-        self.sides: list[Connection] = []
-
-    @property
-    def log_id(self) -> str:
-        return f"log-{self.log_number}"
-
-    def store(self, count: int) -> None:
-        for key, seq, record in self.log[self.read : self.read + count]:
-            # the same key with another record is kept aside (capture_conflict), never dropped
-            self.stored.setdefault(key, {}).setdefault(seq, record)
-            self.kept.add(record)
-        self.read = min(len(self.log), self.read + count)
-
-    def wipe(self) -> None:
-        self.log.clear()
-        self.read = 0
-        self.log_number += 1
-
-    def marks(self) -> list[StoredMark]:
-        found = []
-        for key, records in self.stored.items():
-            through = self.base.get(key, 0)
-            while through + 1 in records:
-                through += 1
-            self.base[key] = through
-            if through:
-                found.append(StoredMark(*key, through, crc_of(records[through])))
-        return found
-
-    def everything(self) -> set[str]:
-        return self.kept
-
-
 class Connection:
     """One connection: two ordered pipes with delays, cut at any moment."""
 
     def __init__(self, world: World, unit: Unit) -> None:
         self.world, self.unit = world, unit
+        self.ingest: Ingest = world.rng.choice(world.centre.ingests)
         self.side = CentreSide(
-            "u", STREAMS, release="t", log_id=world.centre.log_id, limits=world.centre_limits
+            "u", STREAMS, release="t", log_id=self.ingest.log_id, limits=world.centre_limits
         )
-        self.log_number = world.centre.log_number
         self.up: list[tuple[int, bytes]] = []
         self.down: list[tuple[int, bytes]] = []
-        self.appending: list[Append] = []
+        self.appending: list[tuple[Append, str]] = []  # and the log that they are meant for
         self.unit_open = self.centre_open = True
 
     def send_up(self, message: pb.Up) -> None:
@@ -175,7 +127,7 @@ class Connection:
                 case SendDown():
                     self.send_down(action.message)
                 case Append():
-                    self.appending.append(action)
+                    self.appending.append((action, self.ingest.log_id))
                 case Opened():
                     self.do(self.side.stored(self.world.centre.marks(), self.world.moment))
                 case Disconnect():
@@ -226,7 +178,7 @@ class Unit:
             if world.now_ms < self.connect_at_ms or not world.centre_up:
                 return
             self.connection = Connection(world, self)
-            world.centre.sides.append(self.connection)
+            world.sides.append(self.connection)
             self.side.lanes(self.journal.infos(), world.moment)
             self.do(self.side.connect(world.rng.getrandbits(60), world.moment))
         self.do(self.side.tick(world.moment))
@@ -266,7 +218,7 @@ class Unit:
                     deleted = self.journal.acknowledge(
                         key, action.stored_through, action.record_crc
                     )
-                    stored = self.world.centre.everything()
+                    stored = self.world.centre.kept
                     for record in deleted:
                         assert record in stored, f"{record} was deleted before it was stored"
                     self.side.lanes(self.journal.infos(), self.world.moment)
@@ -290,8 +242,9 @@ class World:
             marks_interval_ms=100,
         )
         self.centre = Centre()
+        self.sides: list[Connection] = []
         self.centre_up = True
-        self.storage_up = True
+        self.parser_up = self.storage_up = True
         self.sent: dict[int, int] = {}
         self.heard: set[str] = set()
         self.count = 0
@@ -312,24 +265,39 @@ class World:
         self.now_ms += ms
         for unit in self.units:
             unit.step()
-        for connection in list(self.centre.sides):
+        for connection in list(self.sides):
             self._serve(connection)
+        if self.parser_up:
+            self.centre.parse(self.rng.choice([0, 5, 200]))
         if self.storage_up:
-            self.centre.store(self.rng.randint(0, 200))
+            self.centre.store(self.rng.choice([0, 5, 200]))
         marks = self.centre.marks()
-        for connection in self.centre.sides:
-            if connection.log_number != self.centre.log_number:
+        changed = [
+            ingest
+            for ingest in self.centre.ingests
+            if ingest.noticed(self.centre.log_id, self.now_ms, self.rng)
+        ]
+        for connection in self.sides:
+            if connection.ingest in changed:
                 self._log_changed(connection)
             connection.do(connection.side.stored(marks, self.moment))
             connection.do(connection.side.tick(self.moment))
 
     def _log_changed(self, connection: Connection) -> None:
-        """Tell that the log is another one; what it was to take is refused: each is answered."""
-        connection.log_number = self.centre.log_number
-        connection.do(connection.side.log_changed(self.centre.log_id, self.moment))
+        """Tell that the log is another one; what was under way may still get into it."""
+        connection.do(connection.side.log_changed(connection.ingest.log_id, self.moment))
         waiting, connection.appending = connection.appending, []
-        for append in waiting:
+        taken = self.rng.randint(0, len(waiting))
+        for append, log_id in waiting[:taken]:
+            self._into_log(connection, append, log_id)
+        for append, _ in waiting[taken:]:
             connection.do(connection.side.not_appended(append.number, 200, self.moment))
+
+    def _into_log(self, connection: Connection, append: Append, log_id: str) -> None:
+        frame = append.frame
+        key = LaneKey(frame.stream_id, frame.incarnation)
+        self.centre.append(log_id, key, frame.first_seq, frame.packed.decode().split("\n"))
+        connection.do(connection.side.appended(append.number, self.moment))
 
     def _serve(self, connection: Connection) -> None:
         while connection.up and connection.up[0][0] <= self.now_ms and connection.centre_open:
@@ -340,53 +308,48 @@ class World:
             connection.unit.take(pb.Down.FromString(data))
         self._append(connection)
         if not connection.unit_open and not connection.up and not connection.appending:
-            self.centre.sides.remove(connection)
+            self.sides.remove(connection)
 
     def _append(self, connection: Connection) -> None:
         """Put frames into the log; those of one lane in order, as an idempotent producer does."""
         waiting, connection.appending = connection.appending, []
         slow: set[LaneKey] = set()
         refused: set[LaneKey] = set()
-        for append in waiting:
-            frame = append.frame
-            key = LaneKey(frame.stream_id, frame.incarnation)
+        for append, log_id in waiting:
+            key = LaneKey(append.frame.stream_id, append.frame.incarnation)
             chance = self.rng.random()
             if key not in refused and (key in slow or chance < 0.2):
                 slow.add(key)
-                connection.appending.append(append)
+                connection.appending.append((append, log_id))
             elif key in refused or chance < 0.23:
                 refused.add(key)
                 connection.do(connection.side.not_appended(append.number, 200, self.moment))
             else:
-                for i, record in enumerate(frame.packed.decode().split("\n")):
-                    self.centre.log.append((key, frame.first_seq + i, record))
-                connection.do(connection.side.appended(append.number, self.moment))
+                self._into_log(connection, append, log_id)
 
     def wipe_log(self) -> None:
-        """Wipe the log; the centre hears of it a moment later, and appends meanwhile.
-
-        Not while copies of one unit run: what the centre appends to a new log before
-        it knows of it has a hole before it, another copy's records can close that hole,
-        and the CRC at the mark cannot tell (docs/reference/guarantees.md).
-        """
-        self.centre.wipe()
-        if len(self.units) > 1:
-            for connection in self.centre.sides:
-                self._log_changed(connection)
+        """Wipe a topic or both; every ingest hears of it a moment later, and appends meanwhile."""
+        topics = (self.centre.raw, self.centre.parsed)
+        for topic in self.rng.choice([topics, topics[:1], topics[1:]]):
+            topic.wipe()
 
     def lose_unread(self) -> None:
-        """Let the log lose what was not read, under the same id: nobody is told."""
-        if len(self.units) == 1:  # else as in `wipe_log`
-            del self.centre.log[self.centre.read :]
+        """Let a topic lose what was not read, and nobody is told.
+
+        Not while copies of one unit run (docs/reference/guarantees.md).
+        """
+        if len(self.units) == 1:
+            self.centre.lose_unread(self.rng.choice([self.centre.raw, self.centre.parsed]))
 
     def crash_centre(self) -> None:
-        """The ingest process dies: connections and what it had not answered are gone."""
-        for connection in list(self.centre.sides):
+        """Ingest dies: connections and what it had not answered are gone."""
+        for connection in list(self.sides):
             connection.centre_open = False
             connection.up.clear()
             connection.appending.clear()
             connection.cut()
-        self.centre.sides.clear()
+        self.sides.clear()
+        self.centre.restart_ingest()
 
     def backup(self, unit: Unit) -> ModelJournal:
         return copy.deepcopy(unit.journal)

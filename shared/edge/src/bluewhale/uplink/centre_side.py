@@ -54,6 +54,7 @@ class _CentreLane:
     """Marks of one lane on this connection."""
 
     received_through: int
+    deleted_through: int  # as the unit says: it cannot send this again
     expected_seq: int | None = None  # of the next frame; None = whatever comes
     stored_through: int = 0
     record_crc: int | None = None
@@ -167,13 +168,18 @@ class CentreSide:
         return self._marks(now)
 
     def log_changed(self, log_id: str, now: Moment) -> list[CentreAction]:
-        """Take that the log is another one (wiped, created anew): received falls back."""
+        """Take that the log is another one (wiped, created anew): received falls back.
+
+        What the unit still has is asked for, also what the main database has under
+        the same numbers: until the unit has compared its record with the mark, that
+        may be a record of another copy of it.
+        """
         if log_id == self._log_id:
             return []
         self._log_id, self._tell_log_id = log_id, True
         again: list[CentreAction] = []
         for key, lane in self._lanes.items():
-            first_seq = lane.stored_through + 1
+            first_seq = lane.deleted_through + 1
             lane.pending.clear()
             lane.received_through = lane.stored_through
             # A mark that was never told cannot be seen to fall back: ask for what was sent.
@@ -275,14 +281,15 @@ class CentreSide:
         """Learn lanes of a hello or a heartbeat, of own streams alone, up to a limit."""
         for told in lanes:
             key = LaneKey(told.stream_id, told.incarnation)
-            if (
-                key not in self._lanes
-                and key.stream_id in self._streams
-                and len(self._lanes) < self._limits.streams_max
-            ):
+            lane = self._lanes.get(key)
+            if lane is not None:
+                lane.deleted_through = max(lane.deleted_through, told.stored_through)
+            elif key.stream_id in self._streams and len(self._lanes) < self._limits.streams_max:
                 # What the unit knows as stored it cannot send again: the base of this lane.
                 self._lanes[key] = _CentreLane(
-                    received_through=told.stored_through, stored_through=told.stored_through
+                    received_through=told.stored_through,
+                    deleted_through=told.stored_through,
+                    stored_through=told.stored_through,
                 )
 
     def _forget_all_but(self, told: set[LaneKey]) -> None:
@@ -305,6 +312,7 @@ class CentreSide:
                 self._released_bytes += size
                 return self.refuse(key.stream_id, "too_many_streams", "too many incarnations")
         lane = self._lanes[key]
+        lane.deleted_through = max(lane.deleted_through, frame.stored_through)
         expected = lane.expected_seq
         if expected is not None and frame.first_seq > expected:
             if frame.first_seq > frame.stored_through + 1:
