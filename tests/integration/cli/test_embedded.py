@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from bluewhale.api.query.v1 import query_pb2
+from bluewhale.api.tariffs.v1 import tariffs_pb2
 from bluewhale.cli.runtime import Runtime
 from bluewhale.cli.simulate.session import World
 from bluewhale.cli.simulate.setup import free_port
@@ -64,8 +65,10 @@ def test_the_embedded_installation_is_plugins_that_end_in_reverse(tmp_path: Path
             "bluewhale.embedded.monitor",
             "bluewhale.embedded.store",
             "bluewhale.embedded.answers",
+            "bluewhale.embedded.prices",
             "bluewhale.embedded.processor",
             "bluewhale.embedded.connectors",
+            "bluewhale.tariffs",
         ]
         assert str(nexus.states()["bluewhale.embedded.answers"]) == "resolved"
         wait_until(
@@ -126,3 +129,50 @@ def test_layers_of_the_configuration_govern_the_embedded_installation_too(tmp_pa
         said
         == "PERMISSION_DENIED: plugin/tests may not ask Query/SearchCalls; a rule of the access policy must allow it"
     )
+
+
+def test_the_embedded_installation_serves_tariffs_and_prices_by_what_was_activated(tmp_path: Path):
+    """The same service as billing's, without a network; the next calls have the new version."""
+    world = _world(tmp_path, 0)
+    runtime = Runtime(load(tmp_path))
+    runner = threading.Thread(target=runtime.run)
+    runner.start()
+    try:
+        wait_until(lambda: runtime.role.health.started, 120, "the start")
+        tariffs = runtime.role.nexus.peer("tariffs", caller="tests")
+        source = tariffs_pb2.Files(
+            files=[
+                tariffs_pb2.File(name=f.name, plain=f.read_bytes() + b"\n")
+                for f in (tmp_path / "tariffs").glob("carrier-2026.*")
+            ]
+        )
+        assert tariffs.Validate(tariffs_pb2.ValidateRequest(files=source)).good
+        reply = tariffs.Activate(tariffs_pb2.ActivateRequest(files=source, who="ada"))
+        assert (reply.version.version, reply.version.state) == (2, "active")
+        assert reply.others_look_every_ms == 0
+        assert reply.in_use_since_ms >= reply.version.activated_at_ms
+        _send(runtime, world)
+        wait_until(lambda: _calls(runtime) >= 12, 60, "the calls")
+        (page,) = runtime.role.nexus.peer("query", caller="tests").SearchCalls(
+            query_pb2.SearchCallsRequest()
+        )
+        explained = [
+            tariffs.Explain(tariffs_pb2.ExplainRequest(call=c.call_id)) for c in page.calls
+        ]
+        versions = {
+            e.tariff_version
+            for reply in explained
+            for e in reply.explanations
+            if e.tariff_uid == "carrier-2026"
+        }
+        assert versions == {2}
+        trial = tariffs.Try(tariffs_pb2.TryRequest(number="+44 20 7946 0123")).trials[0]
+        assert (trial.price_list, trial.tariff_version) == ("carrier", 2)
+        listed = tariffs.List(tariffs_pb2.ListRequest(tariff_uid="carrier-2026")).versions
+        assert [(v.version, v.state, v.activated_by) for v in listed] == [
+            (1, "retired", "configuration"),
+            (2, "active", "ada"),
+        ]
+    finally:
+        runtime.stop()
+        runner.join(60)

@@ -1,4 +1,4 @@
-"""The plugins of `bluewhale up`: journal, main database, monitor, processor, connectors, answers.
+"""The plugins of `bluewhale up`: journal, main database, prices, monitor, processor, connectors, answers.
 
 Owns what each of them opens, runs and closes. Their order follows from what they
 require; they end in reverse: connectors first, then the processor moves what is
@@ -14,18 +14,21 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from bluewhale.billing.plugin import TARIFFS
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
 from bluewhale.cli.processor import QUIET_S, Processor
+from bluewhale.configuration import Following
 from bluewhale.database import Store
-from bluewhale.jobs.preparing import prepare
+from bluewhale.jobs.current import CurrentStages
 from bluewhale.journal import Journal
 from bluewhale.nexus import Manifest, serve
 
 if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
     from bluewhale.nexus import Context
+    from bluewhale.stages import Stages
 
 HOUSEKEEPING_INTERVAL_S = 1.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
@@ -45,10 +48,16 @@ def _manifest(name: str, **facts: Any) -> Manifest:
 MANIFESTS = (
     _manifest("journal", provides={"journal": "1.0"}),
     _manifest("store", provides={"store": "1.0"}),
+    _manifest("prices", requires={"store": ">=1,<2"}, provides={"prices": "1.0"}),
     _manifest("monitor", requires={"journal": ">=1,<2"}, provides={"monitor": "1.0"}),
     _manifest(
         "processor",
-        requires={"journal": ">=1,<2", "store": ">=1,<2", "monitor": ">=1,<2"},
+        requires={
+            "journal": ">=1,<2",
+            "store": ">=1,<2",
+            "monitor": ">=1,<2",
+            "prices": ">=1,<2",
+        },
         provides={"processor": "1.0"},
     ),
     _manifest(
@@ -57,7 +66,26 @@ MANIFESTS = (
         provides={"connectors": "1.0"},
     ),
     _manifest("answers", requires={"store": ">=1,<2"}, provides={"query": "1.0"}, lazy_start=True),
+    TARIFFS,
 )
+
+
+class Prices:
+    """What this installation prices with; a version that a command activated is taken within seconds."""
+
+    look_every_ms = 0  # no other process prices
+
+    def __init__(self, configuration: Configuration, store: Store) -> None:
+        self.store = store
+        self._current = CurrentStages(Following(configuration), store)
+
+    def stages(self) -> Stages:
+        """Give what to price with; the first time the main database is told the configuration."""
+        return self._current.get()
+
+    def refresh(self) -> None:
+        """Take what is in use now, at once."""
+        self._current.refresh()
 
 
 @contextlib.asynccontextmanager
@@ -87,6 +115,15 @@ async def store(context: Context) -> AsyncIterator[dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
+async def prices(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Know what to price with."""
+    made = Prices(context.settings, context.service("store"))
+    # prices may take seconds to make ready; the loop must hear a signal meanwhile
+    await asyncio.to_thread(made.stages)
+    yield {"prices": made}
+
+
+@contextlib.asynccontextmanager
 async def monitor(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Say how the installation is."""
     made = Monitor(context.service("journal"), context.metrics)
@@ -100,12 +137,10 @@ async def processor(context: Context) -> AsyncIterator[dict[str, Any]]:
     configuration: Configuration = context.settings
     limits = configuration.settings.limits
     opened: Store = context.service("store")
-    # prices may take seconds to make ready; the loop must hear a signal meanwhile
-    stages = await asyncio.to_thread(prepare, configuration, opened)
     made = Processor(
         context.service("journal"),
         opened,
-        stages,
+        context.service("prices").stages,
         configuration.profiles.values(),
         monitor=context.service("monitor"),
         window_ms=limits.window_ms,

@@ -54,7 +54,7 @@ class Processor:
         self,
         journal: Journal,
         store: Store,
-        stages: Stages,
+        stages: Callable[[], Stages],
         profiles: Iterable[LinkProfile],
         *,
         monitor: Monitor,
@@ -97,7 +97,7 @@ class Processor:
             self._quiet_at_s = math.inf
         proposals = None
         if closed is not None and closed.num_rows:
-            proposals = propose(closed, self._stages, rated_at_ms=now_ms)
+            proposals = propose(closed, self._stages(), rated_at_ms=now_ms)
         heard = self._heard()
         if not (work.records or work.losses or proposals or heard):
             return 0
@@ -128,8 +128,9 @@ class Processor:
         orphans = self._store.legs_without_call(
             now_ms - ORPHAN_WINDOWS * self._window_ms, REJOIN_BATCH
         )
-        offered = offer(self._store, self._stages, orphans, now_ms)
-        return offered + rejoin(self._store, self._stages, now_ms)
+        stages = self._stages()
+        offered = offer(self._store, stages, orphans, now_ms)
+        return offered + rejoin(self._store, stages, now_ms)
 
     def _collect(self, now_ms: int) -> _Round:
         work = _Round()
