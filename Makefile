@@ -39,7 +39,7 @@ test-fast: setup  ## spec, unit, dialects, property, architecture; no services
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" tests/spec tests/unit tests/dialects tests/property tests/architecture
 
 test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m slow
 
 simulate-ownership: setup  ## a million seeds of clocks, cuts, freezes and restarts (about an hour)
 	$(BIN)/python -m tests.property.ownership.simulate --seeds 1000000
@@ -49,7 +49,7 @@ check: setup  ## format, lint, types, import contracts, generated files; changes
 	$(BIN)/ruff check $(PATHS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/architecture
+	$(BIN)/python -m pytest -q -m "not slow" tests/architecture
 
 fix: setup  ## repair what a machine can: format, lint fixes, generated pages
 	$(BIN)/ruff format $(PATHS)

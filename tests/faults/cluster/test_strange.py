@@ -38,7 +38,11 @@ OUTSIDE_IP, INSIDE_IP = "10.77.5.1", "10.77.5.2"
 CUT_S = 12.0
 GARBAGE_LINES = 400
 
-pytestmark = [pytest.mark.slow, pytest.mark.services("kafka", "postgres")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.services("kafka", "postgres"),
+    pytest.mark.xdist_group("strange"),  # one installation, so one worker
+]
 
 
 @dataclass
