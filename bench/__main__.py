@@ -1,7 +1,8 @@
 """Measure what docs and README claim: prints a table, writes build/bench.json.
 
 `python -m bench` measures everything at full size; `--short` the same paths on
-less data (for CI), `--only NAME` one group. Figures with a memory target run in
+less data (for CI), `--only NAME` one group, `--only cluster --backlog 5000000`
+the roles behind a long backlog. Figures with a memory target run in
 a process of their own. Hardware, sizes and what is inside the clock are printed
 with each figure.
 """
@@ -14,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,16 +55,15 @@ GROUPS = (
 )
 # groups that need Kafka and PostgreSQL, where the environment says where they are
 SERVICES = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN")
-GROUPS_OF_SERVICES = ("hot_commit", "cluster")
+GROUPS_OF_SERVICES = ("hot_commit", "cluster", "telemetry")
 
 
-def child(group: str, *, short: bool) -> list[Figure]:
+def child(group: str, *, short: bool, sizes: Sequence[str] = ()) -> list[Figure]:
     """Run one group in a fresh process, so that peak memory is its own."""
     done = subprocess.run(
-        [sys.executable, "-m", f"bench.{group}", *(["--short"] if short else [])],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", f"bench.{group}", *(["--short"] if short else []), *sizes],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
-    sys.stderr.write(done.stderr)
     if done.returncode:
         raise SystemExit(f"bench {group} failed:\n{done.stdout}")
     return [Figure(**x) for x in json.loads(done.stdout.splitlines()[-1])]
@@ -89,6 +90,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--only", choices=(*GROUPS, *GROUPS_OF_SERVICES), action="append")
+    parser.add_argument(
+        "--backlog", type=int, metavar="N", help="records that the group cluster catches up with"
+    )
     options = parser.parse_args()
     print(
         f"bench on {hardware()}"
@@ -99,7 +103,8 @@ def main() -> None:
     if not options.only and all(os.environ.get(name) for name in SERVICES):
         chosen += GROUPS_OF_SERVICES
     for group in chosen:
-        for figure in child(group, short=options.short):
+        sizes = ["--backlog", str(options.backlog)] if options.backlog else []
+        for figure in child(group, short=options.short, sizes=sizes):
             figures.append(figure)
             mark = {True: "reached", False: "MISSED", None: ""}[figure.reached]
             print(

@@ -59,7 +59,7 @@ class BillingRelay(Handler):
         parsed = [
             ([(m.offset, ParsedMessage.decode(m)) for m in p.messages], p.muted) for p in portions
         ]
-        lane = self._lanes.setdefault(partition, self._lane())
+        lane = self._lane(partition)
         sent: list[Future[Any]] = []
         for messages, muted in parsed:
             legs = lane.feed(messages, muted=muted)
@@ -92,13 +92,27 @@ class BillingRelay(Handler):
     def released(self, place: Place, *, lost: bool) -> None:
         self._lanes.pop(place[1], None)
         self._fed_at.pop(place[1], None)
+        self._share()
 
     @override
     def poisoned(self, message: Message, error: PermanentError) -> None:
         self._metrics.add("bluewhale_batches_total", topic=PARSED, outcome="poisoned")
 
-    def _lane(self) -> Lane:
-        return Lane(window_ms=self._window_ms, rows_max=self._rows_max)
+    @override
+    def unmeant(self, place: Place, count: int) -> None:
+        self._metrics.add("bluewhale_batches_total", count, topic=PARSED, outcome="unmeant")
+
+    def _lane(self, partition: int) -> Lane:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            lane = self._lanes[partition] = Lane(window_ms=self._window_ms, rows_max=self._rows_max)
+            self._share()
+        return lane
+
+    def _share(self) -> None:
+        """Give each lane an equal part of what may be held."""
+        for lane in self._lanes.values():
+            lane.window.rows_max = self._rows_max // len(self._lanes)
 
     def _rate(
         self, partition: int, lane: Lane, legs: pa.Table | None, stages: Stages

@@ -14,9 +14,9 @@ def main() -> int:
     arguments = parser.parse_args()
     # structlog takes rich where it is installed: 200 ms and 3 MiB that a log of JSON does not need
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    from bluewhale.nexus.memory import few_arenas
+    from bluewhale.nexus.memory import keep_little
 
-    few_arenas()
+    keep_little()
     from bluewhale.capture import BluewhaleError
     from bluewhale.nexus import ProcessSettings, run_role
     from bluewhale.remoteunit.plugin import MANIFEST

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-import pyarrow as pa
 from bluewhale.capture.exceptions import PermanentError, TemporaryError
 from bluewhale.database import ClaimLostError, StoreCorruptError, StoreFullError, StoreVersionError
 from bluewhale.messaging import (
@@ -24,6 +23,7 @@ from bluewhale.messaging import (
     EnvelopeVersionError,
 )
 from bluewhale.messaging.envelopes import ParsedMessage, RatedMessage
+from bluewhale.messaging.log_id import is_meant
 from bluewhale.storage.lane import Lane, Limits, Round
 from bluewhale.telemetry import get_logger, tracing
 
@@ -245,8 +245,13 @@ class Sink:
         if owned is None or lane is None or not owned.claimed:
             return
         now_s = time.monotonic()
+        topic_id, unmeant = self.consumer.topic_id(place[0]), 0
         for message in messages:
             if message.offset < lane.read[place[0]]:
+                continue
+            if not is_meant(message, topic_id):
+                lane.skip(place[0], message.offset)
+                unmeant += 1
                 continue
             try:
                 if place[0] == PARSED:
@@ -260,6 +265,13 @@ class Sink:
                 self._keep_aside(lane, message, str(error))
                 continue
             owned.messages.append(message)
+        if unmeant:
+            self._metrics.add("bluewhale_batches_total", unmeant, topic=place[0], outcome="unmeant")
+            self._log.warning(
+                "Messages passed over: meant for a log that was wiped, their units send them again",
+                topic=place[0], partition=place[1], offset=messages[0].offset,
+                topic_id=topic_id, count=unmeant,
+            )  # fmt: skip
 
     def _too_new(self, owned: _Owned, message: Message, error: EnvelopeVersionError) -> None:
         """Stop before a message of a newer release: order is kept, nothing is passed over."""
@@ -324,8 +336,6 @@ class Sink:
         ):  # fmt: skip
             result = self._store.commit(made.batch, seal=made.seal)
         lane.done(made)
-        if made.seal:
-            pa.default_memory_pool().release_unused()  # what a segment took goes back at once
         for topic in lane.claims:
             owned = self._owned.get((topic, lane.partition))
             if owned is not None:

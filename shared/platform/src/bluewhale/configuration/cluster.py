@@ -157,7 +157,9 @@ class BillingSettings(ServerSettings):
 
     listen: Address = "127.0.0.1:7443"
     held_rows_max: int = Field(
-        default=200_000, ge=1_000, description="legs held per partition; more are offered at once"
+        default=100_000,
+        ge=1_000,
+        description="legs held, shared by all partitions; more are offered at once",
     )
     tariffs_poll_ms: int = Field(
         default=2_000, ge=100, description="looks this often for an activated tariff"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bluewhale.configuration.loading import load
 from bluewhale.nexus import DEFAULT_LAYERS, ProcessSettings, run_role
-from bluewhale.nexus.memory import few_arenas
+from bluewhale.nexus.memory import keep_little
 
 if TYPE_CHECKING:
     from bluewhale.configuration.cluster import ClusterSettings
@@ -82,9 +82,17 @@ def run(role: str, manifests: Sequence[Manifest], path: Path) -> int:
     ConfigurationError
         With every mistake of the configuration.
     """
-    few_arenas()
+    keep_little()
+    _one_allocator()
     configuration = load(path)
     return run_role(role, manifests, configuration, process=process_settings(configuration, role))
+
+
+def _one_allocator() -> None:
+    """Let tables come from the allocator of everything else: Arrow's own keeps what was freed."""
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 def main(role: str, manifests: Sequence[Manifest], arguments: Sequence[str] | None = None) -> int:

@@ -59,9 +59,10 @@ class IndexFile:
             raise StoreCorruptError(f"the index {path.name} cannot be read: {error}") from error
         if self._map[:8] != _MAGIC:
             raise StoreCorruptError(f"{path.name} is not an index file")
-        size = struct.unpack_from("<Q", self._map, 8)[0]
-        header = json.loads(self._map[16 : 16 + size])
-        self._base = _aligned(16 + size)
+        self.size = len(self._map)  # bytes of the file
+        head = struct.unpack_from("<Q", self._map, 8)[0]
+        header = json.loads(self._map[16 : 16 + head])
+        self._base = _aligned(16 + head)
         self._places: dict[str, tuple[str, int, int]] = header["arrays"]
         self.facts: dict[str, Any] = header["facts"]
 

@@ -68,6 +68,9 @@ _FEW_VALUES = {
 _INCOMPRESSIBLE = {"cdr_id", "call_id", "charge_id", "join_keys.list.element"}
 _VISIBLE_TRIES, _VISIBLE_WAIT_S = 3, 0.1
 _INDEXES_OPEN_MAX = 256  # each is a mapping and a file handle
+# Pages of a mapping that were touched count as memory of the process until it goes.
+_INDEX_BYTES_MAX = 48 << 20
+_READERS_OPEN_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,8 +453,11 @@ class SegmentFolder:
             found = IndexFile(self._visible(self.path(segment.name, "index")))
         with self._index_lock:
             self._indexes[segment.name] = found  # the one used last stands last
-            while len(self._indexes) > _INDEXES_OPEN_MAX:
-                self._indexes.pop(next(iter(self._indexes)))
+            size = sum(index.size for index in self._indexes.values())
+            while len(self._indexes) > _INDEXES_OPEN_MAX or (
+                size > _INDEX_BYTES_MAX and len(self._indexes) > 1
+            ):
+                size -= self._indexes.pop(next(iter(self._indexes))).size
         return found
 
     def _visible(self, path: Path) -> Path:
@@ -469,12 +475,12 @@ class SegmentFolder:
         if entry is None:
             try:
                 path = self._visible(self.path(segment.name, kind))
-                reader = pq.ParquetFile(path, memory_map=True)
+                reader = pq.ParquetFile(path, pre_buffer=False)  # a buffer would stay
             except (OSError, pa.ArrowException) as error:
                 raise StoreCorruptError(
                     f"the segment file {segment.name}.{kind}.parquet cannot be read: {error}"
                 ) from error
-            if len(self._readers) > 256:
+            if len(self._readers) > _READERS_OPEN_MAX:
                 self._readers.clear()
             entry = self._readers.setdefault(key, (reader, threading.Lock()))
         return entry

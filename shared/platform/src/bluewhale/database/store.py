@@ -380,7 +380,7 @@ class Store:
         self.files.hold()
         live, name = False, ""
         try:
-            entry = self.files.write(rows, generation=0, sealed_at_ms=now_ms)
+            entry = self.files.write(rows, generation=0, sealed_at_ms=now_ms, threads=1)
             name = str(entry["name"])
             with self.db.write() as tx:
                 applied = apply(tx, entry)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.jobs.opening import open_log
 from bluewhale.messaging import Watchdog
+from bluewhale.nexus.memory import give_back
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def warming(context: Context) -> Iterator[None]:
         "kernels", good=False, message="loading kernels; the first time compiles them"
     )
     yield
+    give_back()
     context.condition("kernels", good=True)
 
 
