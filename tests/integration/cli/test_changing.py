@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from tests.integration.cli.door import bluewhale
@@ -121,7 +122,25 @@ def test_a_tariff_from_file_to_force(own_place: Place):
         "2027-03-01T11:00:00",
         "--json",
     ).rows()
-    assert {t["price_list"]: t["amount_nanos"] for t in tried}["carrier"] == 130_000_000
+    assert {t["price_list"]: t["amount"] for t in tried}["carrier"] == "0.13"
+
+
+def test_a_preview_names_the_calls_that_would_cost_more(own_place: Place):
+    """Only calls to Berlin differ, and each costs more; nothing is stored."""
+    draft = own_place.folder / "draft"
+    shutil.copytree(own_place.folder / "tariffs", draft)
+    deck = draft / "carrier-2026.csv"
+    deck.write_text(deck.read_text("utf-8").replace(",0.0120", ",0.9120"), "utf-8")
+    ask = ("tariff", "preview", draft / "carrier-2026.yaml", "--from", "2020-01-01", "--until")
+    answer = own_place.ask(*ask, "2100-01-01")
+    assert answer.code == 0, answer.err
+    assert f"{len(own_place.ask('calls', *ALL).rows())} calls on price list carrier" in answer.out
+    rows = own_place.ask(*ask, "2100-01-01", "--biggest", "5", "--json").rows()
+    assert len(rows) == 5
+    assert all(float(r["after"]) > float(r["before"]) and r["currency"] == "EUR" for r in rows)
+    assert all("carrier-2026@1, " in r["reason"] for r in rows)
+    assert len(own_place.ask("tariff", "list", "--json").rows()) == 2
+    assert own_place.ask(*ask, "2019-01-01").code == 2
 
 
 def test_stored_prices_stay_after_a_switch(own_place: Place):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -20,6 +20,7 @@ from bluewhale.cli.door import (
 )
 from bluewhale.cli.exceptions import CheckFailedError, InputError, NotFoundError
 from bluewhale.cli.output import Format, bar, duration, emit, instant, money, note, show_table
+from bluewhale.cli.tariffing import CALL_TIMEOUT_S, ServerOption, tariffs_of
 
 if TYPE_CHECKING:
     from bluewhale.configuration import Settings
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 HERE = Path()
 PAGE_CALLS_MAX = 100_000
-SHORTEST_ID_LETTERS = 6  # the first five say the day
 SHOWN_ID_LETTERS = 12  # two of a million calls of a day rarely share them; --json shows all
 Since = Annotated[datetime | None, typer.Option("--from", help="Started at or after (UTC).")]
 Until = Annotated[datetime | None, typer.Option("--until", help="Started before (UTC).")]
@@ -100,8 +100,10 @@ def calls(
 @guarded
 def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = False) -> None:
     """Show one call: legs, why they are one call, charges, and the lines the PBX printed."""
+    from bluewhale.jobs.explaining import call_named
+
     _, store = open_store(config)
-    detail = store.get_call(_call_id(store, call_id))
+    detail = store.get_call(call_named(store, call_id))
     if json:
         emit([_detail(detail)], form=Format.JSON)
         return
@@ -137,25 +139,45 @@ def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = Fals
 
 
 @guarded
-def explain(call_id: CallName, config: ConfigOption = HERE) -> None:
+def explain(call_id: CallName, config: ConfigOption = HERE, server: ServerOption = None) -> None:
     """Say in plain words how each price of a call came about."""
-    _, store = open_store(config)
-    print_explanation(store, _call_id(store, call_id))
+    from bluewhale.api.tariffs.v1 import tariffs_pb2 as api
+
+    with tariffs_of(config, server) as tariffs:
+        reply = tariffs.Explain(api.ExplainRequest(call=call_id), timeout=CALL_TIMEOUT_S)
+    call = {
+        name: getattr(reply, name) if reply.HasField(name) else None
+        for name in (
+            "site_zone", "calling", "called", "direction", "disposition", "talk_ms", "extension",
+            "person_uid", "department_uid",
+        )
+    }  # fmt: skip
+    call["class"] = reply.call_class
+    call["started_at"] = datetime.fromtimestamp(reply.started_at_ms / 1000, UTC)
+    _print_explained(
+        call,
+        [
+            (e.price_list, e.payer if e.HasField("payer") else None, e.text)
+            for e in reply.explanations
+        ],
+    )
 
 
 def print_explanation(store: Store, call_id: bytes) -> None:
     """Print a call in one sentence and each of its live prices in plain words."""
-    from bluewhale.jobs.tariffs import stored_version
-    from bluewhale.rating.explain import explain_charge
+    from bluewhale.jobs.explaining import explained
 
-    detail = store.get_call(call_id)
-    head = detail.call.to_pylist()[0]
-    print(_sentence(head))
-    for charge in detail.charges.to_pylist():
-        uid = charge["tariff_uid"]
-        version = None if uid is None else stored_version(store, uid, charge["tariff_version"])
-        print(f"\n{charge['price_list']} (paid by {charge['payer'] or 'nobody in particular'})")
-        print(explain_charge(charge, version, number=head["called"]))
+    call, found = explained(store, call_id)
+    _print_explained(call, [(e.charge["price_list"], e.charge["payer"], e.text) for e in found])
+
+
+def _print_explained(
+    call: Mapping[str, Any], prices: Sequence[tuple[str, str | None, str]]
+) -> None:
+    print(_sentence(call))
+    for price_list, payer, text in prices:
+        print(f"\n{price_list} (paid by {payer or 'nobody in particular'})")
+        print(text)
 
 
 @guarded
@@ -283,41 +305,6 @@ def _nanos(option: str, text: str | None) -> int | None:
         return int(Decimal(text).scaleb(9))
     except InvalidOperation:
         raise InputError(f"{option} {text}: expected an amount such as 2.50") from None
-
-
-def _call_id(store: Store, text: str) -> bytes:
-    """Find a call by its id, or by the first letters of it where only one call has them."""
-    from bluewhale.records.ids import ID_TEXT_LENGTH, parse_id_text
-
-    name = text.strip().lower()
-    missing = ID_TEXT_LENGTH - len(name)
-    try:
-        first = parse_id_text(name + "a" * missing)  # "a" stands for zero bits
-    except ValueError as error:
-        raise InputError(
-            f"{text!r} is not a call id: {error}; copy it from `bluewhale calls`"
-        ) from error
-    if missing <= 0:
-        return first
-    if len(name) < SHORTEST_ID_LETTERS:
-        raise InputError(f"{text!r} is too short; give {SHORTEST_ID_LETTERS} letters or more")
-    found = _ids_beginning(store, name, first)
-    if not found:
-        raise NotFoundError(f"no call begins with {text!r}; see: bluewhale calls")
-    if len(found) > 1:
-        raise InputError(f"{len(found)} calls begin with {text!r}; give more letters of the id")
-    return found[0]
-
-
-def _ids_beginning(store: Store, name: str, first: bytes) -> list[bytes]:
-    """Give the ids that begin with these letters; an id begins with the day of its first leg."""
-    from bluewhale.database import CallFilter
-    from bluewhale.records.ids import id_day, id_text
-
-    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=id_day(first))
-    near = CallFilter(from_at=day - timedelta(days=3), until_at=day + timedelta(days=4))
-    ids = store.search_calls(near, limit=PAGE_CALLS_MAX).column("call_id").to_pylist()
-    return [x for x in ids if x >= first and id_text(x).startswith(name)]
 
 
 def _row(c: Mapping[str, Any]) -> dict[str, Any]:

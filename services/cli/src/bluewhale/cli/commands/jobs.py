@@ -42,6 +42,12 @@ ServerOption = Annotated[
     str | None,
     typer.Option(help="host:port of storage; default: cluster.storage of the configuration."),
 ]
+PeriodOption = Annotated[
+    str | None, typer.Option(help="Months, the last one included: 2026-01 or 2026-01..2026-02.")
+]
+SinceOption = Annotated[datetime | None, typer.Option("--from", help="Calls started at or after.")]
+UntilOption = Annotated[datetime | None, typer.Option("--until", help="And before.")]
+ZoneOption = Annotated[str, typer.Option(help="Zone of period, --from and --until.")]
 JobName = Annotated[str, typer.Argument(help="Name, as `bluewhale job list` shows it.")]
 
 
@@ -54,14 +60,10 @@ def register(app: typer.Typer) -> None:
 @guarded
 def rerate(
     config: ConfigOption = HERE,
-    period: Annotated[
-        str | None, typer.Option(help="Months, the last one included: 2026-01 or 2026-01..2026-02.")
-    ] = None,
-    since: Annotated[
-        datetime | None, typer.Option("--from", help="Calls started at or after.")
-    ] = None,
-    until: Annotated[datetime | None, typer.Option("--until", help="And before.")] = None,
-    zone: Annotated[str, typer.Option(help="Zone of period, --from and --until.")] = "UTC",
+    period: PeriodOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    zone: ZoneOption = "UTC",
     tariff: Annotated[
         str | None,
         typer.Option(help="Only what this tariff prices, or did: TARIFF or TARIFF@VERSION."),
@@ -82,7 +84,7 @@ def rerate(
     """
     from bluewhale.cli.jobbing import named
 
-    first_ms, until_ms = _range(period, since, until, zone)
+    first_ms, until_ms = period_ms(period, since, until, zone)
     uid, version = _tariff(tariff)
     wanted = {
         "from_ms": first_ms,
@@ -92,8 +94,7 @@ def rerate(
         "dry_run": dry_run,
     }
     with _jobs(config, server) as jobs:
-        job = jobs.start("rerate", named("rerate"), wanted, who=_who())
-        job = _follow(jobs, str(job["name"]))
+        job = _follow(jobs.start("rerate", named("rerate"), wanted, who=_who()))
     emit(
         job["report"],
         form=chosen(form, json),
@@ -147,8 +148,7 @@ def pause(name: JobName, config: ConfigOption = HERE, server: ServerOption = Non
 def resume(name: JobName, config: ConfigOption = HERE, server: ServerOption = None) -> None:
     """Let a paused or failed job go on where it stopped, and watch it."""
     with _jobs(config, server) as jobs:
-        jobs.ask("resume", name, who=_who())
-        print(_follow(jobs, name)["message"])
+        print(_follow(jobs.resume(name, who=_who()))["message"])
 
 
 @branch.command("cancel")
@@ -164,7 +164,7 @@ def _ask(turn: str, name: str, config: Path, server: str | None) -> None:
     print(f"{name} is {job['state']}")
 
 
-def _follow(jobs: Jobs, name: str) -> Row:
+def _follow(job_moves: Iterator[Row]) -> Row:
     """Follow a job to its end, saying how far it is.
 
     Raises
@@ -172,13 +172,13 @@ def _follow(jobs: Jobs, name: str) -> Row:
     CheckFailedError
         It failed or was stopped.
     """
-    told, job = "", jobs.get(name)
-    for job in jobs.follow(name):
+    told, job = "", {}
+    for job in job_moves:
         if job["message"] and job["message"] != told:
             told = job["message"]
-            note(f"{name}: {told}")
+            note(f"{job['name']}: {told}")
     if job["state"] != "done":
-        raise CheckFailedError(f"{name} is {job['state']}: {job['message']}")
+        raise CheckFailedError(f"{job['name']} is {job['state']}: {job['message']}")
     return job
 
 
@@ -205,7 +205,7 @@ def _shown(job: Row) -> Row:
     }
 
 
-def _range(
+def period_ms(
     period: str | None, since: datetime | None, until: datetime | None, zone: str
 ) -> tuple[int, int]:
     """Read the period as [from, until) in ms."""
