@@ -55,7 +55,6 @@ def _import_all() -> None:
     import bluewhale.telemetry  # noqa: F401 - imported for the children
     from bluewhale.dialects import DIALECTS, get_dialect
     from bluewhale.records.numbers import compile_plan
-    from numba.core.dispatcher import Dispatcher
 
     for name in DIALECTS:
         get_dialect(name)
@@ -65,6 +64,13 @@ def _import_all() -> None:
         ("Australia/Sydney", "AU"),
     ):
         compile_plan(Site("warm", "warm", zone, country))
+    load_kernels()
+
+
+def load_kernels() -> None:
+    """Load every compiled kernel of the modules imported so far."""
+    from numba.core.dispatcher import Dispatcher
+
     for name, module in list(sys.modules.items()):
         if name.startswith("bluewhale."):
             for kernel in vars(module).values():

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from bluewhale.cli.exceptions import CheckFailedError
 
@@ -41,6 +41,45 @@ def unit_command(settings: Path) -> list[str]:
     return [sys.executable, "-m", "bluewhale.remoteunit", "--config", str(settings)]
 
 
+class Process(Protocol):
+    """What is used of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+
+    def poll(self) -> int | None:
+        """Give the exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; gives the exit code. Late: `subprocess.TimeoutExpired`."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal, if it still runs."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class Spawn(Protocol):
+    """How a fleet starts a process: `spawned`, or what a test gives instead."""
+
+    def __call__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path
+    ) -> Process:
+        """Start a command whose output is appended to a file."""
+
+
+def spawned(
+    command: Sequence[str], environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a command whose output is appended to a file."""
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            list(command), stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=dict(environment)
+        )
+
+
 @dataclass(slots=True)
 class Member:
     """One running process; `starts` counts how often it was started."""
@@ -49,7 +88,7 @@ class Member:
     command: list[str]
     environment: dict[str, str]
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Process
     starts: int = 1
 
     @property
@@ -66,8 +105,15 @@ class Member:
 class Fleet:
     """Named processes, started once or again and again; all end with the `with` block."""
 
-    def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        spawn: Spawn = spawned,
+    ) -> None:
         self.folder = folder
+        self._spawn = spawn
         self._environment = {**os.environ, **(environment or {})}
         self._members: dict[str, Member] = {}
 
@@ -90,7 +136,7 @@ class Fleet:
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{name}.log"
         wanted = {**self._environment, **(environment or {})}
-        member = Member(name, list(command), wanted, log, _spawn(command, wanted, log))
+        member = Member(name, list(command), wanted, log, self._spawn(command, wanted, log))
         self._members[name] = member
         return member
 
@@ -98,7 +144,7 @@ class Fleet:
         """Start a member that ended once more, as it was started first."""
         member = self._members[name]
         assert member.process.poll() is not None, f"{name} runs"
-        member.process = _spawn(member.command, member.environment, member.log)
+        member.process = self._spawn(member.command, member.environment, member.log)
         member.starts += 1
         return member
 
@@ -171,12 +217,3 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 member.process.kill()
                 member.process.wait()
-
-
-def _spawn(
-    command: Sequence[str], environment: Mapping[str, str], log: Path
-) -> subprocess.Popen[bytes]:
-    with log.open("ab") as out:
-        return subprocess.Popen(
-            list(command), stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=dict(environment)
-        )

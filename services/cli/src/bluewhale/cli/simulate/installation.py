@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import yaml
 from bluewhale.cli.exceptions import CheckFailedError, InputError
-from bluewhale.cli.fleet import Fleet, role_command, unit_command
+from bluewhale.cli.fleet import Fleet, Spawn, role_command, spawned, unit_command
 from bluewhale.cli.simulate.setup import free_port
 
 ROLES = ("storage", "ingest", "parser", "billing")
@@ -74,12 +74,13 @@ class Installation:
     partitions: int = 2
     replication: int = 1
     settings: Mapping[str, Any] = field(default_factory=dict)  # merged into `cluster`
+    spawn: Spawn = spawned
     fleet: Fleet = field(init=False)
     health_ports: dict[str, int] = field(init=False, default_factory=dict)
     ports: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.fleet = Fleet(self.folder / "log")
+        self.fleet = Fleet(self.folder / "log", spawn=self.spawn)
 
     def __enter__(self) -> Self:
         return self
