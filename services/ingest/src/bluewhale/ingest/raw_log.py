@@ -1,7 +1,8 @@
 """The raw log as ingest writes it: frames verbatim, a tick per idle partition, tallies.
 
 Owns opening the log when it can be reached (and again, as often as it takes),
-noticing that its topic was made anew, and a bound on bytes under way. Does not
+noticing that a topic was made anew which records pass, marking frames with the
+log that they are meant for, and a bound on bytes under way. Does not
 own what a frame must look like (`inspection`) or who may send it.
 
 All methods belong to the event loop, but for the futures that the producer
@@ -14,10 +15,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 
 from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.messaging import RAW, Log, LogUnavailableError, Producer
 from bluewhale.messaging.envelopes import Envelope, RawFrame, RawTally, RawTick
+from bluewhale.messaging.log_id import log_id_of
 from bluewhale.records.batches import StreamTally
 from bluewhale.telemetry import get_logger
 
@@ -77,7 +80,8 @@ class RawLog:
         if self.under_way_bytes + size > UNDER_WAY_BYTES_MAX:
             return _failed("too many bytes are on their way into the log")
         self.under_way_bytes += size
-        return self._send(partition, raw.encode())
+        # the log that every connection counts for now: `changed` comes in the same turn of the loop
+        return self._send(partition, replace(raw, log_id=self.log_id).encode())
 
     def released(self, size_bytes: int) -> None:
         """Take that a frame given to `append`, of that packed size, was answered."""
@@ -132,12 +136,12 @@ class RawLog:
         if self.problem:
             # also looks at the count of partitions: another one is refused with the remedy
             await asyncio.to_thread(port.ensure_topics, self._partitions, self._replication)
-        log_id = await asyncio.to_thread(port.topic_id, RAW)
+        log_id = await asyncio.to_thread(log_id_of, port)
         if log_id != self.log_id:
             await asyncio.to_thread(port.ensure_topics, self._partitions, self._replication)
             if self.log_id:
                 self._log.warning(
-                    "Raw log was made anew, units send again what is not stored", topic_id=log_id
+                    "Log was made anew, units send again what is not stored", topic_id=log_id
                 )
                 await self._drop_producer()  # its sequences belong to the topic that is gone
             self.log_id = log_id

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -94,19 +95,28 @@ class ParserRelay(Handler):
     def poisoned(self, message: Message, error: PermanentError) -> None:
         self._metrics.add("bluewhale_batches_total", topic=RAW, outcome="poisoned")
 
+    @override
+    def unmeant(self, place: Place, count: int) -> None:
+        self._metrics.add("bluewhale_batches_total", count, topic=RAW, outcome="unmeant")
+
     def _chunks(self, messages: Sequence[Message]) -> Iterator[tuple[list[Item], range]]:
-        """Cut a poll into what goes into one message each: by records and by bytes."""
+        """Cut a poll into what goes into one message each: by records, by bytes, by log."""
         items: list[Item] = []
         rows = size = 0
+        log_id = ""
         first = messages[0].offset if messages else 0
         for message in messages:
             item = decode_raw(message)
             count = item.last_seq - item.first_seq + 1 if isinstance(item, RawFrame) else 0
             if rows and (
-                rows + count > self._rows_max or size + len(message.value) > PACKED_BYTES_MAX
+                rows + count > self._rows_max
+                or size + len(message.value) > PACKED_BYTES_MAX
+                or (isinstance(item, RawFrame) and item.log_id != log_id)
             ):
                 yield items, range(first, message.offset)
                 items, rows, size, first = [], 0, 0, message.offset
+            if isinstance(item, RawFrame):
+                log_id = item.log_id
             items.append(item)
             rows += count
             size += len(message.value)
@@ -126,11 +136,14 @@ class ParserRelay(Handler):
             span.set("messaging.batch.message_count", len(items))
             span.set("bluewhale.legs", done.message.legs.num_rows)
             span.set("bluewhale.rejects", done.message.rejects.num_rows)
-            sent = self._send(partition, done, span.traceparent)
+            log_id = next((item.log_id for item in items if isinstance(item, RawFrame)), "")
+            sent = self._send(partition, done, span.traceparent, log_id)
         self._told(partition, offsets, done, self._clock() - started)
         return sent
 
-    def _send(self, partition: int, done: Parsed, traceparent: str) -> list[Future[Any]]:
+    def _send(
+        self, partition: int, done: Parsed, traceparent: str, log_id: str
+    ) -> list[Future[Any]]:
         force = bool(done.rejected) and not traceparent  # rejected records are always traced
         with tracing.span("send cdr.parsed", kind="producer", force=force) as span:
             span.set("messaging.destination.name", PARSED)
@@ -142,7 +155,7 @@ class ParserRelay(Handler):
                     span.set("bluewhale.rejects", count)
             return [
                 self._producer.send(PARSED, partition, value, headers=headers)
-                for value, headers in _encoded(done.message, traces)
+                for value, headers in _encoded(replace(done.message, log_id=log_id), traces)
             ]
 
     def _told(self, partition: int, offsets: range, done: Parsed, seconds: float) -> None:
@@ -174,34 +187,21 @@ class ParserRelay(Handler):
 
 def _encoded(message: ParsedMessage, traces: tuple[str, ...]) -> Iterator[tuple[bytes, Any]]:
     """Encode; what is larger than a message may be goes in halves."""
-    whole = ParsedMessage(
-        message.legs,
-        message.rejects,
-        message.losses,
-        message.contexts,
-        message.tallies,
-        message.data_time_ms,
-        traces,
-    )
-    value, headers = whole.encode()
+    value, headers = replace(message, traceparents=traces).encode()
     rows = message.legs.num_rows + message.rejects.num_rows
     if len(value) < MESSAGE_BYTES_MAX // 2 or rows < 2:
         yield value, headers
         return
     legs, rejects = message.legs.num_rows // 2, (message.rejects.num_rows + 1) // 2
-    first = ParsedMessage(
-        message.legs.slice(0, legs),
-        message.rejects.slice(0, rejects),
-        message.losses,
-        message.contexts,
-        message.tallies,
-        message.data_time_ms,
+    first = replace(
+        message, legs=message.legs.slice(0, legs), rejects=message.rejects.slice(0, rejects)
     )
-    second = ParsedMessage(
-        message.legs.slice(legs),
-        message.rejects.slice(rejects),
-        contexts=message.contexts,
-        data_time_ms=message.data_time_ms,
+    second = replace(
+        message,
+        legs=message.legs.slice(legs),
+        rejects=message.rejects.slice(rejects),
+        losses=(),
+        tallies=(),
     )
     yield from _encoded(first, traces)
     yield from _encoded(second, traces)

@@ -4,7 +4,8 @@ Owns the bytes and headers of version 1. Does not own which topic a message goes
 to, nor what a stage does with it.
 
 Every message carries the headers `v` (decimal), `kind` and `ingested_at`
-(decimal, ms), and `traceparent` if it was sampled. Raw frames are the unit's own
+(decimal, ms), and `traceparent` if it was sampled. Frames and what is parsed of
+them carry `log_id`, the log that ingest took them for (`log_id.py`). Raw frames are the unit's own
 bytes, verbatim. Tables are Arrow IPC streams **without their schema** (both
 sides know it by name and version; 4 KiB per message saved), uncompressed inside
 and compressed once around everything: for a batch of one row that is twenty
@@ -31,6 +32,7 @@ import pyarrow as pa
 import zstandard
 from bluewhale.capture import FRAME_BYTES_MAX, Frame, unpack_frame
 from bluewhale.messaging.exceptions import EnvelopeCorruptError, EnvelopeVersionError
+from bluewhale.messaging.log_id import HEADER as LOG_ID
 from bluewhale.messaging.port import Headers, Message
 from bluewhale.records.batches import Proposals, StreamLoss, StreamTally
 
@@ -86,11 +88,12 @@ class RawFrame:
     packed: bytes
     ingested_at_ms: int
     traceparent: str = ""
+    log_id: str = ""
 
     def encode(self) -> Envelope:
         """Give the message; its value is `packed`, untouched."""
         place = (self.stream_id, self.incarnation, self.first_seq, self.last_seq)
-        headers = _headers(FRAME, self.ingested_at_ms, self.traceparent)
+        headers = _headers(FRAME, self.ingested_at_ms, self.traceparent, self.log_id)
         return Envelope(self.packed, (*headers, ("capture", b"%d %d %d %d" % place)))
 
     def frame(self) -> Frame:
@@ -161,6 +164,7 @@ def decode_raw(message: Message) -> RawFrame | RawTick | RawTally:
             message.value,
             ingested_at_ms,
             traceparent,
+            _log_id(message),
         )
     if kind == TICK:
         return RawTick(ingested_at_ms, traceparent)
@@ -188,6 +192,7 @@ class ParsedMessage:
     tallies: tuple[StreamTally, ...] = ()
     data_time_ms: int = 0
     traceparents: tuple[str, ...] = ()
+    log_id: str = ""
 
     def encode(self) -> Envelope:
         """Give the message."""
@@ -199,7 +204,8 @@ class ParsedMessage:
             "tallies": [(x.stream_id, x.day, x.heard, x.journaled) for x in self.tallies],
         }
         value = _pack(meta, self.contexts, {"legs": self.legs, "rejects": self.rejects})
-        return Envelope(value, _headers(PARSED_KIND, self.data_time_ms, *self.traceparents[:1]))
+        trace = "".join(self.traceparents[:1])
+        return Envelope(value, _headers(PARSED_KIND, self.data_time_ms, trace, self.log_id))
 
     @classmethod
     def decode(cls, message: Message) -> Self:
@@ -216,6 +222,7 @@ class ParsedMessage:
             tuple(StreamTally(*x) for x in meta["tallies"]),
             data_time_ms,
             tuple(meta["traces"]),
+            _log_id(message),
         )
 
 
@@ -265,13 +272,18 @@ class RatedMessage:
         return cls(proposals, data_time_ms, tuple(meta["traces"]), before)
 
 
-def _headers(kind: str, ingested_at_ms: int, traceparent: str = "") -> Headers:
-    headers = (
+def _headers(kind: str, ingested_at_ms: int, traceparent: str = "", log_id: str = "") -> Headers:
+    optional = (("traceparent", traceparent), (LOG_ID, log_id))
+    return (
         ("v", b"%d" % ENVELOPE_VERSION),
         ("kind", kind.encode()),
         ("ingested_at", b"%d" % ingested_at_ms),
+        *((name, text.encode()) for name, text in optional if text),
     )
-    return (*headers, ("traceparent", traceparent.encode())) if traceparent else headers
+
+
+def _log_id(message: Message) -> str:
+    return (message.header(LOG_ID) or b"").decode()
 
 
 def _head(message: Message) -> tuple[str, int, str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +132,7 @@ class KafkaLog(Log):
             group,
             tuple(topics),
             listener,
+            self.ids_now,
             session_timeout_ms=self._session_timeout_ms,
         )
 
@@ -156,6 +157,10 @@ class KafkaLog(Log):
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+
+    def ids_now(self, names: Iterable[str]) -> dict[str, str]:
+        """Give the ids of topics as the cluster has them now; those that do not exist are left out."""
+        return {n: str(t["topic_id"]) for n, t in self._describe(list(names)).items()}
 
     def _topic(self, name: str) -> dict[str, Any]:
         topic = self._describe([name]).get(name)

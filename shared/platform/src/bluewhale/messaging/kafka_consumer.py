@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from bluewhale.messaging.exceptions import (
@@ -53,6 +53,7 @@ class KafkaLogConsumer(Consumer):
         group: str,
         topics: tuple[str, ...],
         listener: AssignmentListener,
+        ids_now: Callable[[Iterable[str]], dict[str, str]],
         *,
         session_timeout_ms: int,
     ) -> None:
@@ -61,6 +62,7 @@ class KafkaLogConsumer(Consumer):
         self._group = group
         self._topics = topics
         self._listener = listener
+        self._ids_now = ids_now
         self._events: deque[tuple[str, list[Place]]] = deque()
         self._positions: dict[Place, int] = {}
         self._paused: set[Place] = set()
@@ -173,7 +175,7 @@ class KafkaLogConsumer(Consumer):
 
     @override
     def topic_id(self, topic: str) -> str:
-        return self._ids.get(topic) or self._current_id(topic)
+        return self._ids.get(topic) or self._existing([topic])[topic]
 
     @override
     def assignment(self) -> frozenset[Place]:
@@ -219,8 +221,9 @@ class KafkaLogConsumer(Consumer):
             return
         started = dict.fromkeys(places, 0)
         try:
-            for topic in {p[0] for p in places}:
-                self._ids[topic] = self._current_id(topic)
+            topics = {p[0] for p in places}
+            self._ids |= self._existing(topics)
+            for topic in topics:
                 self._check_shape(topic)
             for place in places if kind == "assigned" else ():
                 kept = self.committed(place)
@@ -235,16 +238,26 @@ class KafkaLogConsumer(Consumer):
         self._listener.assigned(self, places)
 
     def _replaced(self, records: Mapping[Place, Sequence[Any]]) -> set[Place]:
-        """Find places whose topic is another one by now, and begin them anew."""
-        replaced = set()
+        """Find places whose topic is another one by now, and begin them anew.
+
+        The library fetches by name, reads on in whatever topic has it, and learns of
+        another id late. So the cluster is asked after each fetch that brought something
+        (a millisecond): if the id is still ours, so are the messages. A broker
+        knows of a new topic before it gives messages of it.
+        """
+        asked = {p[0] for p in records if p in self._positions}
         for topic in {p[0] for p in self._positions}:
             current = self._cluster_id(topic)
             if current and current != self._ids.get(topic):
-                replaced.add(topic)
+                asked.add(topic)
             elif current:
                 self._check_shape(topic)
+        current_ids = self._existing(asked) if asked else {}
+        replaced = {t for t, current in current_ids.items() if current != self._ids.get(t)}
+        if replaced:
+            self._inner._cluster.request_update()  # noqa: SLF001 - no public way in 3.0
         places = [p for p in self._positions if p[0] in replaced]
-        # before the id is known to have changed: an offset below the one asked for
+        # the log lost its end under the same id: an offset below the one asked for
         places += [
             p
             for p, found in records.items()
@@ -299,13 +312,15 @@ class KafkaLogConsumer(Consumer):
         found = self._inner._cluster.topic_id(self._prefix + topic)  # noqa: SLF001 - no public way in 3.0
         return str(found) if found is not None else ""
 
-    def _current_id(self, topic: str) -> str:
-        found = self._cluster_id(topic)
-        if not found:
-            raise LogUnavailableError(
-                f"Kafka at {self._connection.bootstrap} does not know topic {topic} now; it may be being "
-                "made again"
-            )
+    def _existing(self, topics: Collection[str]) -> dict[str, str]:
+        """Ask the cluster for the ids of topics; `LogUnavailableError` if one does not exist."""
+        found = self._ids_now(topics)
+        for topic in topics:
+            if topic not in found:
+                raise LogUnavailableError(
+                    f"Kafka at {self._connection.bootstrap} has no topic {topic} now; it may be being "
+                    "made again"
+                )
         return found
 
     def _check_shape(self, topic: str) -> None:

@@ -321,6 +321,8 @@ class MemoryConsumer(Consumer):
                 break
             if place in self._paused:
                 continue
+            if self._log._topic(place[0]).topic_id != self._ids[place[0]]:  # noqa: SLF001
+                continue  # wiped just now: the next poll begins it anew
             lane = self._log._topic(place[0]).partitions[place[1]]  # noqa: SLF001
             at = self._positions[place]
             if at > len(lane):  # beyond its end: not the topic it was

@@ -8,7 +8,9 @@ Promises: messages of one partition keep the order in which one producer sent
 them; a message whose future gave an offset survives the loss of any one broker
 (with replication 3); it is delivered **at least once** to each group, from the
 committed offset on; a topic that was wiped and made again has another
-`topic_id`, and what was committed before counts as not committed.
+`topic_id`, what was committed before counts as not committed, and no poll gives
+its messages as those of the topic before: what a poll gives is of the topic that
+`Consumer.topic_id` names.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from bluewhale.messaging.exceptions import (
     ConsumerStalledError,
     EnvelopeCorruptError,
 )
+from bluewhale.messaging.log_id import is_meant
 from bluewhale.messaging.low_water import LowWater
 from bluewhale.messaging.port import AssignmentListener, Consumer, Log, Message, Place
 from bluewhale.messaging.watchdog import WAITING, Watchdog
@@ -86,6 +87,12 @@ class Handler(Protocol):
         """Hear that a message cannot be read and is passed over; it was logged.
 
         The frames in it are sent again by their unit, since they are never stored.
+        """
+
+    def unmeant(self, place: Place, count: int) -> None:
+        """Hear that messages meant for a log that was wiped are passed over; it was logged.
+
+        Ingest asks their units again for them.
         """
 
 
@@ -247,10 +254,11 @@ class Worker:
 
     def _handle(self, partition: int, portions: list[Portion]) -> None:
         states = {p.place: self._places[p.place] for p in portions if p.place in self._places}
+        meant = [self._meant(p) for p in portions if p.place in states]
 
         def attempt() -> Sequence[Future[Any]]:
             # a place may go while we wait for what it needs
-            ours = [p for p in portions if self._places.get(p.place) is states.get(p.place)]
+            ours = [p for p in meant if p.messages and self._places.get(p.place) is states[p.place]]
             return self._guarded(partition, ours) if ours else ()
 
         waits = self._tried(f"partition {partition}", attempt)
@@ -262,6 +270,24 @@ class Worker:
                 state.moved_at = self._clock()
                 reached[portion.place] = (state, state.handled)
         self._pending.append(_Pending(reached, waits))
+
+    def _meant(self, portion: Portion) -> Portion:
+        """Leave out what was meant for another log than the one that is read."""
+        topic_id = self._places[portion.place].topic_id
+        kept = [m for m in portion.messages if is_meant(m, topic_id)]
+        count = len(portion.messages) - len(kept)
+        if not count:
+            return portion
+        self._logger.warning(
+            "Messages passed over: meant for a log that was wiped, their units send them again",
+            topic=portion.place[0],
+            partition=portion.place[1],
+            offset=portion.messages[0].offset,
+            topic_id=topic_id,
+            count=count,
+        )
+        self._handler.unmeant(portion.place, count)
+        return Portion(portion.place, kept, muted=portion.muted)
 
     def _guarded(self, partition: int, portions: Sequence[Portion]) -> Sequence[Future[Any]]:
         """Handle; if a message is unreadable, handle one by one and pass over that one."""
