@@ -68,6 +68,10 @@ def test_each_trouble_is_named_with_its_remedy() -> None:
     )
     rolled_back = report_of(configuration_state="rolled_back", configuration_error="port taken")
     assert bad(unit_of(), rolled_back) == {"configuration": "rolled_back: port taken"}
+    partly = report_of(configuration_state="effective", configuration_error="cdr: cannot read /cdr")
+    assert bad(unit_of(), partly) == {
+        "configuration": "in effect, but for links that are tried again: cdr: cannot read /cdr"
+    }
     assert bad(unit_of(), report_of(configuration_hash="h0")) == {
         "configuration": "the desired document is not in effect yet"
     }

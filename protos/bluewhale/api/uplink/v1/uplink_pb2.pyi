@@ -451,7 +451,7 @@ class ConfigurationReport(_message.Message):
     state: _builtins.str
     """none, candidate, effective, rolled_back"""
     message: _builtins.str
-    """why it was rolled back"""
+    """links that do not work, each with its reason; or why it was rolled back"""
     def __init__(
         self,
         *,

@@ -126,10 +126,10 @@ def _journal(unit: pb.Unit, reports: Sequence[Mapping[str, Any]]) -> pb.Conditio
 def _configuration(unit: pb.Unit, reports: Sequence[Mapping[str, Any]]) -> pb.Condition:
     for report in reports:
         if report["configuration_error"]:
-            return _condition(
-                "configuration",
-                f"{report['configuration_state'] or 'refused'}: {report['configuration_error']}",
-            )
+            state = report["configuration_state"] or "refused"
+            if state == "effective":
+                state = "in effect, but for links that are tried again"
+            return _condition("configuration", f"{state}: {report['configuration_error']}")
         wanted = unit.configuration.desired_hash
         if wanted and report["configuration_hash"] and report["configuration_hash"] != wanted:
             return _condition("configuration", "the desired document is not in effect yet")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,11 @@ _LIMIT_KEYS = {"journal_quota_mib"}
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A checked document; `content` are its bytes as they came."""
+    """A checked document; `content` are its bytes as they came.
+
+    `held` are links that go on with the entry that they had before, since the
+    one of this document does not work yet.
+    """
 
     version: int = 0
     hash: str = ""
@@ -33,6 +37,12 @@ class Document:
     links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by link_uid
     journal_quota_mib: int | None = None
     trace: bool = False
+    held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by link_uid
+
+    @property
+    def running(self) -> dict[str, Mapping[str, Any]]:
+        """Links as they are read, by link_uid."""
+        return {uid: self.held.get(uid, link) for uid, link in self.links.items()}
 
     @property
     def shared(self) -> frozenset[str]:
@@ -66,15 +76,7 @@ def read_document(version: int, digest: str, content: bytes) -> Document:
     if not isinstance(wanted, list) or len(wanted) > LINKS_MAX:
         raise DocumentRefusedError(f"document {version}: links are no list of at most {LINKS_MAX}")
     for link in wanted:
-        try:
-            _only(link, _LINK_KEYS, f"document {version}: link {link.get('link_uid')}")
-            checked_connector(link)
-            framing_of(link["framing"])
-            stream_id = link["stream_id"]
-        except (LinkRefusedError, KeyError, TypeError, AttributeError) as error:
-            raise DocumentRefusedError(f"document {version}: {error}") from error
-        if not isinstance(stream_id, int) or not 0 <= stream_id < 1 << 63:
-            raise DocumentRefusedError(f"document {version}: stream_id {stream_id!r}")
+        _check_link(link, f"document {version}")
         if link["link_uid"] in links:
             raise DocumentRefusedError(f"document {version}: {link['link_uid']} is there twice")
         links[link["link_uid"]] = link
@@ -84,6 +86,18 @@ def read_document(version: int, digest: str, content: bytes) -> Document:
     if quota is not None and not (isinstance(quota, int) and 1 <= quota <= 1 << 20):
         raise DocumentRefusedError(f"document {version}: journal_quota_mib {quota!r}")
     return Document(version, digest, content, links, quota, bool(document.get("trace", False)))
+
+
+def _check_link(link: Any, where: str) -> None:
+    try:
+        _only(link, _LINK_KEYS, f"{where}: link {link.get('link_uid')}")
+        checked_connector(link)
+        framing_of(link["framing"])
+        stream_id = link["stream_id"]
+    except (LinkRefusedError, KeyError, TypeError, AttributeError) as error:
+        raise DocumentRefusedError(f"{where}: {error}") from error
+    if not isinstance(stream_id, int) or not 0 <= stream_id < 1 << 63:
+        raise DocumentRefusedError(f"{where}: stream_id {stream_id!r}")
 
 
 def _only(found: Any, known: set[str], where: str) -> None:
@@ -103,8 +117,12 @@ class LastGood:
         """Give the last good document; `NOTHING` if there is none or it cannot be read."""
         try:
             kept = json.loads(self._path.read_text())
-            return read_document(kept["version"], kept["hash"], kept["content"].encode())
-        except (OSError, ValueError, KeyError, AttributeError, DocumentRefusedError):
+            read = read_document(kept["version"], kept["hash"], kept["content"].encode())
+            held = {link["link_uid"]: link for link in kept.get("held", ())}
+            for link in held.values():
+                _check_link(link, "held")
+            return replace(read, held=held)
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, DocumentRefusedError):
             return NOTHING  # the centre sends it again
 
     def save(self, document: Document) -> None:
@@ -113,6 +131,7 @@ class LastGood:
             "version": document.version,
             "hash": document.hash,
             "content": document.content.decode(),
+            "held": list(document.held.values()),
         }
         write_whole(self._path, json.dumps(kept).encode())
 

@@ -1,8 +1,7 @@
 """The errors of the Remote Unit.
 
 TemporaryError
-|- EnrolmentError        no certificate could be had now: the unit collects and tries again
-`- CandidateError        a link of a candidate document does not work; the old one goes on
+`- EnrolmentError        no certificate could be had now: the unit collects and tries again
 PermanentError
 |- UnitSettingsError     the unit's own file is missing or wrong
 `- DocumentRefusedError  a document of the centre is damaged or asks for what it may not
@@ -23,12 +22,6 @@ class EnrolmentError(TemporaryError):
     def __init__(self, message: str, *, reason: str = "", retry_after_s: float = 3.0) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.reason = reason
-
-
-class CandidateError(TemporaryError):
-    """A candidate document was tried and does not work."""
-
-    code: ClassVar[str] = "candidate"
 
 
 class UnitSettingsError(PermanentError):

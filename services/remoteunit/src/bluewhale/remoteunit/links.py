@@ -21,6 +21,7 @@ from bluewhale.connectors import Connector, LinkState, build, checked_connector
 from bluewhale.journal import Journal
 from bluewhale.telemetry import get_logger
 
+LISTENERS = frozenset({"tcp_server", "syslog_tcp", "syslog_udp"})
 _RETRY_S_MAX = 30.0
 
 
@@ -39,6 +40,7 @@ class Links:
         self._journal = journal
         self._may_read = may_read
         self._running: dict[str, _Running] = {}
+        self._stopping = False
         self._log = get_logger("links")
 
     def states(self) -> dict[str, tuple[int, LinkState]]:
@@ -50,6 +52,14 @@ class Links:
         running = self._running.get(link_uid)
         return running.state.listening_on if running else None
 
+    def problem(self, link_uid: str) -> str:
+        """Say why a link has neither a listener nor a connection; "" = it has, or is not read."""
+        running = self._running[link_uid]
+        state = running.state
+        if running.task is None or state.listening_on is not None or state.connected:
+            return ""
+        return f"{link_uid}: {state.last_error}" if state.last_error else ""
+
     async def use(self, links: Mapping[str, Mapping[str, Any]]) -> None:
         """Read these links: what is unchanged goes on undisturbed."""
         for uid in [u for u, r in self._running.items() if links.get(u) != r.entry]:
@@ -60,7 +70,12 @@ class Links:
         self.follow()
 
     def follow(self) -> None:
-        """Start links that shall be read now and are not; `leave` stops them."""
+        """Start links that shall be read now and are not; `leave` stops them.
+
+        Nothing is started any more once `stop` was called.
+        """
+        if self._stopping:
+            return
         for uid, running in self._running.items():
             if running.task is None and self._may_read(uid):
                 running.task = asyncio.create_task(self._keep(uid, running), name=f"link {uid}")
@@ -71,7 +86,8 @@ class Links:
             await self._stop(running)
 
     async def stop(self) -> None:
-        """Stop every link; what was received is in the journal afterwards."""
+        """Stop every link for good; what was received is in the journal afterwards."""
+        self._stopping = True
         await asyncio.gather(*(self._stop(running) for running in self._running.values()))
 
     async def _stop(self, running: _Running) -> None:
@@ -104,7 +120,7 @@ async def problem_of(entry: Mapping[str, Any], own_ports: Collection[int], timeo
     wanted = checked_connector(entry)
     uid, kind = entry["link_uid"], wanted["type"]
     match kind:
-        case "tcp_server" | "syslog_tcp" | "syslog_udp":
+        case _ if kind in LISTENERS:
             if wanted["port"] in own_ports:
                 return ""  # held by a link that the candidate replaces
             datagrams = kind == "syslog_udp"

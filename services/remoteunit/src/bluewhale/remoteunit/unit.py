@@ -76,6 +76,7 @@ class Unit:
             LastGood(settings.data / "document.json"),
             check_timeout_s=settings.check_timeout_s,
             used=self._use,
+            told=lambda: self._start(self._tell()),
         )
         self.side = UnitSide(settings.unit_uid, release=RELEASE)
         self.certificates = Certificates(
@@ -118,6 +119,7 @@ class Unit:
             self._log.info("Unit collects", links=len(self.applying.effective.links))
             for work in (self._guard(), self.uplink.run(), self.ownership.run(), self._renew()):
                 self._start(work)
+            self._start(self.applying.retry())
             yield self
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -200,6 +202,10 @@ class Unit:
 
     async def _try_out(self, wanted: Configure) -> None:
         await self.applying.try_out(wanted.version, wanted.hash, wanted.document)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Let the centre hear soon what became of a document."""
         with contextlib.suppress(TemporaryError):
             await self.reporting.round()
         self.side.beat_soon()
@@ -223,11 +229,10 @@ class Unit:
             message="" if state.connected and not refused else message,
         )
         report = self.applying.report
-        rolled_back = report.state == "rolled_back"
         self._condition(
             "configuration",
-            good=report.state != "none" and not rolled_back,
-            message=report.message if rolled_back else "none yet" if report.state == "none" else "",
+            good=report.state != "none" and not report.message,
+            message="none yet" if report.state == "none" else report.message,
         )
         self._condition(
             "certificate",

@@ -90,11 +90,15 @@ class Folder:
         return self.link.state
 
     async def scan(self) -> None:
-        """Look once and journal what is there."""
+        """Look once and journal what is there; a look without a problem ends the one before."""
+        before = self.state.last_error_at_ms
         try:
             await self._reader.scan()
         except OSError as error:
             self.link.failed(f"{self._path}: {error.strerror or error}")
+        else:
+            if self.state.last_error_at_ms == before:
+                self.state.last_error = None
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
