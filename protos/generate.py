@@ -20,14 +20,20 @@ def generate(target: Path) -> None:
     """Write messages, services and their types of all contracts below `target`."""
     sources = sorted(str(p.relative_to(HERE)) for p in HERE.glob("bluewhale/**/*.proto"))
     bin_folder = Path(sys.executable).parent
-    done = protoc.main([
-        "protoc", f"-I{HERE}", f"-I{Path(protoc.__file__).parent / '_proto'}",
-        f"--plugin=protoc-gen-mypy={bin_folder / 'protoc-gen-mypy'}",
-        f"--plugin=protoc-gen-mypy_grpc={bin_folder / 'protoc-gen-mypy_grpc'}",
-        f"--python_out={target}", f"--grpc_python_out={target}",
-        f"--mypy_out=quiet:{target}", f"--mypy_grpc_out=quiet:{target}",
-        *sources,
-    ])
+    done = protoc.main(
+        [
+            "protoc",
+            f"-I{HERE}",
+            f"-I{Path(protoc.__file__).parent / '_proto'}",
+            f"--plugin=protoc-gen-mypy={bin_folder / 'protoc-gen-mypy'}",
+            f"--plugin=protoc-gen-mypy_grpc={bin_folder / 'protoc-gen-mypy_grpc'}",
+            f"--python_out={target}",
+            f"--grpc_python_out={target}",
+            f"--mypy_out=quiet:{target}",
+            f"--mypy_grpc_out=quiet:{target}",
+            *sources,
+        ]
+    )
     if done != 0:
         raise SystemExit("protoc refused a contract; its message is above")
     for folder in {p.parent for p in target.glob("bluewhale/api/*/v1/*_pb2.py")}:
@@ -42,12 +48,15 @@ def differences() -> list[str]:
         generate(target)
         names = {p.relative_to(target) for p in target.rglob("*.py*")}
         kept = {
-            p.relative_to(HERE) for p in (HERE / "bluewhale").rglob("*_pb2*.py*")
+            p.relative_to(HERE)
+            for p in (HERE / "bluewhale").rglob("*_pb2*.py*")
             if "__pycache__" not in p.parts
         }
         return sorted(
-            str(n) for n in names | kept
-            if not (target / n).exists() or not (HERE / n).exists()
+            str(n)
+            for n in names | kept
+            if not (target / n).exists()
+            or not (HERE / n).exists()
             or (target / n).read_bytes() != (HERE / n).read_bytes()
         )
 
