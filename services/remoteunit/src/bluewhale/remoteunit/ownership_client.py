@@ -93,12 +93,13 @@ class OwnershipClient:
         self._moving: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._problem = ""
+        self._unnoted = ""  # why the links that are read are not on disk
         self._log = get_logger("ownership").bind(unit_uid=unit_uid)
 
     @property
     def problem(self) -> str:
-        """Why the leader does not answer, "" = it does, or nothing is shared."""
-        return self._problem if self._shared else ""
+        """Why the leader does not answer, or what it says cannot be noted; "" = all is well."""
+        return (self._problem or self._unnoted) if self._shared else ""
 
     def reads(self, link_uid: str) -> bool:
         """Tell whether a shared link shall be read now."""
@@ -259,11 +260,19 @@ class OwnershipClient:
         self._wake.set()
 
     async def _remember(self) -> None:
+        """Note on disk which links are read; a full disk changes nothing now, and is tried again."""
         kept = self.side.kept()
-        if self._shared and kept != self._kept:
-            self._kept = kept
-            text = json.dumps({"links": sorted(kept)}).encode()
+        if not self._shared or kept == self._kept:
+            return
+        text = json.dumps({"links": sorted(kept)}).encode()
+        try:
             await asyncio.to_thread(write_whole, self._kept_path, text)
+        except OSError as error:
+            if not self._unnoted:
+                self._log.error("Links that are read are not noted on disk", error=str(error))
+            self._unnoted = str(error)
+            return
+        self._kept, self._unnoted = kept, ""
 
 
 def _words(error: Exception) -> str:
