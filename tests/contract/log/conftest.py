@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 from bluewhale.messaging import Consumer, Log, MemoryLog, Message, Place
 from bluewhale.messaging.kafka import KafkaLog
-from kafka import KafkaAdminClient
-from kafka.errors import TopicAlreadyExistsError
+
+from tests.support.services.topics import remake
 
 
 class Heard:
@@ -101,21 +101,3 @@ def bench(request):
         made = Bench(log, wipe)
     yield made
     made.close()
-
-
-def remake(bootstrap: str, name: str, partitions: int) -> None:
-    """Delete a topic of a broker and make it again."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        admin.delete_topics([name])
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1}})
-            except TopicAlreadyExistsError:
-                time.sleep(0.05)
-            else:
-                break
-        admin.wait_for_topics([name])
-    finally:
-        admin.close()

@@ -10,22 +10,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from bluewhale.capture import CapturedRecord
 from bluewhale.ingest.service import Ingest
-from bluewhale.journal import Journal
 from bluewhale.messaging.kafka import KafkaLog
-from bluewhale.remoteunit.uplink_client import UplinkClient
-from bluewhale.uplink import UnitSide
 
 from tests.integration.ingest.places import (
-    AVAYA,
     Conditions,
     ingest_on,
-    keys_of,
     until,
     write_configuration,
 )
 from tests.integration.ingest.raw_reading import RawReader
+from tests.integration.ingest.real_unit import real_unit
 from tests.support.services import KafkaCluster
 
 pytestmark = [
@@ -41,49 +36,6 @@ def collect_sockets() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-
-
-class Unit:
-    """The unit's real client over a real journal."""
-
-    def __init__(self, journal: Journal, client: UplinkClient) -> None:
-        self.journal, self.client = journal, client
-
-    def write(self, texts: list[bytes]) -> None:
-        """Journal records, as a connector does."""
-        records = [CapturedRecord(text, None, 9, 1, 1_790_000_000_000) for text in texts]
-        self.journal.append(AVAYA, records)
-        self.client.journal_grew()
-
-
-@contextlib.asynccontextmanager
-async def real_unit(folder: Path, ingest: Ingest) -> AsyncIterator[Unit]:
-    """Run a unit's journal and uplink against ingest."""
-    assert ingest.credentials is not None
-    keys = keys_of(ingest.credentials.authority(), "depot")
-
-    async def credentials() -> object:
-        return keys.credentials()
-
-    with Journal.open(folder / "journal.db", quota_bytes=64 << 20) as journal:
-        client = UplinkClient(
-            UnitSide("depot", release="test"),
-            journal,
-            f"127.0.0.1:{ingest.port}",
-            credentials=credentials,
-            welcomed=lambda: None,
-            not_welcomed=lambda: None,
-            configure=lambda _document: None,
-            set_log_level=lambda _level: None,
-            traced=lambda: False,
-            backoff_s_max=1.0,
-        )
-        task = asyncio.create_task(client.run())
-        try:
-            yield Unit(journal, client)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
