@@ -9,6 +9,7 @@ import grpc
 import pytest
 from bluewhale.api.jobs.v1 import jobs_pb2 as api
 from bluewhale.api.jobs.v1 import jobs_pb2_grpc as doors
+from bluewhale.cli.jobbing import DistantJobs
 from bluewhale.configuration import Following
 from bluewhale.database import Batch, CallFilter, Store
 from bluewhale.jobs.current import CurrentStages
@@ -41,12 +42,16 @@ class House:
             hot_rows_max=1, watchdog=Watchdog("house"), metrics=Metrics(),
             clock_ms=lambda: self.now_ms,
         )  # fmt: skip
+        self.port = 0
+        self.open_door()
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
+        self.stub = doors.JobsStub(self.channel)
+
+    def open_door(self) -> None:
         self.server = grpc.server(ThreadPoolExecutor(4))
         doors.add_JobsServicer_to_server(JobsDoor(self.runner), self.server)
-        port = self.server.add_insecure_port("127.0.0.1:0")
+        self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
         self.server.start()
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        self.stub = doors.JobsStub(self.channel)
 
     def calls(self) -> int:
         return self.store.search_calls(CallFilter(), limit=10).num_rows
@@ -77,6 +82,25 @@ def test_a_job_started_over_grpc_is_run_by_who_keeps_house(house: House) -> None
     assert (seen.state, seen.done) == ("done", 2)
     assert house.calls() == 2
     assert [j.name for j in house.stub.Watch(api.WatchRequest(), timeout=10)] == ["all"]
+
+
+def test_a_command_watches_its_job_past_a_restart_of_storage(house: House) -> None:
+    """Started and watched by `call_async`; the door closes and opens, and the job ends as done."""
+    moves = DistantJobs(house.stub).start("rejoin", "night", {}, who="ada")
+    assert next(moves)["state"] == "waiting"
+    house.server.stop(0).wait()
+    house.open_door()
+    while house.runner.step(house.stages.get):
+        house.now_ms += 10_000
+    seen = list(moves)
+    assert (seen[-1]["state"], seen[-1]["done"]) == ("done", 2)
+    assert house.calls() == 2
+    house.stub.Start(api.StartRequest(name="rest", rejoin=api.Rejoin()), timeout=10)
+    assert house.stub.Pause(api.JobRequest(name="rest"), timeout=10).state == "paused"
+    resumed = DistantJobs(house.stub).resume("rest", who="ada")
+    while house.runner.step(house.stages.get):
+        pass
+    assert [row["state"] for row in resumed][-1] == "done"
 
 
 def test_what_cannot_be_asked_is_refused_by_name(house: House) -> None:

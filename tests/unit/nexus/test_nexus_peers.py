@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
 from pathlib import Path
 
 import grpc
@@ -10,10 +9,8 @@ import pytest
 from bluewhale.api.control.v1 import control_pb2, control_pb2_grpc
 from bluewhale.nexus import Contract, Nexus, PeerUnknownError, PluginsUnresolvedError, Served
 from bluewhale.nexus.governance import asking, current
-from bluewhale.nexus.governance.invocation import HEADER, Invocation
 from bluewhale.nexus.peers import visiting
 from bluewhale.nexus.serving import Port
-from bluewhale.nexus.verbs import call_async, deliver
 
 from tests.support.certificates import Authority
 from tests.unit.nexus.actors import plugin
@@ -144,46 +141,6 @@ def test_a_configured_layer_that_nobody_provides_stops_the_start():
         in_nexus(lambda _: None, plugin("a"), settings=[], layers=[{"layer": "audit"}])
 
 
-def test_call_async_starts_a_job_and_watches_it_to_its_end():
-    """One is the start, Many the watching: the last change is the result."""
-
-    def body(nexus):
-        stub = nexus.peer("echo", contract=ECHO)
-        job = call_async(stub.One, struct(a=1), stub.Many, lambda _: struct(n=3))
-        return job.accepted["name"], job.result()["i"], [x["i"] for x in job.news()]
-
-    made = plugin("echo", "echoing", provides={"echo": "1.0"})
-    assert in_nexus(body, made, settings=Echo()) == ("echo", 2.0, [0.0, 1.0, 2.0])
-
-
-class Log:
-    """A producer that keeps what it gets."""
-
-    def __init__(self):
-        self.sent = []
-
-    def send(self, topic, partition, value, *, key=None, headers=()):
-        self.sent.append((topic, partition, value, key, headers))
-        done: Future[int] = Future()
-        done.set_result(7)
-        return done
-
-
-def test_deliver_sends_along_what_the_request_carries_but_not_its_limit():
-    """Priority and values yes, the limit of time no."""
-    log = Log()
-    with asking(priority=3, timeout_s=5, values={"job": {"id": 1}}):
-        offset = deliver(log, "cdr.raw", 2, b"frame", key=b"k", headers=(("v", b"1"),)).result()
-    deliver(log, "cdr.raw", 2, b"frame")
-    assert offset == 7
-    topic, partition, value, key, headers = log.sent[0]
-    assert (topic, partition, value, key, headers[0]) == ("cdr.raw", 2, b"frame", b"k", ("v", b"1"))
-    assert headers[1][0] == HEADER
-    came = Invocation.received(headers[1][1])
-    assert (came.priority, came.timeout_s, came.values) == (3, None, {"job": {"id": 1.0}})
-    assert log.sent[1][4] == ()
-
-
 def test_a_command_asks_a_role_through_the_layers_of_the_installation(tmp_path: Path):
     """It is no plugin: it has an address, and the files where the installation encrypts."""
     authority = Authority()
@@ -195,7 +152,8 @@ def test_a_command_asks_a_role_through_the_layers_of_the_installation(tmp_path: 
     port.start()
     try:
         with visiting("control", f"127.0.0.1:{port.number}", [mine]) as control:
-            assert control.State(control_pb2.StateRequest(), timeout=10).role == "operator/ann"
+            told = control.State(control_pb2.StateRequest(), timeout=10)
+            assert (told.role, told.version) == ("operator/ann", "10")  # a person waits
             with pytest.raises(grpc.RpcError) as caught:
                 control.Drain(control_pb2.DrainRequest(), timeout=10)
             assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
@@ -204,7 +162,7 @@ def test_a_command_asks_a_role_through_the_layers_of_the_installation(tmp_path: 
 
 
 class Told(control_pb2_grpc.ControlServicer):
-    """Says who asks."""
+    """Says who asks, and how urgently."""
 
     def State(self, request, context):  # noqa: N802 - as in the contract
-        return control_pb2.StateReply(role=current().identity)
+        return control_pb2.StateReply(role=current().identity, version=str(current().priority))

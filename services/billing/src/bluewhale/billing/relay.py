@@ -16,6 +16,7 @@ from bluewhale.billing.proposing import Lane, proposed
 from bluewhale.messaging import PARSED, RATED, Message, Place
 from bluewhale.messaging.envelopes import ParsedMessage, RatedMessage
 from bluewhale.messaging.worker import Handler, Portion
+from bluewhale.nexus.verbs import deliver
 from bluewhale.telemetry import Metrics, canonical_line, get_logger, tracing
 from typing_extensions import override
 
@@ -169,4 +170,4 @@ class BillingRelay(Handler):
             traces = (span.traceparent,) if span.traceparent else ()
             message = RatedMessage(proposals, lane.data_time_ms, traces, lane.legs_before)
             value, headers = message.encode()
-            return self._producer.send(RATED, partition, value, headers=headers)
+            return deliver(self._producer, RATED, partition, value, headers=headers)

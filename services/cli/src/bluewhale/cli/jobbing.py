@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from bluewhale.database.job_rows import StoredJob
 
 CALL_TIMEOUT_S = 15.0
+RESTED = frozenset({"done", "failed", "cancelled", "paused"})  # nothing moves by itself any more
 Row = dict[str, Any]  # name, kind, state, done, total, message, changed_at_ms, report
 
 
 class Jobs(Protocol):
     """Jobs, wherever they are."""
 
-    def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Row:
-        """Note a job."""
+    def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Iterator[Row]:
+        """Start a job and give it as it moves, until it ends, fails or rests."""
         ...
 
-    def follow(self, name: str) -> Iterator[Row]:
-        """Give the job as it moves, until it ends, fails or rests."""
+    def resume(self, name: str, *, who: str) -> Iterator[Row]:
+        """Let a job go on and give it as it moves."""
         ...
 
     def all(self) -> list[Row]:
@@ -45,12 +46,12 @@ class Jobs(Protocol):
         ...
 
     def ask(self, turn: str, name: str, *, who: str) -> Row:
-        """Pause, resume or cancel."""
+        """Pause or cancel."""
         ...
 
 
 class LocalJobs:
-    """Jobs in the store of this machine; following one works on it."""
+    """Jobs in the store of this machine; whoever starts one works on it."""
 
     def __init__(self, configuration: Configuration, store: Store) -> None:
         from bluewhale.configuration import Following
@@ -62,12 +63,17 @@ class LocalJobs:
         self._runner = JobRunner(store, works(store, following))
         self._stages = CurrentStages(following, store)
 
-    def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Row:
-        """Note a job."""
-        return _row(self._runner.start(kind, name, wanted, who=who))
+    def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Iterator[Row]:
+        """Note a job and work on it, step by step."""
+        self._runner.start(kind, name, wanted, who=who)
+        return self._working(name)
 
-    def follow(self, name: str) -> Iterator[Row]:
-        """Work on the job, step by step."""
+    def resume(self, name: str, *, who: str) -> Iterator[Row]:
+        """Work on a job again."""
+        self._runner.ask("resume", name, who=who)
+        return self._working(name)
+
+    def _working(self, name: str) -> Iterator[Row]:
         while True:
             job = self._runner.get(name)
             yield _row(job)
@@ -84,7 +90,7 @@ class LocalJobs:
         return _row(self._runner.get(name))
 
     def ask(self, turn: str, name: str, *, who: str) -> Row:
-        """Pause, resume or cancel."""
+        """Pause or cancel."""
         return _row(self._runner.ask(turn, name, who=who))
 
 
@@ -124,17 +130,28 @@ class DistantJobs:
         self._stub = stub
         self._api = jobs_pb2
 
-    def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Row:
-        """Note a job."""
+    def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> Iterator[Row]:
+        """Start a job and watch it, also past a restart of storage."""
         api = self._api
         made = {"rejoin": api.Rejoin, "rerate": api.Rerate, "replay": api.Replay}[kind](**wanted)
         request = api.StartRequest(name=name, who=who, **{kind: made})
-        return _said(self._stub.Start(request, timeout=CALL_TIMEOUT_S))
+        return self._watching(self._stub.Start, request)
 
-    def follow(self, name: str) -> Iterator[Row]:
-        """Watch the job."""
-        for job in self._stub.Watch(self._api.WatchRequest(name=name, follow=True)):
-            yield _said(job)
+    def resume(self, name: str, *, who: str) -> Iterator[Row]:
+        """Let a job go on and watch it."""
+        return self._watching(self._stub.Resume, self._api.JobRequest(name=name, who=who))
+
+    def _watching(self, start: Any, request: Any) -> Iterator[Row]:
+        from bluewhale.nexus.verbs import call_async
+
+        job = call_async(
+            lambda wanted: start(wanted, timeout=CALL_TIMEOUT_S),
+            request,
+            self._stub.Watch,
+            lambda accepted: self._api.WatchRequest(name=accepted.name, follow=True),
+            ended=lambda change: change.state in RESTED,
+        )
+        return map(_said, job.news())
 
     def all(self) -> list[Row]:
         """Give every job."""
@@ -147,12 +164,8 @@ class DistantJobs:
         return _said(next(iter(found)))
 
     def ask(self, turn: str, name: str, *, who: str) -> Row:
-        """Pause, resume or cancel."""
-        method = {
-            "pause": self._stub.Pause,
-            "resume": self._stub.Resume,
-            "cancel": self._stub.Cancel,
-        }
+        """Pause or cancel."""
+        method = {"pause": self._stub.Pause, "cancel": self._stub.Cancel}
         request = self._api.JobRequest(name=name, who=who)
         return _said(method[turn](request, timeout=CALL_TIMEOUT_S))
 

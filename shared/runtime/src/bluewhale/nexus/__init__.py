@@ -5,6 +5,7 @@ from bluewhale.nexus.contract import Contract, Served, serve
 from bluewhale.nexus.exceptions import (
     LayerError,
     ManifestError,
+    PeerSilentError,
     PeerUnknownError,
     PluginFailedError,
     PluginSlowToStopError,
@@ -29,6 +30,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "Nexus",
+    "PeerSilentError",
     "PeerUnknownError",
     "PluginFailedError",
     "PluginSlowToStopError",

@@ -2,7 +2,8 @@
 
     BluewhaleError
     |- TemporaryError
-    |  `- PluginSlowToStopError   a plugin did not end within the time to drain
+    |  |- PluginSlowToStopError   a plugin did not end within the time to drain
+    |  `- PeerSilentError         a peer was away for longer than a caller has patience
     `- PermanentError
        |- ManifestError           an entry point does not lead to a manifest
        |- PluginsUnresolvedError  services missing, out of range, provided twice, in a circle
@@ -46,6 +47,12 @@ class PluginSlowToStopError(TemporaryError):
     """A plugin did not end within the time to drain and was cut off."""
 
     code = "plugin_slow_to_stop"
+
+
+class PeerSilentError(TemporaryError):
+    """A peer was away for longer than the caller has patience."""
+
+    code = "peer_silent"
 
 
 class ServiceUnknownError(PermanentError):

@@ -22,6 +22,7 @@ from bluewhale.nexus.channels import (
 from bluewhale.nexus.contract import Contract, Served
 from bluewhale.nexus.exceptions import PeerUnknownError
 from bluewhale.nexus.governance.compiling import BUILT_IN, layers_of
+from bluewhale.nexus.governance.invocation import asking
 from bluewhale.nexus.governance.layer import ChannelPlan, Layer
 from bluewhale.nexus.inprocess import LocalTransport
 from bluewhale.nexus.policy import DEFAULT_LAYERS
@@ -31,6 +32,7 @@ CHANNEL_OPTIONS = {
     "grpc.keepalive_timeout_ms": 5_000,
     "grpc.max_receive_message_length": 16 << 20,
 }
+VISITOR_PRIORITY = 10
 
 
 class Peers:
@@ -117,6 +119,8 @@ class Peers:
 def visiting(name: str, address: str, layers: Sequence[Any] = DEFAULT_LAYERS) -> Iterator[Any]:
     """Give the stub of a peer to a program that is no plugin, such as a command.
 
+    Somebody waits for what is asked inside: it is more urgent than requests of roles.
+
     layers: entries as in the configuration of the installation; where they
     encrypt, the program needs the same files as a role.
     """
@@ -127,6 +131,7 @@ def visiting(name: str, address: str, layers: Sequence[Any] = DEFAULT_LAYERS) ->
     made = layers_of([e for e in layers if e["layer"] in BUILT_IN], provided=nobody)
     peers = Peers({name: address}, made, here=lambda _: False, look=nobody)
     try:
-        yield peers.stub(name, "command")
+        with asking(priority=VISITOR_PRIORITY):
+            yield peers.stub(name, "command")
     finally:
         peers.close()

@@ -82,12 +82,30 @@ INVALID_ARGUMENT, all else FAILED_PRECONDITION, with its text (its first 2,000 l
 | verb | promise |
 |---|---|
 | call: a method of `context.peer(name)` | a reply or an error; at most once |
-| `call_async(start, request, watch, follow)` | a job is started under a name and watched to its end |
-| `deliver(producer, topic, partition, value)` | at least once after the log has it, in order per key |
+| `call_async(start, request, watch, follow, ended=)` | a job is started under a name and watched to its end, also past restarts of the peer |
+| `deliver(producer, topic, partition, value)` | at least once after the log has it, in order per partition |
+
+The same lines work within the process and over gRPC (`from bluewhale.nexus.verbs import ...`):
+
+```python
+job = call_async(jobs.Start, request, jobs.Watch, lambda job: WatchRequest(name=job.name, follow=True),
+                 ended=lambda job: job.state in {"done", "failed", "cancelled", "paused"})
+for change in job.news(): show(change)        # `bluewhale rerate` and `bluewhale job resume` do so
+deliver(producer, RATED, partition, value).add_done_callback(...)   # billing does so; blocking: .result()
+with carried(message.headers): ...            # whoever reads a message goes on with what it carries
+```
+
+Start a job whose outcome is not known again by the same name: it is the same job. A watch that breaks off is begun again for a minute,
+then `PeerSilentError` says so; what the peer refuses is raised at once. A delivered message carries priority, trace and values of the
+request that is served now, not its limit of time.
 
 Time left, priority, trace and nested values travel in one header, `bw-ctx-bin` (at most 4,096 bytes):
 `with asking(priority=5, timeout_s=2, values={"job": {"id": 7}}): stub.SearchCalls(...)`; `current()` is what came along. Every hop
 passes them on.
+
+Priority orders those who wait: 0 is usual, a greater one is answered sooner, a negative one has time. It matters on a port whose
+threads are all busy; of equals the first one is first, and every eighth thread that comes free takes the request that waits longest,
+so that nobody waits for ever. Commands of people ask with 10. Within the process a request runs on the thread of its caller and never waits.
 
 ### The process around plugins
 

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -21,6 +20,7 @@ from bluewhale.nexus.contract import Served
 from bluewhale.nexus.governance.encryption import ANONYMOUS, LOCAL, identity_of
 from bluewhale.nexus.governance.invocation import HEADER, Invocation, serving
 from bluewhale.nexus.governance.layer import Layer, PortPlan
+from bluewhale.nexus.urgency import UrgentFirst
 
 WORKERS = 32  # requests and streams that are answered at once; more wait
 STREAM_GRACE_S = 1.0  # at a stop open streams get this long, since many never end by themselves
@@ -119,8 +119,12 @@ class Port:
         for layer in layers:
             layer.port(plan)
         self._streams: set[Any] = set()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
-        self._server = grpc.server(self._pool, options=list(plan.options.items()))
+        self._pool = UrgentFirst(workers)
+        self._server = grpc.server(
+            self._pool,
+            interceptors=(self._pool.reception,),
+            options=list(plan.options.items()),
+        )
         for served in services:
             self._add(served, layers, identify=plan.credentials is not None)
         try:
@@ -132,6 +136,11 @@ class Port:
             raise PortRefusedError(
                 f"requests cannot be answered on {plan.listen}: {error}; choose another address"
             ) from error
+
+    @property
+    def unended(self) -> int:
+        """How many requests and streams are answered or wait."""
+        return self._pool.unended
 
     def _add(self, served: Served, layers: Sequence[Layer], *, identify: bool) -> None:
         services: dict[str, dict[str, Any]] = {}
