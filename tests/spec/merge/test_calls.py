@@ -190,6 +190,27 @@ def test_e6_bridge_legs_of_an_internal_conference_cost_nothing() -> None:
     assert seen(billables) == [("internal", "136201", "136111", 56)]
 
 
+def test_an_internal_conference_bills_the_talk_before_and_after_the_bridge() -> None:
+    """2001 calls 2309 (60 s), consults 2310 (20 s of them), three-way 360 s, then 55 s with 2309.
+
+    The switch marks every record of it as conference; two name people on both ends: 60 + 55 s.
+    """
+    bridge = "b0029901001"
+    inside = {"leg_role": "conference", "calling_number": "2001", "calling_extension": "2001"}
+    calls, billables = build(
+        leg(1, join=1, at=0, seconds=60, called_number="2309", called_extension="2309", **inside),
+        leg(2, join=1, at=40, seconds=20, called_number="2310", called_extension="2310", **inside),
+        leg(3, join=1, at=60, seconds=360, called_number=bridge, **inside),
+        leg(4, join=1, at=60, seconds=360, leg_role="conference", calling_number="2309",
+            calling_extension="2309", called_number=bridge),
+        leg(5, join=1, at=60, seconds=360, leg_role="conference", calling_number="2310",
+            calling_extension="2310", called_number=bridge),
+        leg(6, join=1, at=420, seconds=55, called_number="2309", called_extension="2309", **inside),
+    )  # fmt: skip
+    assert (len(calls), calls[0]["talk_ms"]) == (1, 475_000)
+    assert seen(billables) == [("internal", "2001", "2309", 115)]
+
+
 def test_asterisk_one_linkedid_bills_the_trunk_record_once() -> None:
     """Incoming call, two agents ring, the second answers 90 s: one inbound span, paid by 102."""
     trunk = {"trunk_in": "PJSIP/carrier", "direction": "inbound", "calling_number": "493023125222"}

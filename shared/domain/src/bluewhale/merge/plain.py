@@ -119,6 +119,13 @@ def sides(leg: Leg) -> tuple[str, ...]:
     )
 
 
+def is_inside(leg: Leg) -> bool:
+    """Say whether a leg without a line is talk between people, not a bridge or a measurement."""
+    if leg["leg_role"] == "conference":
+        return leg["calling_extension"] is not None and leg["called_extension"] is not None
+    return bool(leg["leg_role"] != "monitor")
+
+
 def is_coarse(leg: Leg) -> bool:
     """Say whether a leg's times are minutes: its start is computed, up to 59 s too early."""
     return bool((leg["flags"] or 0) & Flag.SECONDS_UNKNOWN)
@@ -193,9 +200,7 @@ def _paths(ordered: Sequence[Leg]) -> list[list[End]]:
     """Group the outside ends of a call; without any, its inside legs are one path."""
     ends = [(leg, side) for leg in ordered for side in sides(leg)]
     if not ends:
-        inside = [
-            (leg, "inside") for leg in ordered if leg["leg_role"] not in {"monitor", "conference"}
-        ]
+        inside = [(leg, "inside") for leg in ordered if is_inside(leg)]
         return [inside] if inside else []
     paths: dict[Any, list[End]] = {}
     for leg, side in ends:

@@ -87,6 +87,13 @@ def sides_of(role: int, trunk_in: int, trunk_out: int, parties: int, direction: 
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
+def is_inside(role: int, parties: int) -> bool:
+    """Say whether a leg without a line is talk between people, not a bridge or a measurement."""
+    two = parties & CALLING_EXTENSION != 0 and parties & CALLED_EXTENSION != 0
+    return role != MONITOR and (role != CONFERENCE or two)
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
 def inside_party(parties: int, role: int, side: int) -> int:
     """Say who inside is on a leg: a PAYER_* kind, PAYER_NONE = nobody known."""
     kind = PAYER_NONE
@@ -320,7 +327,7 @@ def call_spans(facts: Facts, order: Ints, offsets: Ints, policy: int) -> Ints:
                     for side in (IN, OUT, INSIDE):
                         if outside and (side == INSIDE or not held & side):
                             continue
-                        if not outside and (side != INSIDE or role[i] in (MONITOR, CONFERENCE)):
+                        if not outside and (side != INSIDE or not is_inside(role[i], parties[i])):
                             continue
                         ends[n, E_LEG] = i
                         ends[n, E_SIDE] = side
@@ -343,7 +350,7 @@ def call_spans(facts: Facts, order: Ints, offsets: Ints, policy: int) -> Ints:
         # A leg that is a call of its own; the common case, the same rules.
         i = order[offsets[c]]
         held = sides_of(role[i], trunk_in[i], trunk_out[i], parties[i], direction[i])
-        if held == 0 and role[i] != MONITOR and role[i] != CONFERENCE:
+        if held == 0 and is_inside(role[i], parties[i]):
             held = INSIDE_BIT
         number = 0
         for side in (IN, OUT, INSIDE):
