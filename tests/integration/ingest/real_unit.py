@@ -45,7 +45,7 @@ async def real_unit(folder: Path, ingest: Ingest) -> AsyncIterator[Unit]:
             f"127.0.0.1:{ingest.port}",
             credentials=credentials,
             welcomed=lambda: None,
-            not_welcomed=lambda: None,
+            not_welcomed=lambda _why: None,
             configure=lambda _document: None,
             set_log_level=lambda _level: None,
             traced=lambda: False,

@@ -85,7 +85,11 @@ def _certificate(unit: pb.Unit, now_ms: int) -> pb.Condition:
 
 
 def _connection(unit: pb.Unit) -> pb.Condition:
-    problem = "" if unit.instances else "not connected; look at its log and at the network"
+    problem = (
+        ""
+        if unit.instances
+        else "not connected; its log says why, and on its machine: bluewhale unit check unit.yaml"
+    )
     return _condition("connection", problem)
 
 

@@ -1,7 +1,7 @@
 """Which certificate the unit shows, and when it gets the next one.
 
-Owns enrolling, renewing and falling back to the valid slot. Each request runs in
-a child process (`enrolment`). Does not own the files: `slots`.
+Owns enrolling, renewing, falling back to the valid slot, and when a refused handshake
+is looked into. Each of these runs in a child process (`enrolment`, `handshake`). Does not own the files: `slots`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ CANDIDATE_TRIES = 3
 FAILURES_DOUBTFUL = 3
 _RENEW_RETRY_MS = 60_000
 _ASK_WHY_MS = 60_000
+_EXAMINE_S = 60.0
+# how gRPC tells of a handshake that failed: ours, or the centre just hung up
+_REFUSALS = ("handshake", "certificate", "verification", "socket closed", "reset by peer", "eof")
 _AWAY = {"unreachable", "unavailable", "deadline_exceeded", "timeout"}
 
 
@@ -53,7 +56,10 @@ class Certificates:
         self._failures = 0  # attempts in a row that the centre did not welcome
         self._asked_at_ms = 0
         self._asked_why_at_ms = 0
-        self.problem = ""  # why the centre does not take the certificate, as it says
+        self._refused = False  # the latest attempt ended like one that TLS refuses
+        self._examined_at_s = -_EXAMINE_S
+        self._examined = ""  # what the latest look at the handshake said
+        self.problem = ""  # why the certificates do not work, and what to do
         self._log = get_logger("certificates")
 
     @property
@@ -71,6 +77,8 @@ class Certificates:
             There is none and none could be had.
         """
         candidate = self._slots.candidate()
+        if (used := candidate or self._slots.valid()) is not None:
+            await self._examine(used)
         if candidate is not None:
             if self._tries < CANDIDATE_TRIES or self._slots.valid() is None:
                 self._tries += 1
@@ -94,14 +102,16 @@ class Certificates:
         """Give the slot that a second connection may show, None before the first enrolment."""
         return self._slots.valid() or self._slots.candidate()
 
-    def not_welcomed(self) -> None:
-        """Say that an attempt ended before the welcome. A refused handshake says no more."""
+    def not_welcomed(self, why: str = "") -> None:
+        """Say that an attempt ended before the welcome, and with which words."""
         self._failures += 1
+        self._refused = any(words in why.lower() for words in _REFUSALS)
 
     def welcomed(self, slot: Slot) -> None:
         """Say that the centre welcomed us with this slot."""
         self._tries = self._failures = 0
-        self.problem = ""
+        self._refused = False
+        self.problem = self._examined = ""
         candidate = self._slots.candidate()
         if candidate is not None and candidate.folder == slot.folder:
             try:
@@ -130,6 +140,23 @@ class Certificates:
         self._log.info("Certificate renewed")
         return True
 
+    async def _examine(self, slot: Slot) -> None:
+        """Look into a handshake that was refused: the words of gRPC name neither side nor reason."""
+        if not self._refused or time.monotonic() - self._examined_at_s < _EXAMINE_S:
+            return
+        self._examined_at_s = time.monotonic()
+        asked = {
+            "unit_uid": self._settings.unit_uid,
+            "centre": self._settings.centre,
+            "slot": str(slot.folder),
+            "now_ms": clock_ms(),  # our own: a wrong one is among the reasons
+        }
+        with suppress(EnrolmentError):  # nothing was learnt; the next attempt tells
+            self._examined = str((await _child("handshake", asked))["problem"])
+            self.problem = self._examined
+        if self._examined:
+            self._log.warning("Handshake refused", error=self._examined)
+
     async def _ask_why(self, valid: Slot) -> Slot:
         """Ask the enrolment door about a certificate that ended or is not taken.
 
@@ -144,6 +171,8 @@ class Certificates:
         except EnrolmentError as error:
             if error.reason not in _AWAY:
                 self.problem = str(error)
+                if self._examined:
+                    self.problem = f"{self._examined}; the centre says: {error}"
                 self._log.warning("Certificate is not taken", error=str(error))
             return valid
 
@@ -175,7 +204,7 @@ class Certificates:
             **what,
         }
         try:
-            about = await _child(asked)
+            about = await _child("enrolment", asked)
             self._slots.filled(folder, about)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -196,11 +225,11 @@ def credentials_of(slot: Slot) -> grpc.ChannelCredentials:
     )
 
 
-async def _child(asked: dict[str, object]) -> dict[str, object]:
+async def _child(name: str, asked: dict[str, object]) -> dict[str, object]:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bluewhale.remoteunit.enrolment",
+        f"bluewhale.remoteunit.{name}",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -218,9 +247,7 @@ async def _child(asked: dict[str, object]) -> dict[str, object]:
         answer = json.loads(out)
     except ValueError as error:
         last = said.decode(errors="replace").strip().splitlines()[-1:]
-        raise EnrolmentError(
-            f"enrolment ended without an answer: {last}", reason="child"
-        ) from error
+        raise EnrolmentError(f"{name} ended without an answer: {last}", reason="child") from error
     if "ok" not in answer:
         raise EnrolmentError(answer["error"], reason=answer["reason"])
     return dict(answer["ok"])

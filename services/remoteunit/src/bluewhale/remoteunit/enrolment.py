@@ -123,7 +123,7 @@ def pinned_ca(centre: str, pin: str) -> bytes:
             socket.create_connection((host.strip("[]"), int(port)), CALL_TIMEOUT_S) as plain,
             context.wrap_socket(plain, server_hostname=SERVER_NAME) as tls,
         ):
-            shown = _chain_of(tls)
+            shown = chain_of(tls)
     except OSError as error:
         raise EnrolmentError(
             f"the centre {centre} cannot be reached: {error}", reason="unreachable"
@@ -139,7 +139,7 @@ def pinned_ca(centre: str, pin: str) -> bytes:
     )
 
 
-def _chain_of(tls: Any) -> list[bytes]:
+def chain_of(tls: Any) -> list[bytes]:
     """Give what the peer showed, DER; a public method of the ssl module from Python 3.13 on."""
     return [shown.public_bytes(_ENCODING_DER) for shown in tls._sslobj.get_unverified_chain()]  # noqa: SLF001
 

@@ -115,7 +115,7 @@ class UplinkClient:
         *,
         credentials: Callable[[], Awaitable[grpc.ChannelCredentials | None]],
         welcomed: Callable[[], None],
-        not_welcomed: Callable[[], None],
+        not_welcomed: Callable[[str], None],
         configure: Callable[[Configure], None],
         set_log_level: Callable[[str], object],
         traced: Callable[[], bool],
@@ -163,12 +163,12 @@ class UplinkClient:
                     wait_ms = ended.retry_after_ms
                     self._log.info("Uplink ended", reason=ended.code, error=str(ended))
                     if not self.state.connected and ended.code not in _OURS:
-                        self._not_welcomed()
+                        self._not_welcomed(str(ended))
                 except grpc.aio.AioRpcError as error:
                     self.state.last_error = f"{error.code().name.lower()}: {error.details()}"
                     self._log.warning("Uplink failed", error=self.state.last_error)
                     if not self.state.connected:
-                        self._not_welcomed()
+                        self._not_welcomed(self.state.last_error)
                 except TemporaryError as error:  # the journal's disk, for a while
                     self.state.last_error = str(error)
                     self._log.warning("Uplink waits", error=str(error), error_code=error.code)

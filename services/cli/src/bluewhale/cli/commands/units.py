@@ -182,6 +182,33 @@ def diagnose(
         raise CheckFailedError(f"unit {unit_uid}: {wrong} of {len(reply.conditions)} not well")
 
 
+@branch.command("check")
+@guarded
+def check(
+    settings: Annotated[Path, typer.Argument(help="unit.yaml, on the machine of the unit.")],
+) -> None:
+    """Shake hands with the centre as this machine's unit does; say what TLS refuses and the remedy."""
+    from bluewhale.cli.exceptions import CheckFailedError
+    from bluewhale.remoteunit.handshake import examine
+    from bluewhale.remoteunit.settings import load_settings
+    from bluewhale.remoteunit.slots import Slots
+
+    unit = load_settings(settings)
+    if unit.insecure:
+        raise InputError(f"{settings}: insecure: there is no TLS to check")
+    slots = Slots(unit.data / "slots")
+    slot = slots.candidate() or slots.valid()
+    if slot is None:
+        raise CheckFailedError(
+            f"unit {unit.unit_uid} has no certificate yet; on the centre: bluewhale unit token"
+            f" {unit.unit_uid}; put the token into token_file"
+        )
+    problem = examine(unit.unit_uid, unit.centre, slot.folder, datetime.now(UTC))
+    if problem:
+        raise CheckFailedError(problem)
+    note(f"{unit.centre} and unit {unit.unit_uid} take each other's certificates")
+
+
 @branch.command("configure")
 @guarded
 def configure(
