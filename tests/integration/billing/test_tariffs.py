@@ -289,3 +289,32 @@ def test_while_the_main_database_is_not_there_callers_are_told_to_come_again(
     assert text.startswith("the main database is not there yet")
     served.awaited.prices = served.prices
     assert len(served.stub.List(api.ListRequest(), timeout=30).versions) == 2
+
+
+def test_an_operator_is_kept_as_the_author_whomever_the_request_names(served: Served) -> None:
+    """Who asks is what the transport proves; a program of this machine names whom it acts for."""
+    with served.within("operator/ada") as stub:
+        reply = stub.Activate(api.ActivateRequest(files=tariff("0.10"), who="mallory"))
+    assert (reply.version.created_by, reply.version.activated_by) == ("operator/ada",) * 2
+    with served.within("plugin/desk") as stub:
+        reply = stub.Activate(api.ActivateRequest(files=tariff("0.20"), who="bob"))
+        assert reply.version.activated_by == "bob"
+        assert stub.Activate(api.ActivateRequest(files=tariff("0.30"))).version.activated_by == (
+            "plugin/desk"
+        )
+
+
+@pytest.mark.parametrize("caller", ["unit/berlin-1", "anonymous"])
+def test_units_and_strangers_may_ask_nothing_of_tariffs(served: Served, caller: str) -> None:
+    """Every method is denied by the usual layers, and nothing changed."""
+    with served.within(caller) as stub:
+        for method, request in [
+            (stub.Validate, api.ValidateRequest(stored=CARRIER)),
+            (stub.Preview, api.PreviewRequest(stored=CARRIER, from_ms=1, until_ms=2)),
+            (stub.Try, api.TryRequest(number=LONDON)),
+            (stub.Activate, api.ActivateRequest(files=tariff("0.10"))),
+            (stub.List, api.ListRequest()),
+            (stub.Explain, api.ExplainRequest(call="a" * 26)),
+        ]:
+            assert refused(method, request)[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert [t.state for t in served.store.list_tariffs()] == ["active", "active"]
