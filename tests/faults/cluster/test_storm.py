@@ -18,7 +18,9 @@ from bluewhale.cli.simulate.session import DIALECTS, World
 from bluewhale.cli.simulate.verify import compare
 from bluewhale.database import Store
 
+from tests.support.cutting_door import Cut, CuttingDoor
 from tests.support.feeding import Feeder
+from tests.support.forked_roles import ForkedRoles
 from tests.support.services import KafkaCluster, PostgresServer, RedisServer
 
 ROUNDS = 110
@@ -29,6 +31,8 @@ FREEZE_EVERY = 4  # so many of the rounds freeze instead of kill
 FREEZE_S = (0.5, 3.0)
 LONG_FREEZE_EVERY = 20  # longer than a session of the log: the partition is given away meanwhile
 LONG_FREEZE_S = 14.0
+# what becomes of the first COMMITs of records, by whichever process: the database gets it or not
+CUTS: tuple[Cut | None, ...] = ("before", "after", None) * 8
 PATIENCE_S = 240.0
 
 
@@ -130,7 +134,7 @@ def _lines_of_legs(url: str, pbx_uid: str) -> Counter[bytes]:
 def test_a_storm_over_every_role_unit_broker_and_database_loses_and_doubles_nothing(
     tmp_path: Path, record_property
 ):
-    """A hundred kills and freezes, a broker and the whole log gone, the database restarted."""
+    """A hundred kills and freezes, a broker and the log gone, the database restarted, COMMITs cut."""
     world = World.of(tmp_path, 3, DIALECTS, CALLS, SEED, 3)
     world.write()
     links = [p.link_uid for p in world.pbxs]
@@ -138,14 +142,21 @@ def test_a_storm_over_every_role_unit_broker_and_database_loses_and_doubles_noth
     with (
         KafkaCluster(brokers=3) as kafka,
         PostgresServer() as postgres,
+        CuttingDoor(postgres.port, plan=CUTS) as door,
         RedisServer() as redis,
+        ForkedRoles() as roles,
         Installation(
             tmp_path,
-            Endpoints(kafka.bootstrap, postgres.url, redis.url),
+            Endpoints(
+                kafka.bootstrap,
+                postgres.url.replace(f":{postgres.port}/", f":{door.port}/"),
+                redis.url,
+            ),
             units,
             prefix="storm.",
             replication=3,
             settings={"kafka": {"replication": 3}},
+            spawn=roles.spawn,
         ) as installation,
     ):
         installation.write()
@@ -164,12 +175,15 @@ def test_a_storm_over_every_role_unit_broker_and_database_loses_and_doubles_noth
         fed = feeder.steps
         feeder.rest()
         kills = sum(n for what, n in storm.done.items() if what.startswith("kill"))
-        record_property(
-            "figure", f"{kills} kill -9, {dict(storm.done)}; {fed} of {SHARES} shares fed meanwhile"
-        )
         assert kills + storm.done["frozen"] + storm.done["frozen for long"] >= 90
         with Store.open(postgres.url, segments=tmp_path / "segments") as store:
             _judge(world, feeder, installation, store, postgres.url)
+        record_property(
+            "figure",
+            f"{kills} kill -9, {dict(storm.done)}, of {door.seen} COMMITs of records cut {dict(door.done)};"
+            f" {fed} of {SHARES} shares fed meanwhile",
+        )
+        assert min(door.done["before"], door.done["after"]) >= 2
 
 
 def _judge(

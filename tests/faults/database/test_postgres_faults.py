@@ -14,8 +14,8 @@ import pytest
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.database import Batch, CallFilter, ClaimLostError, ClaimStep, Store
 
-from tests.faults.database.cutting import CuttingDoor
 from tests.spec.database.build import leg_id, leg_row, legs, proposals
+from tests.support.cutting_door import CuttingDoor
 from tests.support.services.postgres import PostgresServer
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
