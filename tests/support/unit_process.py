@@ -61,6 +61,7 @@ class UnitProcess:
         self.log_path = folder / "unit.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.inside: list[str] = []  # a command that runs it, such as `ip netns exec`
+        self.environment: dict[str, str] = {}  # besides that of the test
         self.settings = {
             "unit_uid": unit_uid,
             "centre": centre,
@@ -84,6 +85,7 @@ class UnitProcess:
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
             )
         return self
 

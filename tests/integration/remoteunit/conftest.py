@@ -1,12 +1,14 @@
-"""The slow line needs what not every machine gives: then its test is left out, and it is said."""
+"""What not every machine gives: a test that needs it is left out, and it is said."""
 
-from tests.support.slow_line import missing
+from tests.support import shifted_clock, slow_line
 
-collect_ignore = ["test_slow_line.py"] if missing() else []
+_NEEDS = {
+    "test_slow_line.py": ("slow line", slow_line.missing()),
+    "test_wrong_clock.py": ("shifted clock", shifted_clock.missing()),
+}
+collect_ignore = [name for name, (_, missing) in _NEEDS.items() if missing]
 
 
-def pytest_report_collectionfinish() -> str:
-    """Say whether the line of 9,600 bit/s can be made here."""
-    return (
-        f"slow line: left out, needs {missing()}" if missing() else "slow line: network namespaces"
-    )
+def pytest_report_collectionfinish() -> list[str]:
+    """Say which of them can be had here."""
+    return [f"{what}: {f'left out, needs {no}' if no else 'here'}" for what, no in _NEEDS.values()]
