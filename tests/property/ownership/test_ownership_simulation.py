@@ -38,9 +38,11 @@ def test_a_seed_is_a_run():
 
 
 @pytest.mark.slow
-def test_invariants_hold_in_twenty_thousand_runs():
-    """20,000 seeds, none of which breaks I1, I3, I4, I7 or I8."""
-    sums = simulate_many(1_000, 20_000)
+@pytest.mark.parametrize("first", [1_000, 6_000, 11_000, 16_000])
+def test_invariants_hold_in_twenty_thousand_runs(first: int):
+    """20,000 seeds in four parts that run side by side: none breaks I1, I3, I4, I7 or I8."""
+    sums = simulate_many(first, 5_000)
+    assert sums.seeds == 5_000
     assert sums.violations == []
 
 
