@@ -111,6 +111,7 @@ class RejectReason(StrEnum):
     LINK_UNKNOWN = "link_unknown"  # its stream is in no configuration of the reader
     FRAME_CORRUPT = "frame_corrupt"  # the frame does not unpack; kept whole
     PARSER_FAILED = "parser_failed"  # a fault of ours: the parser broke on this record
+    RECORD_SALVAGED = "record_salvaged"  # read out of a corrupt frame; no checksum proves it
 
 
 class UnratedReason(StrEnum):

@@ -279,7 +279,11 @@ REASONS = {
     ),
     "frame_corrupt": (
         "the frame does not unpack; its bytes are kept whole",
-        "Update the roles if the unit is newer; else send the frame to who keeps the product.",
+        "Update the roles if the unit is newer; else take it apart: `bluewhale suspense take-apart`.",
+    ),
+    "record_salvaged": (
+        "it was read out of a corrupt frame; no checksum proves its bytes",
+        "Look at it (`bluewhale suspense show`), then replay it, repair it or dismiss it.",
     ),
     "frame_unreadable": (
         "its frame does not unpack; the whole frame waits in suspense under its first record",

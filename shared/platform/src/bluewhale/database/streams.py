@@ -222,6 +222,21 @@ class Gate:
         stored = np.array([have.get(s, -1) for s in seq[known].tolist()], np.int64)
         same = (stored < 0) | (stored == crc[known])
         judged[known] = np.where(same, REPLAYED, CONFLICT)
+        # a corrupt frame waits under the key of its first record, which is not stored by that
+        frames = self._frames(state, [s for s in seq[known].tolist() if s not in have])
+        judged[known & np.isin(seq, frames) & (crc != 0)] = NEW
+
+    def _frames(self, state: StreamState, seqs: Sequence[int]) -> list[int]:
+        """Give those of the sequence numbers that stand for a frame alone."""
+        if not seqs:
+            return []
+        rows = self._tx.rows_in(
+            "SELECT seq FROM suspense WHERE stream_id = ? AND incarnation = ?"
+            " AND reason = 'frame_corrupt' AND seq IN ({marks})",
+            seqs,
+            (state.stream_id, state.incarnation),
+        )
+        return [row[0] for row in rows]
 
     def _note_last(
         self, state: StreamState, seq: keys.Ints, crc: keys.Ints, judged: npt.NDArray[np.int8]

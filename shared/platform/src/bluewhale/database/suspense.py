@@ -83,7 +83,8 @@ def one(tx: Transaction, suspense_id: int) -> dict[str, Any]:
     return row
 
 
-def _audit(tx: Transaction, at_ms: int, who: str, action: str, subject: str, detail: str) -> None:
+def audited(tx: Transaction, at_ms: int, who: str, action: str, subject: str, detail: str) -> None:
+    """Keep who did what, and why."""
     tx.run(
         tables.insert_sql(tables.audit, ["at", "who", "action", "subject", "detail"]),
         (at_ms, who, action, subject, detail),
@@ -114,7 +115,7 @@ def dismiss(tx: Transaction, ids: Collection[int], *, who: str, why: str, now_ms
             tx, suspense_id, SuspenseState.DISMISSED, (SuspenseState.WAITING.value,),
             changed_at=now_ms, who=who, why=why,
         )  # fmt: skip
-        _audit(tx, now_ms, who, "suspense_dismiss", str(suspense_id), why)
+        audited(tx, now_ms, who, "suspense_dismiss", str(suspense_id), why)
 
 
 def repair(
@@ -127,7 +128,7 @@ def repair(
         more["raw"] = raw
     _change(tx, suspense_id, SuspenseState.REPAIRED, (SuspenseState.WAITING.value,), **more)
     detail = why if raw is None else f"{why}; bytes before: {before['raw']!r}"
-    _audit(tx, now_ms, who, "suspense_repair", str(suspense_id), detail)
+    audited(tx, now_ms, who, "suspense_repair", str(suspense_id), detail)
 
 
 def failed(tx: Transaction, ids: Sequence[int], rejects: pa.Table, *, now_ms: int) -> None:
@@ -173,7 +174,7 @@ def apply(
             tx, suspense_id, SuspenseState.APPLIED, _OPEN,
             changed_at=now_ms, who=who, applied_cdr_id=row["cdr_id"],
         )  # fmt: skip
-        _audit(tx, now_ms, who, "suspense_apply", str(suspense_id), "")
+        audited(tx, now_ms, who, "suspense_apply", str(suspense_id), "")
         row.update({n: waiting[n] for n in ("stream_id", "incarnation", "seq", "record_crc")})
         conflict = waiting["reason"] == RejectReason.CAPTURE_CONFLICT
         if conflict:  # its capture key belongs to another record; below zero nobody acknowledges
@@ -289,7 +290,7 @@ def two_calls(
         " WHERE stream_id = ? AND incarnation = ? AND seq = ?",
         (made, *capture),
     )
-    _audit(tx, now_ms, who, "two_calls", made.hex(), why)
+    audited(tx, now_ms, who, "two_calls", made.hex(), why)
     day = int(duplicate["received_at"].timestamp() * 1000) // 86_400_000
     totals = Totals()
     totals.add(duplicate["site_uid"] or "", day, "duplicate", -1)

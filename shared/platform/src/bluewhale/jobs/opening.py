@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bluewhale.database import Store
 
 if TYPE_CHECKING:
-    from bluewhale.configuration import Configuration
+    from bluewhale.configuration import Configuration, Settings
     from bluewhale.messaging import Log
 
 
@@ -22,7 +22,11 @@ def open_store(configuration: Configuration) -> Store:
     StoreError
         As `Store.open` says.
     """
-    settings = configuration.settings
+    return open_main(configuration.settings)
+
+
+def open_main(settings: Settings) -> Store:
+    """Open the main database as `open_store` does, where settings are all that is known."""
     database = settings.cluster.database if settings.cluster else None
     if database is not None and database.url:
         return Store.open(database.url, segments=database.segments)

@@ -57,6 +57,9 @@ def replay(configuration: Configuration, store: Store, ids: Sequence[int], *, wh
     for suspense_id in ids:
         row = store.suspense_show(suspense_id)
         profile = _profile(configuration, row)
+        if row["reason"] == RejectReason.FRAME_CORRUPT:
+            waiting += 1  # no record: `salvaging` takes it apart
+            continue
         if profile is None:
             unknown += 1
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from bluewhale.cli.door import (
@@ -15,11 +15,13 @@ from bluewhale.cli.door import (
     OutputOption,
     chosen,
     guarded,
-    open_store,
-    open_whole,
+    keep_open,
 )
 from bluewhale.cli.exceptions import InputError
 from bluewhale.cli.output import Format, emit
+
+if TYPE_CHECKING:
+    from bluewhale.database import Store
 
 branch = typer.Typer(
     help="Records held with a reason: list, show, repair, replay, dismiss.", rich_markup_mode=None
@@ -51,7 +53,7 @@ def list_suspense(
     """List the records that wait, oldest first."""
     from bluewhale.database import SuspenseFilter
 
-    _, store = open_store(config)
+    store = _main_store(config)
     found = store.suspense_list(SuspenseFilter(state=state, reason=reason), limit=limit)
     emit(
         found,
@@ -75,8 +77,9 @@ def list_suspense(
 def show(suspense_id: int, config: ConfigOption = HERE) -> None:
     """Show one record: why it waits, its bytes, what its dialect saw."""
     from bluewhale.cli.replaying import describe
+    from bluewhale.configuration import load
 
-    configuration, store = open_whole(config)
+    configuration, store = load(config), _main_store(config)
     print(describe(configuration, store, suspense_id))
 
 
@@ -93,8 +96,9 @@ def repair(
 ) -> None:
     """Mend a record (or say that it is right as it is) and replay it."""
     from bluewhale.cli.replaying import replay
+    from bluewhale.configuration import load
 
-    configuration, store = open_whole(config)
+    configuration, store = load(config), _main_store(config)
     store.suspense_repair(
         suspense_id,
         who=_who(),
@@ -115,9 +119,10 @@ def replay_command(
 ) -> None:
     """Parse waiting records again (after a dialect or option was mended); what fits becomes calls, once."""
     from bluewhale.cli.replaying import replay
+    from bluewhale.configuration import load
     from bluewhale.database import SuspenseFilter
 
-    configuration, store = open_whole(config)
+    configuration, store = load(config), _main_store(config)
     wanted = ids or [
         row["suspense_id"]
         for state in ("waiting", "repaired")
@@ -128,13 +133,42 @@ def replay_command(
     print(replay(configuration, store, wanted, who=_who()))
 
 
+@branch.command("take-apart")
+@guarded
+def take_apart_command(
+    suspense_id: int,
+    config: ConfigOption = HERE,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only say.")] = False,
+    why: Why = "",
+) -> None:
+    """Read what can be read of a corrupt frame; with --apply each record waits on its own."""
+    from bluewhale.jobs.salvaging import look_into, take_apart
+
+    store = _main_store(config)
+    if apply and not why.strip():
+        raise InputError("--why: say why its records may be trusted; it is kept in the audit trail")
+    found = (
+        take_apart(store, suspense_id, who=_who(), why=why)
+        if apply
+        else look_into(store, suspense_id)
+    )
+    records = found.salvaged.records
+    for record in records:
+        print(f"  {record.seq}  {record.data.decode('utf-8', 'backslashreplace')}")
+    print(f"{len(records)} of records {found.first_seq} to {found.last_seq} can be read")
+    if found.salvaged.problem:
+        print(f"the rest stays in row {suspense_id}: {found.salvaged.problem}")
+    if apply and records:
+        print("they wait as record_salvaged: bluewhale suspense replay --reason record_salvaged")
+
+
 @branch.command("dismiss")
 @guarded
 def dismiss(ids: Ids, why: Why, config: ConfigOption = HERE) -> None:
     """Say that these records are no calls."""
     if not why.strip():
         raise InputError("--why: say why these records are no calls; it is kept in the audit trail")
-    _, store = open_store(config)
+    store = _main_store(config)
     store.suspense_dismiss(ids, who=_who(), why=why, now_ms=_now_ms())
     print(f"{len(ids)} dismissed")
 
@@ -153,7 +187,7 @@ def duplicates(
     output: OutputOption = None,
 ) -> None:
     """List records that came again; they are counted and never charged."""
-    _, store = open_store(config)
+    store = _main_store(config)
     if two_calls is not None:
         parts = two_calls.split("/")
         if len(parts) != 3 or not all(p.isdigit() for p in parts):
@@ -181,6 +215,14 @@ def duplicates(
             "state",
         ),
     )
+
+
+def _main_store(path: Path) -> Store:
+    """Open the main database, of one process or of roles, for the running command."""
+    from bluewhale.configuration import read_settings
+    from bluewhale.jobs.opening import open_main
+
+    return keep_open(open_main(read_settings(path)))
 
 
 def _who() -> str:
