@@ -420,27 +420,46 @@ class Lookup:
     # ---- join keys ---------------------------------------------------------------------
 
     def shared_keys(self, key: keys.Ints, when: tuple[int, int], gap_ms: int) -> keys.Ints:
-        """Give those of `key`, keys of stored legs, that another leg may share.
+        """Give those of `key`, keys of stored legs, that more than one leg has.
 
-        `when`: first and last moment of those legs, ms. Hot legs that share it
-        are counted; of segments only those near in time are asked.
+        `when`: first and last moment of those legs, ms; of segments only those
+        near in time are asked.
         """
         wanted = np.unique(key)
-        found = np.zeros(len(wanted), np.bool_)
-        rows = self.tx.rows_in(
-            "SELECT join_key FROM leg_key WHERE join_key IN ({marks})"
-            " GROUP BY join_key HAVING COUNT(*) > 1",
-            wanted.tolist(),
-        )
-        if rows:
-            found |= np.isin(wanted, np.array([r[0] for r in rows], np.int64))
+        count = np.zeros(len(wanted), np.int64)
         for segment in self.segments:
             if segment.joins is None:
                 continue
             reach = max(gap_ms, segment.joins[2])
             if segment.joins[0] - reach <= when[1] and when[0] <= segment.joins[1] + reach:
-                found |= keys.isin_sorted(wanted, self.folder.index(segment).array("join_key"))
-        return wanted[found]
+                count += self._sealed_legs_of(segment, wanted)
+        for least, few in ((2, count == 0), (1, count == 1)):  # hot legs that make it more than one
+            rows = self.tx.rows_in(
+                "SELECT join_key FROM leg_key WHERE join_key IN ({marks})"
+                f" GROUP BY join_key HAVING COUNT(*) >= {least}",
+                wanted[few].tolist(),
+            )
+            if rows:
+                count[np.searchsorted(wanted, np.array([r[0] for r in rows], np.int64))] += 2
+        return wanted[count > 1]
+
+    def _sealed_legs_of(self, segment: Segment, wanted: keys.Ints) -> keys.Ints:
+        """Count the legs of a segment under each of these keys, which ascend."""
+        index = self.folder.index(segment)
+        key = index.array("join_key")
+        count = np.zeros(len(wanted), np.int64)
+        hit = np.flatnonzero(keys.isin_sorted(wanted, key))
+        if not len(hit):
+            return count
+        first = np.searchsorted(key, wanted[hit], "left")
+        size = np.searchsorted(key, wanted[hit], "right") - first
+        of = np.repeat(np.arange(len(hit), dtype=np.uint64), size)
+        at = np.arange(len(of)) + np.repeat(first - (np.cumsum(size) - size), size)
+        pairs = np.unique(
+            of << np.uint64(32) | index.array("join_row")[at]
+        )  # a leg may name one twice
+        count[hit] = np.bincount((pairs >> np.uint64(32)).astype(np.int64), minlength=len(hit))
+        return count
 
     def entries(self, join_keys: Collection[int]) -> list[KeyEntry]:
         """Give every stored leg under these join keys, hot and sealed."""

@@ -35,6 +35,10 @@ ASK_TIMEOUT_MS = 5_000
 METADATA_AGE_MS = 3_000  # so soon a topic that was made again is noticed
 # one turn of the library's loop; what it told meanwhile is passed on behind it
 SLICE_MS = 50
+# What was fetched of one partition is given out before that of the next: with more of
+# each the partitions of a backlog move in turns so long that who reads two topics waits.
+PARTITION_FETCH_BYTES = 1 << 20
+FETCH_BYTES = 16 << 20
 _REFUSED = (
     kafka_errors.CommitFailedError,
     kafka_errors.IllegalGenerationError,
@@ -79,8 +83,8 @@ class KafkaLogConsumer(Consumer):
             heartbeat_interval_ms=HEARTBEAT_MS,
             metadata_max_age_ms=METADATA_AGE_MS,
             allow_auto_create_topics=False,
-            max_partition_fetch_bytes=4 << 20,
-            fetch_max_bytes=32 << 20,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
             fetch_max_wait_ms=250,
             metrics_enabled=False,
         )
