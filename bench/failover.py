@@ -29,6 +29,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,7 +171,7 @@ class Findings:
 
     profile: str = "fast"
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    moves: dict[str, int] = field(default_factory=dict)  # as ingest counts them, by cause
+    moves: Counter[str] = field(default_factory=Counter)  # as ingest counts them, by cause
     printed: int = 0
     stored: int = 0
     doubled: int = 0
@@ -384,13 +385,14 @@ class Rounds:
             found.suspended = _one(store, "SELECT COUNT(*) FROM suspense")
         return found
 
-    def _moves(self) -> dict[str, int]:
+    def _moves(self) -> Counter[str]:
         """Give how often the link moved, by cause, from /metrics of ingest."""
         port = self.place.health_ports["ingest"]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
             text = reply.read().decode()
         pattern = r'^bluewhale_ownership_moves_total\{cause="(\w+)"\} (\S+)$'
-        return {cause: int(float(n)) for cause, n in re.findall(pattern, text, re.MULTILINE)}
+        found = re.findall(pattern, text, re.MULTILINE)
+        return Counter({cause: int(float(n)) for cause, n in found})
 
     def _delivered(self, unit: str, store: Store) -> None:
         """Note records of a unit's journal that did not arrive, also those of its lonely time."""

@@ -34,6 +34,6 @@ def test_another_unit_reads_in_time_and_no_line_is_lost_or_doubled(
     }
     assert found.printed > 100
     # a cut needs the link at the unit whose wire can be cut: ordered there where it is not
-    assert found.moves["expired"] == 3 * ROUNDS
     assert found.moves["ordered"] >= ROUNDS
+    assert found.moves["expired"] + found.moves["new_term"] >= 3 * ROUNDS
     assert found.sent_again > 0  # lines that both units heard: kept aside, never charged

@@ -136,6 +136,7 @@ def test_a_new_term_without_the_owner_counts_the_hold_off():
         told.turn(b, now)
     told.pass_to(8.2)
     assert told.value("ownership_unowned_seconds_count", cause="new_term") == 1.0
+    assert told.value("ownership_moves_total", cause="new_term") == 1.0
     since_s = told.value("ownership_unowned_seconds_sum", cause="new_term")
     assert round(since_s, 3) == 4.1
 

@@ -34,7 +34,6 @@ Speaker = tuple[str, int]  # unit_uid, session
 class _Unowned(NamedTuple):
     since: float
     cause: str
-    unit_uid: str  # who had it, "" = not known
 
 
 class OwnershipMetrics:
@@ -43,6 +42,7 @@ class OwnershipMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._term = 0
+        self._last_unit: dict[str, str] = {}  # of each link, also of earlier terms
         self._owners: dict[str, Speaker] = {}
         self._unowned: dict[str, _Unowned] = {}
         self._orders: dict[str, str] = {}  # link -> why its owner is told to leave
@@ -72,6 +72,7 @@ class OwnershipMetrics:
                     for status in leader.query(now, [uid for uid, _ in item.held]):
                         if item.held and status.owner == batch.unit_uid:
                             self._owners[status.link_uid] = speaker
+                            self._last_unit[status.link_uid] = batch.unit_uid
                             self._unowned.pop(status.link_uid, None)
                 case HandOver():
                     self._orders[item.link_uid] = "ordered"
@@ -88,11 +89,11 @@ class OwnershipMetrics:
                     self._orders.setdefault(event.link_uid, "moved")
                 case EventKind.RELEASED:
                     cause = self._orders.pop(event.link_uid, "released")
-                    self._lost(event.link_uid, _Unowned(now, cause, event.unit_uid))
+                    self._lost(event.link_uid, _Unowned(now, cause))
                 case EventKind.EXPIRED:
                     since = self._heard.pop(speaker, now)
                     for uid in [u for u, who in self._owners.items() if who == speaker]:
-                        self._lost(uid, _Unowned(since, "expired", event.unit_uid))
+                        self._lost(uid, _Unowned(since, "expired"))
                 case EventKind.GRANTED:
                     self._granted(event.link_uid, speaker, now)
                 case EventKind.REPLACED:
@@ -111,16 +112,16 @@ class OwnershipMetrics:
             statuses = leader.query(now)
             found.update(self._state(status, profile, now) for status in statuses)
             known = {status.link_uid for status in statuses}
-            for gone in (self._owners.keys() | self._unowned.keys()) - known:
-                self._owners.pop(gone, None)
-                self._unowned.pop(gone, None)
+            for gone in (self._last_unit.keys() | self._unowned.keys()) - known:
+                for kept in (self._owners, self._unowned, self._last_unit):
+                    kept.pop(gone, None)
         for state in STATES:
             self._metrics.set("bluewhale_ownership_links", found[state], state=state)
 
     # ---- inside ------------------------------------------------------------------------
 
     def _follow(self, leader: Leader) -> None:
-        """Forget what was known of the leader before: others have decided meanwhile."""
+        """Forget what the leader before knew; who had a link is kept: it may have moved."""
         if leader.term != self._term:
             self._term = leader.term
             for known in (self._owners, self._unowned, self._orders, self._heard):
@@ -133,19 +134,20 @@ class OwnershipMetrics:
     def _granted(self, link_uid: str, speaker: Speaker, now: float) -> None:
         self._owners[link_uid] = speaker
         self._orders.pop(link_uid, None)
+        last, self._last_unit[link_uid] = self._last_unit.get(link_uid, ""), speaker[0]
         before = self._unowned.pop(link_uid, None)
         if before is None:
             return  # confirmed, or nobody has asked for it before
         self._metrics.observe(
             "bluewhale_ownership_unowned_seconds", now - before.since, cause=before.cause
         )
-        if before.unit_uid not in {"", speaker[0]}:
+        if last not in {"", speaker[0]}:
             self._metrics.add("bluewhale_ownership_moves_total", cause=before.cause)
 
     def _state(self, status: LinkStatus, profile: Profile, now: float) -> str:
         if not status.owner:
             if status.ready:
-                self._unowned.setdefault(status.link_uid, _Unowned(now, "new_term", ""))
+                self._unowned.setdefault(status.link_uid, _Unowned(now, "new_term"))
             return "waiting"
         if status.to or status.owner not in status.units:
             return "told_to_leave"

@@ -22,6 +22,7 @@ from bluewhale.messaging.envelopes import (
     decode_raw,
 )
 from bluewhale.messaging.worker import Handler, Portion
+from bluewhale.nexus.verbs import deliver
 from bluewhale.parser.parsing import FrameParser, Parsed
 from bluewhale.telemetry import Metrics, canonical_line, get_logger, tracing
 from typing_extensions import override
@@ -154,7 +155,7 @@ class ParserRelay(Handler):
                     span.set("bluewhale.reason", reason)
                     span.set("bluewhale.rejects", count)
             return [
-                self._producer.send(PARSED, partition, value, headers=headers)
+                deliver(self._producer, PARSED, partition, value, headers=headers)
                 for value, headers in _encoded(replace(done.message, log_id=log_id), traces)
             ]
 

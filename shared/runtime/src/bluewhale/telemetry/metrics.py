@@ -170,7 +170,7 @@ METRICS: tuple[Metric, ...] = (
            ("state",)),
     Metric("bluewhale_ownership_moves_total", "counter", "links",
            "links that went to another unit: ordered by a person, moved back to the preferred unit or by configuration, "
-           "released by the unit itself, expired = failover",
+           "released by the unit itself, expired = failover, new_term = while nobody led",
            "expired rising: units crash, freeze or lose the centre", ("cause",)),
     Metric("bluewhale_ownership_unowned_seconds", "histogram", "seconds",
            "time without an owner that was heard of, from its last word or release to the next grant",
