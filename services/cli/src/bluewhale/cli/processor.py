@@ -85,6 +85,7 @@ class Processor:
 
     def step(self) -> int:
         """Process one round; gives the count of records taken from the journal."""
+        stages = self._stages()  # may fail: before anything is held
         now_ms, started_s = self._clock_ms(), time.monotonic()
         work = self._collect(now_ms)
         legs = pa.concat_tables(work.legs) if work.legs else None
@@ -97,7 +98,7 @@ class Processor:
             self._quiet_at_s = math.inf
         proposals = None
         if closed is not None and closed.num_rows:
-            proposals = propose(closed, self._stages(), rated_at_ms=now_ms)
+            proposals = propose(closed, stages, rated_at_ms=now_ms)
         heard = self._heard()
         if not (work.records or work.losses or proposals or heard):
             return 0
