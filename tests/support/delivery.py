@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from bluewhale.database import Batch, CallFilter, ClaimLostError, CommitResult, RejoinWork
-from bluewhale.merge import build_calls, components, near
+from bluewhale.merge import build_calls, near
 from bluewhale.rating import decision as rule
 from bluewhale.records import ids
 from bluewhale.records.batches import Proposals, StreamLoss
@@ -282,18 +282,24 @@ class ReferenceStore:
             if i in self.owner and i not in self.segment_of and leg["ingested_at"] < before_ms
         )
 
-    def _component(self, seeds: Any) -> pa.Table:
+    def _work(self, seeds: Any, marks: Any) -> RejoinWork:
+        def one_call(i: bytes, j: bytes) -> bool:
+            return self.owner.get(i, i) == self.owner.get(j, j)
+
         whole = rule.closure(
-            seeds, lambda i: (j for j in self.legs if j != i and near(self.legs[i], self.legs[j]))
+            seeds,
+            lambda i: (j for j in self.legs if one_call(i, j) or near(self.legs[i], self.legs[j])),
         )
-        return leg_table(*(self.legs[i] for i in sorted(whole)))
+        ids = sorted(whole)
+        calls = tuple(self.owner.get(i) for i in ids)
+        return RejoinWork(leg_table(*(self.legs[i] for i in ids)), marks, calls)
 
     def rejoin_work(self, limit: int = 1000) -> RejoinWork | None:
         """Give marked legs with whole components."""
         marks = sorted(self.marks.items(), key=lambda m: m[1])[:limit]
         if not marks:
             return None
-        return RejoinWork(self._component([i for i, _ in marks]), tuple(marks))
+        return self._work([i for i, _ in marks], tuple(marks))
 
     def legs_without_call(self, before_ms: int, limit: int = 100_000) -> RejoinWork | None:
         """Give legs in no call, ingested up to a moment, with components."""
@@ -303,7 +309,7 @@ class ReferenceStore:
             data_time_ms=before_ms,
             window_ms=0,
         )
-        return RejoinWork(self._component(found), ()) if found else None
+        return self._work(found, ()) if found else None
 
     def two_calls(self, capture: Any, *, who: str, why: str, now_ms: int) -> bytes:
         """Make a leg of its own of a duplicate: it joins nothing."""
@@ -371,7 +377,7 @@ class Delivery:
 
     def answer(self, work: RejoinWork, tariff: int = 1) -> None:
         """Offer what a re-join found; offer and clearing of marks are one transaction."""
-        proposals = propose_labelled(work.legs, components(work.legs), tariff)
+        proposals = propose_labelled(work.legs, work.labels(), tariff)
         self.store.commit(Batch(now_ms=self.now, proposals=proposals, cleared_marks=work.marks))
 
     def settle(self, tariff: int = 1) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from bluewhale.database import Batch, CallFilter, Store, StoreBusyError
-from bluewhale.merge import components
 from bluewhale.messaging import MemoryLog, Watchdog
 from bluewhale.nexus import Health
 from bluewhale.storage import sink as sinks
@@ -55,7 +54,7 @@ def heal(store: Store) -> None:
     while work := store.rejoin_work() or store.legs_without_call(2**60):
         proposals = None
         if work.legs.num_rows:
-            proposals = propose_labelled(work.legs, components(work.legs), 1)
+            proposals = propose_labelled(work.legs, work.labels(), 1)
         store.commit(Batch(now_ms=1, proposals=proposals, cleared_marks=work.marks))
 
 

@@ -346,6 +346,22 @@ def test_rule_closure_runs_over_sealed_legs(world: Delivery) -> None:
     assert world.amounts() == {1: 19}
 
 
+def test_a_call_whose_stored_keys_do_not_join_it_grows_as_a_whole(world: Delivery) -> None:
+    """A mended dialect made {1,2} a call; stored are the keys of before. Leg 3 joins leg 1 alone."""
+    one, two, three = (
+        leg(1, seconds=1, join=1),
+        leg(2, seconds=2, join=2),
+        leg(3, seconds=3, join=1),
+    )
+    world.put(one, two)
+    assert world.offer(one, two) == "created"
+    world.put(three)
+    assert world.offer(one, three) == "rejoin"
+    world.settle()
+    assert world.calls() == {1: {1, 2, 3}}
+    assert world.amounts() == {1: 31}
+
+
 def test_a_batch_of_nothing_changes_nothing(world: Delivery) -> None:
     """An empty batch is allowed: ticks of quiet partitions."""
     world.store.commit(Batch(now_ms=world.now, legs=leg_table(), data_time_ms=5))

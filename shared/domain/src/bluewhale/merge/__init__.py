@@ -9,7 +9,7 @@ from bluewhale.merge.calls import (
     Calls,
     build_calls,
 )
-from bluewhale.merge.joining import components, components_of_rows, near
+from bluewhale.merge.joining import components, components_of_rows, near, united
 from bluewhale.merge.window import LowWater, MergeWindow
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "components",
     "components_of_rows",
     "near",
+    "united",
 ]

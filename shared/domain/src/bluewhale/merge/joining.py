@@ -96,6 +96,28 @@ def components(legs: pa.Table) -> Ints:
     )
 
 
+def united(labels: Ints, calls: Sequence[bytes | None]) -> Ints:
+    """Unite components that share a live call, since a call only grows.
+
+    Parameters
+    ----------
+    labels: as `components` gives them; not modified.
+    calls: per leg the call it is in; None = in none.
+
+    Returns
+    -------
+    One label per row, the smallest row of its union.
+    """
+    first: dict[bytes, int] = {}
+    pairs = [(first.setdefault(call, row), row) for row, call in enumerate(calls) if call]
+    if len(first) == len(pairs):
+        return labels  # no two legs share a call
+    parent = labels.copy()
+    for one, other in pairs:
+        _unite(parent, one, other)
+    return np.array([_find(parent, row) for row in range(len(parent))], np.int64)
+
+
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Give a read-only view, so that a kernel has one specialisation."""
     view = np.ascontiguousarray(array).view()

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+from bluewhale.merge import components, united
 from bluewhale.records.batches import Proposals, StreamLoss
 
 
@@ -116,10 +119,20 @@ class CommitResult:
 
 @dataclass(frozen=True, slots=True)
 class RejoinWork:
-    """Legs to be joined anew: all legs of whole components, and the marks they answer.
+    """Legs to be joined anew: whole components and whole live calls, and the marks they answer.
 
-    Feed `legs` (LEG_SCHEMA) to the join, offer the calls with `cleared_marks = marks`.
+    Offer the calls of `legs` (LEG_SCHEMA) by `labels` with `cleared_marks = marks`.
+    `calls`: per leg the live call it is in; () = none is in one.
     """
 
     legs: pa.Table
     marks: tuple[tuple[bytes, int], ...]
+    calls: tuple[bytes | None, ...] = ()
+
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Label each leg with the smallest row of its call: the join, and what is one call already.
+
+        A call may hold legs that their stored keys do not join (a mended dialect or another
+        option of the link joined them). It stays whole: a part of it would be refused for ever.
+        """
+        return united(components(self.legs), self.calls)

@@ -103,11 +103,7 @@ def keys_elsewhere_but(
     if not len(key):
         return found
     first, last = int(join_at.min()), int(join_at.max())
-    hot = np.array(
-        [r[0] for r in lookup.tx.rows("SELECT DISTINCT join_key FROM leg_key ORDER BY join_key")],
-        np.int64,
-    )
-    found |= keys.isin_sorted(key, hot)
+    found |= keys.isin_sorted(key, lookup.hot_keys(key))
     for segment in lookup.segments:
         if segment.joins is None or segment.name == name:
             continue
@@ -152,24 +148,39 @@ def component(lookup: Lookup, seeds: Collection[bytes]) -> set[bytes]:
     return done
 
 
+def _whole(
+    lookup: Lookup, seeds: Collection[bytes], marks: tuple[tuple[bytes, int], ...]
+) -> RejoinWork:
+    """Give the components of some legs, and every live call that they touch as a whole."""
+    found = component(lookup, seeds)
+    while True:
+        owners = lookup.owners(found)
+        calls = lookup.calls(set(owners.values()))
+        beside = {leg for call in calls.values() for leg in call.leg_ids} - found
+        if not beside or len(found) >= COMPONENT_LEGS_MAX:
+            break
+        found = component(lookup, found | beside)
+    legs: pa.Table = lookup.leg_table(found)
+    ids = legs.column("cdr_id").to_pylist()
+    return RejoinWork(legs, marks, tuple(owners.get(i) for i in ids))
+
+
 def work(tx: Transaction, lookup: Lookup, limit: int) -> RejoinWork | None:
-    """Give up to `limit` marked legs with all legs of their components; None = nothing to do."""
+    """Give up to `limit` marked legs with all that is joined to them; None = nothing to do."""
     marks = tx.rows(
         "SELECT cdr_id, stamp FROM rejoin_mark ORDER BY stamp, cdr_id LIMIT ?", (limit,)
     )
     if not marks:
         return None
-    legs = lookup.leg_table(component(lookup, {m[0] for m in marks}))
-    return RejoinWork(legs=legs, marks=tuple((m[0], m[1]) for m in marks))
+    return _whole(lookup, {m[0] for m in marks}, tuple((m[0], m[1]) for m in marks))
 
 
 def orphans(tx: Transaction, lookup: Lookup, before_ms: int, limit: int) -> RejoinWork | None:
-    """Give legs in no live call ingested up to `before_ms`, with their components."""
+    """Give legs in no live call ingested up to `before_ms`, with all that is joined to them."""
     rows = tx.rows(
         "SELECT cdr_id FROM orphan WHERE ingested_at <= ? ORDER BY ingested_at, cdr_id LIMIT ?",
         (before_ms, limit),
     )
     if not rows:
         return None
-    legs: pa.Table = lookup.leg_table(component(lookup, {r[0] for r in rows}))
-    return RejoinWork(legs=legs, marks=())
+    return _whole(lookup, {r[0] for r in rows}, ())

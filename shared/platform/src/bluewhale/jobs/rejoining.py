@@ -20,7 +20,7 @@ def offer(store: Store, stages: Stages, work: RejoinWork | None, now_ms: int) ->
     """Propose calls for whole components; gives the count of their legs."""
     if work is None or not work.legs.num_rows:
         return 0
-    proposals = propose(work.legs, stages, rated_at_ms=now_ms)
+    proposals = propose(work.legs, stages, rated_at_ms=now_ms, labels=work.labels())
     store.commit(Batch(now_ms=now_ms, proposals=proposals, cleared_marks=work.marks))
     return work.legs.num_rows
 
