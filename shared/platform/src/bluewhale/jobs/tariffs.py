@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bluewhale.rating.tariff import TariffVersion
 
 DOCUMENT_SUFFIXES = (".yaml", ".yml")
-IN_USE = frozenset({"active", "retired"})
+_ACTIVATED = frozenset({"active", "retired"})
 
 
 def read_sources(document: Path) -> dict[str, bytes]:
@@ -132,5 +132,5 @@ def versions_activated(store: Store) -> list[TariffVersion]:
     return [
         stored_version(store, t.tariff_uid, t.version)
         for t in store.list_tariffs()
-        if t.state in IN_USE
+        if t.state in _ACTIVATED
     ]
