@@ -53,9 +53,13 @@ GROUPS = (
     "nexus",
     "latency",
 )
-# groups that need Kafka and PostgreSQL, where the environment says where they are
+# groups that need services, where the environment says where they are
 SERVICES = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN")
-GROUPS_OF_SERVICES = ("hot_commit", "cluster", "telemetry")
+GROUPS_OF_SERVICES = {
+    "hot_commit": SERVICES,
+    "cluster": SERVICES,
+    "telemetry": (*SERVICES, "OTLP_GRPC_ENDPOINT"),
+}
 
 
 def child(group: str, *, short: bool, sizes: Sequence[str] = ()) -> list[Figure]:
@@ -100,8 +104,9 @@ def main() -> None:
     )
     figures: list[Figure] = []
     chosen = options.only or list(GROUPS)
-    if not options.only and all(os.environ.get(name) for name in SERVICES):
-        chosen += GROUPS_OF_SERVICES
+    if not options.only:
+        for group, services in GROUPS_OF_SERVICES.items():
+            chosen += [group] if all(os.environ.get(name) for name in services) else []
     for group in chosen:
         sizes = ["--backlog", str(options.backlog)] if options.backlog else []
         for figure in child(group, short=options.short, sizes=sizes):
