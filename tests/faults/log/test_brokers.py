@@ -241,6 +241,26 @@ def test_brokers_that_are_away_at_the_start_are_waited_for():
     log.close()
 
 
+def test_nothing_passes_by_a_message_that_a_broker_did_not_take():
+    """The broker is away until a message is given up: what is sent later fails too, also when it is back."""
+    with KafkaCluster() as kafka:
+        log = KafkaLog(kafka.bootstrap, client_id="fault")
+        until(lambda: _ensured(log, 1, 1))
+        producer = log.producer(renewing=False)
+        assert producer.send("in", 0, b"1").result(30) == 0
+        kafka.kill(1)
+        assert isinstance(producer.send("in", 0, b"2").exception(60), LogUnavailableError)
+        kafka.revive(1)
+        until(lambda: _ensured(log, 1, 1))
+        assert isinstance(producer.send("in", 0, b"3").exception(1), LogUnavailableError)
+        assert producer.over
+        producer.close()
+        producer = log.producer(renewing=False)
+        assert producer.send("in", 0, b"2").result(30) == 1
+        producer.close()
+        log.close()
+
+
 def _ensured(log: KafkaLog, partitions: int, replication: int) -> bool:
     try:
         log.ensure_topics(partitions, replication, ["in"])

@@ -20,7 +20,9 @@ SAMPLES = {
         e.RawTick(5, TRACE),
         e.RawTally((), 5, TRACE),
     ],
-    "cdr.parsed": [e.ParsedMessage(legs(leg_row(1)), rejects(), traceparents=(TRACE,))],
+    "cdr.parsed": [
+        e.ParsedMessage(legs(leg_row(1)), rejects(), traceparents=(TRACE,), log_id="r/p")
+    ],
     "cdr.rated": [e.RatedMessage(proposals((leg_row(1),)), 5, (TRACE,))],
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from bluewhale.capture import Frame
 from bluewhale.cli.simulate.session import World
 from bluewhale.configuration import Configuration, Following
 from bluewhale.messaging import PARSED, RAW, MemoryLog, Worker
@@ -39,16 +41,22 @@ class Roles:
         )
         self.worker = Worker(self.log, "parser", [RAW], relay, poll_ms=5, commit_interval_s=0.0)
 
+    def frames(self, place: int, records_max: int) -> list[Frame]:
+        """Give all of one PBX."""
+        return list(
+            frames_of(
+                self.world,
+                self.configuration,
+                self.world.pbxs[place].pbx_uid,
+                "east",
+                received_at_ms=NOW_MS,
+                records_max=records_max,
+            )
+        )
+
     def send(self, place: int, records_max: int) -> int:
         """Send all of one PBX; give the count of its frames."""
-        frames = frames_of(
-            self.world,
-            self.configuration,
-            self.world.pbxs[place].pbx_uid,
-            "east",
-            received_at_ms=NOW_MS,
-            records_max=records_max,
-        )
+        frames = self.frames(place, records_max)
         for frame in frames:
             send_raw(self.log, 0, raw_frame(frame, NOW_MS))
         return len(frames)
@@ -111,6 +119,19 @@ def test_a_tick_travels_as_data_time(roles: Roles):
     roles.worker.step()
     (message,) = roles.parsed()
     assert (message.data_time_ms, message.legs.num_rows) == (NOW_MS + 5, 0)
+
+
+def test_frames_meant_for_a_wiped_topic_are_passed_over_and_counted(roles: Roles):
+    """They stand behind a hole; frames of this log and of an earlier release are parsed."""
+    here, there = roles.log.topic_id(RAW), "gone"
+    for log_id in (f"{there}/p1", f"{here}/p1", f"{here}/p2", ""):
+        for frame in roles.frames(1, 500):
+            send_raw(roles.log, 0, replace(raw_frame(frame, NOW_MS), log_id=log_id))
+    count = len(roles.frames(1, 500))
+    roles.worker.step()
+    told = [(m.log_id, m.legs.num_rows > 0) for m in roles.parsed()]
+    assert list(dict.fromkeys(told)) == [(f"{here}/p1", True), (f"{here}/p2", True), ("", True)]
+    assert b'outcome="unmeant",topic="cdr.raw"} %d.0' % count in roles.metrics.text()
 
 
 def test_a_message_that_is_no_envelope_is_passed_over_and_counted(roles: Roles):

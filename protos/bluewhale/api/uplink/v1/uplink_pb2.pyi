@@ -540,7 +540,7 @@ class Welcome(_message.Message):
     resend_after_ms: _builtins.int
     """send again when stored_through stood still for so long"""
     log_id: _builtins.str
-    """topic id that received_through speaks of"""
+    """of the log that received_through speaks of: opaque"""
     release: _builtins.str
     echo_ms: _builtins.int
     """clock_ms of the Hello"""

@@ -269,10 +269,14 @@ class Connection:
                 future = self._append(traced)
         else:
             future = self._append(raw)
-        future.add_done_callback(lambda done: self._answered(number, size, done))
+        if future.done() and future.exception() is not None:
+            # refused at once: before the frame behind it, which may not pass it by
+            self._answer(number, size, future)
+        else:
+            future.add_done_callback(lambda done: self._answered(number, size, done))
 
     def _answered(self, number: int, size: int, done: Future[int]) -> None:
-        """Hand the log's answer to the loop; called by the producer's thread, or at once."""
+        """Hand the log's answer to the loop; called by the producer's thread."""
         try:
             self._loop.call_soon_threadsafe(self._answer, number, size, done)
         except RuntimeError:

@@ -63,6 +63,8 @@ class RawLog:
         self.log_id = ""
         self.problem = "the log was not reached yet"
         self.under_way_bytes = 0
+        self._answered = asyncio.Event()  # nothing is under way
+        self._answered.set()
 
     # ---- writing -----------------------------------------------------------------------
 
@@ -70,22 +72,25 @@ class RawLog:
         """Send a frame; the future gives its offset when it is durable.
 
         It fails with `LogUnavailableError` at once while the log is away or too
-        many bytes are under way: nothing is buffered without bound.
+        many bytes are under way: nothing is buffered without bound. `released`
+        must follow, also then.
         """
+        self.under_way_bytes += len(raw.packed)
+        self._answered.clear()
         if self._producer is None:
             return _failed(self.problem or "the log is being opened anew")
         if partition is None:
             return _failed("the configuration changed just now")
-        size = len(raw.packed)
-        if self.under_way_bytes + size > UNDER_WAY_BYTES_MAX:
+        if self.under_way_bytes > UNDER_WAY_BYTES_MAX:
             return _failed("too many bytes are on their way into the log")
-        self.under_way_bytes += size
         # the log that every connection counts for now: `changed` comes in the same turn of the loop
         return self._send(partition, replace(raw, log_id=self.log_id).encode())
 
     def released(self, size_bytes: int) -> None:
         """Take that a frame given to `append`, of that packed size, was answered."""
-        self.under_way_bytes = max(0, self.under_way_bytes - size_bytes)
+        self.under_way_bytes -= size_bytes
+        if not self.under_way_bytes:
+            self._answered.set()
 
     def tally(self, tallies: Iterable[tuple[int, StreamTally]]) -> None:
         """Take edge counts (partition, tally); the newest of a stream and day goes out.
@@ -146,8 +151,14 @@ class RawLog:
                 await self._drop_producer()  # its sequences belong to the topic that is gone
             self.log_id = log_id
             self._changed(log_id)
+        if self._producer is not None and self._producer.over:
+            await self._drop_producer()
         if self._producer is None:
-            self._producer = await asyncio.to_thread(port.producer)
+            # Not before every frame of the one before is answered: what followed a frame
+            # that failed would get into the log without it.
+            await self._answered.wait()
+            producer = await asyncio.to_thread(port.producer, renewing=False)
+            self._producer = producer
         self._say("")
 
     async def _drop_producer(self) -> None:

@@ -94,7 +94,7 @@ class JournalLog(Log):
         return len(self.streams)
 
     @override
-    def producer(self) -> Producer:
+    def producer(self, *, renewing: bool = True) -> Producer:
         raise LogError("a journal takes records from its connectors, not from a producer")
 
     @override

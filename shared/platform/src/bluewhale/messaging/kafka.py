@@ -22,7 +22,13 @@ from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.messaging.exceptions import LogError, LogUnavailableError, TopicShapeError
 from bluewhale.messaging.kafka_connection import BATCH_BYTES_MAX, Connection
 from bluewhale.messaging.kafka_consumer import KafkaLogConsumer
-from bluewhale.messaging.memory import check_size, missing_text, partition_text, shape_text
+from bluewhale.messaging.memory import (
+    check_size,
+    missing_text,
+    over_text,
+    partition_text,
+    shape_text,
+)
 from bluewhale.messaging.port import (
     TOPICS,
     AssignmentListener,
@@ -117,8 +123,8 @@ class KafkaLog(Log):
         return len(self._topic(name)["partitions"])
 
     @override
-    def producer(self) -> Producer:
-        return KafkaLogProducer(self)
+    def producer(self, *, renewing: bool = True) -> Producer:
+        return KafkaLogProducer(self, renewing=renewing)
 
     @override
     def consumer(
@@ -222,8 +228,10 @@ class KafkaLogProducer(Producer):
     that their order stays.
     """
 
-    def __init__(self, log: KafkaLog) -> None:
+    def __init__(self, log: KafkaLog, *, renewing: bool = True) -> None:
         self._log = log
+        self._renewing = renewing
+        self._over = False
         self._lock = threading.Lock()
         self._inner: Any = log.open_producer()  # None while it has to be made anew
         self._closed = False
@@ -253,6 +261,7 @@ class KafkaLogProducer(Producer):
             with self._lock:
                 if self._closed:
                     raise LogError("this producer was closed: get another one from the log")
+                self._refuse_if_over()
                 inner = self._inner
                 if inner is not None and self._stuck():
                     self._give_up(inner)
@@ -265,6 +274,15 @@ class KafkaLogProducer(Producer):
         except BluewhaleError as error:
             done.set_exception(error)
         return done
+
+    @property
+    @override
+    def over(self) -> bool:
+        return self._over
+
+    def _refuse_if_over(self) -> None:
+        if self._over:
+            raise LogUnavailableError(over_text())
 
     @override
     def flush(self, timeout_s: float) -> None:
@@ -310,6 +328,7 @@ class KafkaLogProducer(Producer):
                 self._queued -= 1
 
     def _ready(self) -> Any:
+        self._refuse_if_over()
         if time.monotonic() < self._rest_until:
             raise LogUnavailableError(self._rest_reason)
         inner = self._inner
@@ -380,6 +399,7 @@ class KafkaLogProducer(Producer):
         that partition for ever: the sequence has a gap. A new producer begins anew.
         """
         if self._inner is inner:
+            self._over = not self._renewing  # before anything could ask for another one
             self._inner = None
             abandon(inner)
 

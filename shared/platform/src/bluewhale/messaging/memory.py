@@ -84,8 +84,8 @@ class MemoryLog(Log):
             return len(self._topic(name).partitions)
 
     @override
-    def producer(self) -> Producer:
-        return MemoryProducer(self)
+    def producer(self, *, renewing: bool = True) -> Producer:
+        return MemoryProducer(self, renewing=renewing)
 
     @override
     def consumer(
@@ -172,8 +172,10 @@ class MemoryLog(Log):
 class MemoryProducer(Producer):
     """Appends at once."""
 
-    def __init__(self, log: MemoryLog) -> None:
+    def __init__(self, log: MemoryLog, *, renewing: bool = True) -> None:
         self._log = log
+        self._renewing = renewing
+        self._over = False
 
     @override
     def send(
@@ -190,6 +192,7 @@ class MemoryProducer(Producer):
         try:
             check_size(topic, value, key, headers)
             with log._changed:  # noqa: SLF001 - one small broker in one module
+                self._refuse_if_over()
                 log._answer()  # noqa: SLF001
                 lane = log._topic(topic).partitions[partition]  # noqa: SLF001
                 message = Message(
@@ -205,10 +208,20 @@ class MemoryProducer(Producer):
                 log._changed.notify_all()  # noqa: SLF001
             done.set_result(message.offset)
         except (LogUnavailableError, TopicShapeError, MessageTooLargeError) as error:
+            self._over |= isinstance(error, LogUnavailableError) and not self._renewing
             done.set_exception(error)
         except IndexError:
             done.set_exception(TopicShapeError(partition_text(topic, partition)))
         return done
+
+    @property
+    @override
+    def over(self) -> bool:
+        return self._over
+
+    def _refuse_if_over(self) -> None:
+        if self._over:
+            raise LogUnavailableError(over_text())
 
     @override
     def flush(self, timeout_s: float) -> None:
@@ -422,6 +435,11 @@ def partition_text(topic: str, partition: int) -> str:
         f"topic {topic} has no partition {partition}: it was made with fewer partitions than "
         "cluster.kafka.partitions says"
     )
+
+
+def over_text() -> str:
+    """Say that a producer takes no more."""
+    return "a message before this one could not be delivered"
 
 
 def refused_text(group: str, place: Place) -> str:

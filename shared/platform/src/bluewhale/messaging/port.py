@@ -72,6 +72,11 @@ class Producer(Protocol):
         """
         ...
 
+    @property
+    def over(self) -> bool:
+        """Whether it takes no more, see `Log.producer`."""
+        ...
+
     def flush(self, timeout_s: float) -> None:
         """Send what is queued and wait for it; `LogUnavailableError` when time is over."""
         ...
@@ -175,8 +180,13 @@ class Log(Protocol):
         """Give the count of partitions of a topic."""
         ...
 
-    def producer(self) -> Producer:
-        """Give a new producer."""
+    def producer(self, *, renewing: bool = True) -> Producer:
+        """Give a new producer.
+
+        One that is not `renewing` is over after the first message that it could not
+        deliver: nothing that was sent later passes it by. Get another one once
+        every future of it is answered.
+        """
         ...
 
     def consumer(self, group: str, topics: Sequence[str], listener: AssignmentListener) -> Consumer:
