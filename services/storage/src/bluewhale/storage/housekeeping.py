@@ -16,6 +16,7 @@ from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.database.job_rows import hot_legs
 from bluewhale.jobs.rejoining import REJOIN_BATCH, offer, rejoin
 from bluewhale.jobs.replaying import replay_known
+from bluewhale.nexus.memory import give_back
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Housekeeper:
             return False
         done = self._store.compact(now_ms=now_ms, max_rows=COMPACT_ROWS)
         if done.segment:
+            give_back()
             self._log.info(
                 "Segments put together", segment=done.segment, count=len(done.replaced),
                 legs=done.legs,

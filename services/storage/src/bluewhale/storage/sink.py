@@ -24,6 +24,7 @@ from bluewhale.messaging import (
 )
 from bluewhale.messaging.envelopes import ParsedMessage, RatedMessage
 from bluewhale.messaging.log_id import is_meant
+from bluewhale.nexus.memory import give_back
 from bluewhale.storage.lane import Lane, Limits, Round
 from bluewhale.telemetry import get_logger, tracing
 
@@ -336,6 +337,8 @@ class Sink:
         ):  # fmt: skip
             result = self._store.commit(made.batch, seal=made.seal)
         lane.done(made)
+        if made.seal:
+            give_back()  # what a segment took
         for topic in lane.claims:
             owned = self._owned.get((topic, lane.partition))
             if owned is not None:

@@ -443,6 +443,15 @@ class Lookup:
                 count[np.searchsorted(wanted, np.array([r[0] for r in rows], np.int64))] += 2
         return wanted[count > 1]
 
+    def hot_keys(self, key: keys.Ints) -> keys.Ints:
+        """Give join keys of hot legs, ascending: all of `key` that any has, and maybe others."""
+        if self.tx.dialect == "sqlite":  # no round trip: reading all costs less than asking
+            rows = self.tx.rows("SELECT DISTINCT join_key FROM leg_key ORDER BY join_key")
+        else:
+            sql = "SELECT DISTINCT join_key FROM leg_key WHERE join_key IN ({marks})"
+            rows = self.tx.rows_in(sql, np.unique(key).tolist())
+        return np.sort(np.array([r[0] for r in rows], np.int64))
+
     def _sealed_legs_of(self, segment: Segment, wanted: keys.Ints) -> keys.Ints:
         """Count the legs of a segment under each of these keys, which ascend."""
         index = self.folder.index(segment)

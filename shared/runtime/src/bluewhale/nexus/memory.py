@@ -29,6 +29,6 @@ def keep_little() -> None:
 
 
 def give_back() -> None:
-    """Give back what a step that will not come again has left: some tens of MiB."""
+    """Give back what a large step has left, some tens of MiB; takes some milliseconds."""
     with suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
