@@ -101,5 +101,9 @@ def test_without_the_rule_copies_over_a_wiped_log_lose_records(
     """Passing over what was meant for another topic, of both; a true id; asking for all again."""
     monkeypatch.setattr(where, rule, instead)
     with pytest.raises(AssertionError, match="was deleted before it was stored"):
-        for seed in range(first, first + WORLDS):
-            test_simulation.check(test_simulation.run_copies(seed))
+        _check_copies(range(first, first + WORLDS))
+
+
+def _check_copies(seeds: range) -> None:
+    for seed in seeds:
+        test_simulation.check(test_simulation.run_copies(seed))
