@@ -18,14 +18,8 @@ from typing import Any, Self
 
 import yaml
 from bluewhale.capture import FramingTable
+from bluewhale.cli.simulate.setup import free_port
 from bluewhale.connectors import framing_document
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """Give a port of this machine that nobody uses now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from bluewhale.cli.simulate.setup import free_port
 from bluewhale.ingest.authority import Authority, Pair
 from bluewhale.remoteunit.handshake import examine
 
 from tests.integration.cli.door import bluewhale
 from tests.integration.ingest.places import Keys, keys_of
-from tests.support.unit_process import UnitProcess, free_port, wait_until
+from tests.support.unit_process import UnitProcess, wait_until
 
 NOW = datetime.now(UTC)
 YEAR = timedelta(days=366)

@@ -5,11 +5,12 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from bluewhale.cli.simulate.setup import free_port
 from bluewhale.ingest.authority import Authority
 
 from tests.integration.remoteunit.places import AVAYA, installed, unit_of
 from tests.support.ingest_beside import IngestBeside
-from tests.support.unit_process import free_port, send_lines, wait_until
+from tests.support.unit_process import send_lines, wait_until
 
 
 def slot_of(unit):

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from bluewhale.cli.main import app
+from bluewhale.cli.simulate.setup import free_port
 from typer.testing import CliRunner
 
 from tests.integration.remoteunit.places import AVAYA, installed, unit_of
 from tests.support.ingest_beside import IngestBeside
 from tests.support.shifted_clock import ShiftedClock
-from tests.support.unit_process import UnitProcess, free_port, send_lines, wait_until
+from tests.support.unit_process import UnitProcess, send_lines, wait_until
 
 YEAR_S = 365 * 86_400
 LINES = [b"line %d" % n for n in range(100)]

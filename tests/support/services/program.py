@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bluewhale.cli.simulate.setup import free_port
+
 
 class Missing(RuntimeError):
     """A program is not installed; the text says how to get it."""
@@ -97,15 +99,11 @@ def _dying_with_us(user: str) -> list[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ports that nobody listens on now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Give ports that nobody uses now, all different."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return sorted(found)
 
 
 def port_open(port: int) -> bool:

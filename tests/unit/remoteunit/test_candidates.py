@@ -3,16 +3,10 @@
 import socket
 
 import pytest
+from bluewhale.cli.simulate.setup import free_port
 
 from tests.support.centre import Centre
-from tests.support.unit_process import (
-    UnitProcess,
-    document,
-    free_port,
-    link,
-    send_lines,
-    wait_until,
-)
+from tests.support.unit_process import UnitProcess, document, link, send_lines, wait_until
 
 
 @pytest.fixture

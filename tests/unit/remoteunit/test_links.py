@@ -6,10 +6,11 @@ import asyncio
 import socket
 from pathlib import Path
 
+from bluewhale.cli.simulate.setup import free_port
 from bluewhale.journal import Journal
 from bluewhale.remoteunit.links import Links
 
-from tests.support.unit_process import free_port, link
+from tests.support.unit_process import link
 
 
 def listening(port: int, uid: str, stream_id: int) -> dict:

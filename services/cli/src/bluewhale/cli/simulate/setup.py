@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -11,14 +13,21 @@ from bluewhale.cli.simulate.prices import TARIFFS, write_tariff
 from bluewhale.cli.simulate.world import DEPARTMENTS, SimPbx
 
 OPTIONS = {"avaya_cm": avaya.OPTIONS, "cisco_cucm": {}, "asterisk_csv": {"columns": "21"}}
+_PORTS = range(20_000, 30_000)
 TRUNK = {"cisco_cucm": "SIP-Trunk-{}", "asterisk_csv": "trunk-{}"}
 
 
-def free_port() -> int:
-    """Give a TCP port that nobody listens on right now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """Give a port that nobody uses right now, and no connection takes by itself.
+
+    Systems give connections that go out ports from 32768 on, so a port of those
+    that is free now may be taken before somebody listens there.
+    """
+    while True:
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def write_configuration(folder: Path, pbxs: list[SimPbx], *, monitor_port: int = 0) -> Path:
