@@ -17,15 +17,15 @@ _PORTS = range(20_000, 30_000)
 TRUNK = {"cisco_cucm": "SIP-Trunk-{}", "asterisk_csv": "trunk-{}"}
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """Give a port that nobody uses right now, and no connection takes by itself.
+def free_port() -> int:
+    """Give a TCP port that nobody uses right now, and no connection takes by itself.
 
     Systems give connections that go out ports from 32768 on, so a port of those
     that is free now may be taken before somebody listens there.
     """
     while True:
         port = _PORTS[secrets.randbelow(len(_PORTS))]
-        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+        with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
 
