@@ -14,7 +14,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.services.fixtures", "tests.support.stores"]
+pytest_plugins = [
+    "tests.support.services.fixtures",
+    "tests.support.stores",
+    "tests.support.helm",
+]
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)

@@ -1,0 +1,79 @@
+"""The installation that comes with the chart: it loads, and the call of `helm test` gets a price."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from bluewhale.configuration import load
+
+from tests.support.helm import CHART
+from tests.support.services import free_ports
+
+DEMO = CHART / "files" / "demo"
+CALL = CHART / "files" / "call.py"
+
+
+def test_the_demonstration_is_a_valid_installation():
+    """`bluewhale check` finds no mistake in it."""
+    configuration = load(DEMO)
+    assert [x.link_uid for x in configuration.settings.links] == ["demo-avaya-cdr"]
+    assert configuration.settings.links[0].connector.port == 9000
+
+
+def test_the_made_up_call_is_a_line_of_114_columns_with_a_fictional_number():
+    """Columns are those of the layout that the demonstration's link has."""
+    line = runpy.run_path(str(CALL))["line"]()
+    assert line.endswith("\r\n")
+    assert len(line) == 116
+    assert line[18] == "7"
+    assert line[25:29] == " 799"
+    assert re.fullmatch(r" *06990009\d{3}", line[30:53])
+    assert line[54:69].strip() == "201"
+
+
+def test_helm_test_prices_its_call_in_the_demonstration(tmp_path: Path):
+    """The program of the test pod, against the command of the one pod, with the files of the chart."""
+    health, pbx = free_ports(2)
+    environment = os.environ | {
+        "BLUEWHALE_DATA": str(tmp_path / "data"),
+        "BLUEWHALE_MONITOR__PORT": str(health),
+        "BLUEWHALE_LINKS__0__CONNECTOR__PORT": str(pbx),
+        "BLUEWHALE_LINKS__0__CONNECTOR__HOST": "127.0.0.1",
+    }
+    up = subprocess.Popen(
+        [Path(sys.executable).with_name("bluewhale"), "up", "--config", DEMO],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", CALL.read_text()],
+            env=os.environ
+            | {
+                "BLUEWHALE_TEST_ROLES": f"bluewhale=127.0.0.1:{health}",
+                "BLUEWHALE_TEST_STORED": "bluewhale",
+                "BLUEWHALE_TEST_PBX": f"127.0.0.1:{pbx}",
+                "BLUEWHALE_TEST_SECONDS": "180",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+    finally:
+        up.terminate()
+        assert up.wait(120) == 0
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "priced" in done.stdout.splitlines()[-1]
+
+
+def test_the_demonstration_declares_the_unit_that_helm_test_runs():
+    """Profile standard: the test pod is this unit."""
+    units = yaml.safe_load((DEMO / "bluewhale.yaml").read_text())["units"]
+    assert units == [{"unit_uid": "helm-test", "links": ["demo-avaya-cdr"]}]

@@ -1,0 +1,230 @@
+"""What the charts render to: lint, the kept examples, and what must hold for every pod."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+import yaml
+
+from tests.charts import cases
+from tests.support.helm import CHART, CRDS_CHART, Helm, pod_specs
+
+REGENERATE = "python -m tests.charts.regenerate"
+KINDS_OF_OTHERS = {"ServiceMonitor", "ScaledObject", "Certificate", "Issuer"}
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_lint_finds_nothing(helm: Helm, case: str):
+    """`helm lint --strict` with the values of each example."""
+    values = cases.arguments(case)[:2]
+    if case != "standard-everything":  # lint knows no --api-versions
+        helm.run("lint", "--strict", CHART, *values)
+    helm.run("lint", "--strict", CRDS_CHART)
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_an_example_renders_to_what_is_kept_beside_it(helm: Helm, case: str):
+    """A change of the chart shows in the change of its examples."""
+    assert cases.rendered(helm, case) == cases.kept(case), REGENERATE
+
+
+@pytest.mark.parametrize("pair", cases.definitions().items(), ids=lambda p: p[0].stem)
+def test_both_charts_hold_the_same_definitions(pair):
+    """One source, one copy."""
+    source, copy = pair
+    assert copy.read_bytes() == source.read_bytes(), REGENERATE
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_every_pod_is_restricted(helm: Helm, case: str):
+    """Pod Security `restricted`, a read-only root, no token for those that ask the API nothing."""
+    for name, spec in pod_specs(helm.objects(CHART, *cases.arguments(case))).items():
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True, name
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        if case != "single-node-openshift":
+            assert pod["runAsUser"] >= 10000, name
+        else:
+            assert not {"runAsUser", "runAsGroup", "fsGroup"} & pod.keys(), name
+        for container in spec["containers"] + spec.get("initContainers", []):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert "memory" in container["resources"]["limits"], name
+            assert "cpu" not in container["resources"]["limits"], name
+            assert not container["image"].endswith(":latest"), name
+            names = Counter(v["name"] for v in container.get("env", []))
+            assert max(names.values(), default=1) == 1, name  # server-side apply refuses twins
+        asks = {"certificates", "operator"}
+        assert spec["automountServiceAccountToken"] is any(x in name for x in asks), name
+        volumes = {v for each in spec["volumes"] for v in each.keys() - {"name"}}
+        assert volumes <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}, name
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_every_object_has_a_name_of_its_own_a_namespace_and_labels(helm: Helm, case: str):
+    """Nothing is rendered twice; what belongs to a namespace says which."""
+    objects = helm.objects(CHART, *cases.arguments(case))
+    names = Counter((o["kind"], o["metadata"]["name"]) for o in objects)
+    assert max(names.values()) == 1
+    for one in objects:
+        assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "bluewhale"
+        wide = one["kind"] in {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+        assert wide or one["metadata"]["namespace"] == "calls"
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_a_service_finds_pods_and_their_ports(helm: Helm, case: str):
+    """Selectors and target ports of Services and disruption budgets are those of pods."""
+    objects = helm.objects(CHART, *cases.arguments(case))
+    pods = [
+        (o["spec"]["template"]["metadata"]["labels"], o["spec"]["template"]["spec"])
+        for o in objects
+        if o["kind"] in {"Deployment", "StatefulSet"}
+    ]
+    for service in (o for o in objects if o["kind"] == "Service"):
+        chosen = [s for labels, s in pods if service["spec"]["selector"].items() <= labels.items()]
+        assert len(chosen) == 1, service["metadata"]["name"]
+        ports = {p["name"] for p in chosen[0]["containers"][0]["ports"]}
+        assert {p["targetPort"] for p in service["spec"]["ports"]} <= ports
+
+
+def test_the_default_needs_nothing_that_a_bare_cluster_has_not(helm: Helm):
+    """One pod, its volume and Services; no custom resource of anybody, nothing cluster-wide."""
+    kinds = Counter(o["kind"] for o in helm.objects(CHART))
+    assert kinds == {
+        "ServiceAccount": 1,
+        "ConfigMap": 1,
+        "Service": 2,
+        "StatefulSet": 1,
+        "NetworkPolicy": 3,
+        "Pod": 1,
+    }
+
+
+def test_what_others_define_is_rendered_only_where_it_exists(helm: Helm):
+    """ServiceMonitor and ScaledObject wait for a cluster that has them; copies are then counted here."""
+    values = cases.arguments("standard-everything")[:2]
+    objects = helm.objects(CHART, *values, "--set", "certificates.mode=own")
+    assert not {o["kind"] for o in objects} & KINDS_OF_OTHERS
+    replicas = {
+        o["metadata"]["name"]: o["spec"].get("replicas")
+        for o in objects
+        if o["kind"] == "Deployment"
+    }
+    assert replicas == {
+        "bluewhale-storage": 2,
+        "bluewhale-parser": 2,
+        "bluewhale-billing": 2,
+        "bluewhale-ingest": None,  # an HPA needs nothing of others
+    }
+
+
+def test_nobody_counts_copies_that_a_scaler_counts(helm: Helm):
+    """With HPA and KEDA no Deployment says how many copies there are."""
+    objects = helm.objects(CHART, *cases.arguments("standard-everything"))
+    deployments = [o for o in objects if o["kind"] == "Deployment"]
+    assert len(deployments) == 4
+    assert [o["metadata"]["name"] for o in deployments if "replicas" in o["spec"]] == []
+    scaled = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "ScaledObject"}
+    trigger = scaled["bluewhale-parser"]["triggers"][0]["metadata"]
+    assert trigger["consumerGroup"] == "prod.parser"
+    assert trigger["topic"] == "prod.cdr.raw"
+    assert scaled["bluewhale-parser"]["maxReplicaCount"] == 12
+
+
+def test_links_and_prices_may_change_without_a_restart_of_the_roles(helm: Helm, tmp_path):
+    """Roles follow them; the checksum of their pods is of the rest. The single node restarts."""
+
+    def checksum(kind: str, text: str, *more: str) -> str:
+        values = tmp_path / "values.yaml"
+        values.write_text(json.dumps({"installation": {"files": {"bluewhale.yaml": text}}}))
+        objects = helm.objects(CHART, "--values", values, *more)
+        one = next(o for o in objects if o["kind"] == kind)
+        return one["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+
+    standard = cases.arguments("standard")
+    before, link = "limits: {window_ms: 3000}\nlinks: []\n", "links: [{link_uid: a}]\n"
+    changed = before.replace("links: []\n", link)
+    other = before.replace("3000", "2000")
+    assert checksum("Deployment", before, *standard) == checksum("Deployment", changed, *standard)
+    assert checksum("Deployment", before, *standard) != checksum("Deployment", other, *standard)
+    assert checksum("StatefulSet", before) != checksum("StatefulSet", changed)
+
+
+def test_a_pod_is_reached_where_its_links_listen(helm: Helm):
+    """Ports of the PBX Service come from the configuration; UDP stays UDP."""
+    objects = helm.objects(CHART, *cases.arguments("single-node-own"))
+    service = next(o for o in objects if o["metadata"]["name"] == "bluewhale-pbx")
+    assert [(p["port"], p["protocol"]) for p in service["spec"]["ports"]] == [
+        (9000, "TCP"),
+        (5514, "UDP"),
+    ]
+    assert service["spec"]["externalTrafficPolicy"] == "Local"
+
+
+def test_roles_find_each_other_and_trust_only_certificates(helm: Helm):
+    """Every role is told the same addresses; its own layers ask for certificates."""
+    specs = pod_specs(helm.objects(CHART, *cases.arguments("standard")))
+    for role in ("ingest", "parser", "billing", "storage"):
+        env = {
+            v["name"]: v.get("value")
+            for v in specs[f"Deployment/bluewhale-{role}"]["containers"][0]["env"]
+        }
+        assert env["BLUEWHALE_CLUSTER__STORAGE__ADVERTISED"] == (
+            "dns:///bluewhale-storage.calls.svc:7442"
+        )
+        assert env["BLUEWHALE_CLUSTER__INGEST__ADVERTISED"] == "$(POD_IP):7440"
+        layers = {x["layer"]: x for x in json.loads(env["BLUEWHALE_CLUSTER__LAYERS"])}
+        assert layers["encryption"]["certificate"] == "/var/run/bluewhale/tls/tls.crt"
+        assert {"callers": ["role/*", "plugin/*", "operator/*", "local"]} in layers["access"][
+            "policy"
+        ]
+
+
+def test_the_own_authority_names_each_role_as_others_call_it(helm: Helm):
+    """The Job is told the names that stand in `advertised`, and may touch its Secrets alone."""
+    objects = helm.objects(CHART, *cases.arguments("standard"))
+    job = next(o for o in objects if o["kind"] == "Job" and "certificates" in o["metadata"]["name"])
+    env = {
+        v["name"]: v.get("value") for v in job["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    names = json.loads(env["BLUEWHALE_NAMES"])
+    assert names["storage"][0] == "bluewhale-storage.calls.svc"
+    assert names["ingest"][0] == "bluewhale-ingest-internal.calls.svc"
+    role = next(o for o in objects if o["kind"] == "Role")
+    assert role["rules"][0]["verbs"] == ["create"]
+    assert role["rules"][1]["resourceNames"] == [
+        "bluewhale-authority",
+        *(f"bluewhale-tls-{r}" for r in ("billing", "ingest", "parser", "storage", "test")),
+    ]
+
+
+def test_definitions_of_custom_resources_outlive_the_release(helm: Helm):
+    """Both charts keep them; without the operator the chart has none."""
+    for objects in (
+        helm.objects(CHART, *cases.arguments("operator")),
+        helm.objects(CRDS_CHART),
+    ):
+        found = [o for o in objects if o["kind"] == "CustomResourceDefinition"]
+        assert [o["metadata"]["name"] for o in found] == ["remoteunits.bluewhale.dev"]
+        assert found[0]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert not [
+        o
+        for o in helm.objects(CHART, *cases.arguments("standard"))
+        if o["kind"] == "CustomResourceDefinition"
+    ]
+
+
+def test_the_packaged_chart_renders_as_the_folder_does(helm: Helm, tmp_path):
+    """What is installed is the archive: nothing that it needs stays behind."""
+    helm.run("package", CHART, "--destination", tmp_path)
+    (archive,) = tmp_path.glob("bluewhale-*.tgz")
+    values = cases.arguments("operator")
+    assert list(yaml.safe_load_all(helm.render(archive, *values))) == list(
+        yaml.safe_load_all(helm.render(CHART, *values))
+    )
