@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 import yaml
+from bluewhale.configuration import load
+from bluewhale.configuration.roles import process_settings
 
 from tests.charts import cases
 from tests.support.helm import CHART, CRDS_CHART, Helm, pod_specs
@@ -159,7 +161,8 @@ def test_links_and_prices_may_change_without_a_restart_of_the_roles(helm: Helm, 
 def test_a_pod_is_reached_where_its_links_listen(helm: Helm):
     """Ports of the PBX Service come from the configuration; UDP stays UDP."""
     objects = helm.objects(CHART, *cases.arguments("single-node-own"))
-    service = next(o for o in objects if o["metadata"]["name"] == "bluewhale-pbx")
+    named = {(o["kind"], o["metadata"]["name"]): o for o in objects}
+    service = named["Service", "bluewhale-pbx"]
     assert [(p["port"], p["protocol"]) for p in service["spec"]["ports"]] == [
         (9000, "TCP"),
         (5514, "UDP"),
@@ -184,6 +187,24 @@ def test_roles_find_each_other_and_trust_only_certificates(helm: Helm):
         assert {"callers": ["role/*", "plugin/*", "operator/*", "local"]} in layers["access"][
             "policy"
         ]
+
+
+def test_what_a_pod_of_a_role_is_told_makes_a_valid_configuration(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch
+):
+    """The variables of every pod over the files of the demonstration; each learns where all others are."""
+    specs = pod_specs(helm.objects(CHART, *cases.arguments("standard")))
+    for role in ("ingest", "parser", "billing", "storage"):
+        told = specs[f"Deployment/bluewhale-{role}"]["containers"][0]["env"]
+        with monkeypatch.context() as patch:
+            for one in told:
+                secret = "postgresql://user:password@host/database"
+                patch.setenv(one["name"], one.get("value", secret).replace("$(POD_IP)", "10.1.2.3"))
+            process = process_settings(load(CHART / "files" / "demo"), role)
+        assert process.health_port == 9465
+        assert process.listen.startswith("0.0.0.0:")
+        assert process.peers["query"] == "dns:///bluewhale-storage.calls.svc:7442"
+        assert [x["layer"] for x in process.layers][-2:] == ["encryption", "balancing"]
 
 
 def test_the_own_authority_names_each_role_as_others_call_it(helm: Helm):

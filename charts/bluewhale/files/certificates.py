@@ -128,4 +128,5 @@ def main():
             put(OPERATOR, "Opaque", files, secret)
 
 
-main()
+if __name__ == "__main__":
+    main()

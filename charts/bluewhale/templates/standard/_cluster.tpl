@@ -58,7 +58,7 @@
   valueFrom:
     fieldRef: {fieldPath: status.podIP}
 - name: BLUEWHALE_CLUSTER__KAFKA__BOOTSTRAP
-  value: {{ required "kafka.bootstrap is needed by the profile standard: host:port of your brokers" $values.kafka.bootstrap | quote }}
+  value: {{ $values.kafka.bootstrap | quote }}
 - name: BLUEWHALE_CLUSTER__KAFKA__PREFIX
   value: {{ $values.kafka.prefix | quote }}
 - name: BLUEWHALE_CLUSTER__KAFKA__PARTITIONS
@@ -108,6 +108,6 @@
 - name: BLUEWHALE_CLUSTER__DATABASE__URL
   valueFrom:
     secretKeyRef:
-      name: {{ required "database.existingSecret is needed by the profile standard: a Secret with postgresql://user:password@host/database" .Values.database.existingSecret }}
+      name: {{ .Values.database.existingSecret }}
       key: {{ .Values.database.secretKey }}
 {{- end -}}
