@@ -125,16 +125,16 @@ def test_a_peer_that_is_restarted_meanwhile_is_watched_on():
     ports = [Port("127.0.0.1:0", [echo(worker)], [])]
     ports[0].start()
     number = ports[0].number
-    looking = threading.Event()
+    heard_two = threading.Event()
+    found = []
 
     def hang(context: Any) -> None:
         gone = threading.Event()
         context.add_callback(gone.set)
-        looking.set()
         gone.wait(PATIENCE_S)
 
     def restart() -> None:
-        assert looking.wait(PATIENCE_S)
+        assert heard_two.wait(PATIENCE_S)
         ports[0].stop(0)
         ports.append(Port(f"127.0.0.1:{number}", [echo(worker)], []))
         ports[1].start()
@@ -144,7 +144,10 @@ def test_a_peer_that_is_restarted_meanwhile_is_watched_on():
     thread.start()
     try:
         with peer_at(number) as stub:
-            found = [int(c["done"]) for c in started(stub, "long", steps=4).news()]
+            for change in started(stub, "long", steps=4).news():
+                found.append(int(change["done"]))
+                if len(found) == 2:
+                    heard_two.set()
     finally:
         thread.join()
         ports[-1].stop(0)
