@@ -14,7 +14,7 @@ from tests.charts import cases
 from tests.support.helm import CHART, CRDS_CHART, Helm, pod_specs
 
 REGENERATE = "python -m tests.charts.regenerate"
-KINDS_OF_OTHERS = {"ServiceMonitor", "ScaledObject", "Certificate", "Issuer"}
+KINDS_OF_OTHERS = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "Certificate", "Issuer"}
 
 
 @pytest.mark.parametrize("case", cases.CASES)
