@@ -1,0 +1,168 @@
+"""kopf's side: what is watched, and one idempotent look for whatever happened.
+
+Owns the registration of handlers and the settings of kopf. create, update, resume,
+timer and delete all call the same `Reconciler.reconcile`; none keeps a state of its
+own. `kopf run -m bluewhale.operator` loads this for development, without an election;
+`python -m bluewhale.operator` is what runs in a pod.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+import kopf
+from bluewhale.capture import BluewhaleError
+from bluewhale.operator.apply import KubernetesCluster
+from bluewhale.operator.centre import Ingest
+from bluewhale.operator.reconcile import Reconciler
+from bluewhale.operator.resource import GROUP, PLURAL, VERSION, read_resource
+from bluewhale.operator.rights import check_rights
+from bluewhale.operator.settings import Settings, read_settings
+from bluewhale.operator.watching import KINDS, LABELS, Watched
+
+DRAIN_FINALIZER = f"{GROUP}/drain"
+DRAIN_AGAIN_S = 5.0
+ERROR_AGAIN_S = 10.0
+JITTER = 0.5  # of the resync interval, so that a start is no storm
+
+
+class Running:
+    """What lives as long as kopf does."""
+
+    def __init__(self, settings: Settings, cluster: KubernetesCluster, ingest: Ingest) -> None:
+        self.settings, self.cluster, self.ingest = settings, cluster, ingest
+        self.store = Watched(settings)
+        self.reconciler = Reconciler(settings, cluster, ingest, self.store)
+        self.following: asyncio.Task[None] | None = None
+
+
+def register(registry: kopf.OperatorRegistry, settings: Settings | None = None) -> None:
+    """Register every handler; settings None = from the environment, at start."""
+    _register_life(registry, settings)
+    _register_watches(registry)
+    _register_looks(registry, settings.resync_s if settings else 30.0)
+
+
+def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> None:
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
+        own = given or read_settings()
+        tune(settings, own)
+        cluster = await KubernetesCluster.connect()
+        await check_rights(cluster.may, own)
+        memo.running = Running(own, cluster, Ingest(own.ingest, own.identity))
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(memo: Any, **_: Any) -> None:
+        running: Running | None = memo.get("running")
+        if running is None:
+            return
+        if running.following is not None:
+            running.following.cancel()
+        await running.ingest.close()
+        await running.cluster.close()
+
+
+def _register_watches(registry: kopf.OperatorRegistry) -> None:
+    """Fill the store. Indexers run for all that exists before any other handler does."""
+
+    @kopf.index(GROUP, VERSION, PLURAL, registry=registry)
+    def resources(body: kopf.Body, memo: Any, **_: Any) -> None:
+        memo.running.store.saw_resource(read_resource(_plain(body)))
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def resource_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            key = (event["object"]["metadata"]["namespace"], event["object"]["metadata"]["name"])
+            memo.running.store.lost_resource(key)
+            await memo.running.reconciler.reconcile(key)
+
+    for kind, (group, version, plural) in KINDS.items():
+        _register_child(registry, kind, (group, version, plural))
+
+    @kopf.index("", "v1", "pods", labels=LABELS, registry=registry)
+    def pods(body: kopf.Body, memo: Any, **_: Any) -> None:
+        memo.running.store.saw_pod(_plain(body), gone=False)
+
+    @kopf.on.event("", "v1", "pods", labels=LABELS, registry=registry)
+    def pod_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            memo.running.store.saw_pod(dict(event["object"]), gone=True)
+
+
+def _register_child(
+    registry: kopf.OperatorRegistry, kind: str, where: tuple[str, str, str]
+) -> None:
+    @kopf.index(*where, labels=LABELS, registry=registry, id=f"{kind}-seen")
+    def seen(body: kopf.Body, memo: Any, **_: Any) -> None:
+        memo.running.store.saw_child(kind, _plain(body), gone=False)
+
+    @kopf.on.event(*where, labels=LABELS, registry=registry, id=f"{kind}-gone")
+    def gone(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            memo.running.store.saw_child(kind, dict(event["object"]), gone=True)
+
+
+def _register_looks(registry: kopf.OperatorRegistry, resync_s: float) -> None:
+    async def look(namespace: str | None, name: str | None, memo: Any, **_: Any) -> None:
+        running: Running = memo.running
+        if running.following is None:  # the store is whole now
+            running.following = asyncio.create_task(running.reconciler.follow())
+        try:
+            await running.reconciler.reconcile((str(namespace), str(name)))
+        except BluewhaleError as error:
+            raise kopf.TemporaryError(str(error), delay=ERROR_AGAIN_S) from error
+
+    async def drain(namespace: str | None, name: str | None, memo: Any, **kwargs: Any) -> None:
+        running: Running = memo.running
+        try:
+            released = await running.reconciler.reconcile((str(namespace), str(name)))
+        except BluewhaleError as error:
+            raise kopf.TemporaryError(str(error), delay=ERROR_AGAIN_S) from error
+        if not released:
+            raise kopf.TemporaryError("journals are being drained", delay=DRAIN_AGAIN_S)
+
+    where = (GROUP, VERSION, PLURAL)
+    kopf.on.create(*where, registry=registry, id="look")(look)
+    kopf.on.update(*where, registry=registry, id="look")(look)
+    kopf.on.resume(*where, registry=registry, id="look")(look)
+    kopf.on.delete(*where, registry=registry, id="drain")(drain)
+    kopf.timer(
+        *where,
+        registry=registry,
+        id="resync",
+        interval=resync_s,
+        initial_delay=lambda **_: resync_s * random.uniform(1 - JITTER, 1),
+    )(look)
+
+
+def tune(settings: kopf.OperatorSettings, own: Settings) -> None:
+    """Set kopf: own names in storage, no events of its own, watches that never hang."""
+    settings.persistence.finalizer = DRAIN_FINALIZER
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(
+        prefix=f"operator.{GROUP}", v1=False
+    )
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(
+        prefix=f"operator.{GROUP}", v1=False
+    )
+    settings.posting.enabled = False
+    settings.posting.level = logging.WARNING
+    settings.scanning.disabled = own.watched is not None
+    settings.peering.standalone = True
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 310
+    settings.watching.connect_timeout = 30
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 10
+
+
+def _plain(body: kopf.Body) -> dict[str, Any]:
+    """Give the body as plain values: views of kopf change under us."""
+    return {key: dict(body[key]) if hasattr(body[key], "items") else body[key] for key in body}

@@ -1,0 +1,129 @@
+"""The process: an election in one thread, kopf in another.
+
+kopf ends every task that it finds on its event loop, so it gets a loop of its own.
+A replica that loses the lead ends at once: what it still had under way is idempotent,
+and the next leader looks at everything anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+
+import kopf
+from bluewhale.operator.apply import KubernetesCluster
+from bluewhale.operator.election import Elector
+from bluewhale.operator.handlers import register
+from bluewhale.operator.observed import ObjectId
+from bluewhale.operator.settings import Settings
+from bluewhale.telemetry import Endpoint, Metrics, configure_logs, get_logger
+
+LOST, FAILED = 3, 1  # exit codes
+STOP_WAITS_S = 20.0
+
+
+class Worker:
+    """kopf in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        self.ready = threading.Event()
+        self.failed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow resources."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait until it has."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_WAITS_S)
+
+    @property
+    def working(self) -> bool:
+        """Say whether kopf runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        registry = kopf.OperatorRegistry()
+        register(registry, self._settings)
+        watched, own = self._settings.watched, self._settings.namespace
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=registry,
+                    standalone=True,
+                    clusterwide=watched is None,
+                    # the roles' links are published where the operator runs
+                    namespaces=[] if watched is None else sorted({watched, own}),
+                    stop_flag=self._stop,
+                    ready_flag=self.ready,
+                )
+            )
+        except Exception:  # noqa: BLE001 - whatever it was: said, and the process ends
+            get_logger("operator").exception("Operator failed")
+        if not self._stop.is_set():
+            self.failed.set()
+
+
+def run(settings: Settings) -> int:
+    """Stand for election and work while leading; give the exit code."""
+    configure_logs()
+    worker = Worker(settings)
+    started = time.monotonic()
+
+    def wrong() -> dict[str, str]:
+        return {"operator": "kopf ended"} if worker.failed.is_set() else {}
+
+    endpoint = Endpoint(
+        Metrics(),
+        wrong,
+        host=settings.health_host,
+        port=settings.health_port,
+        probes={"livez": wrong, "readyz": wrong, "startupz": dict},
+    )
+    with endpoint:
+        code = asyncio.run(_stand(settings, worker))
+    get_logger("operator").info("Operator ended", seconds=round(time.monotonic() - started, 1))
+    return code
+
+
+async def _stand(settings: Settings, worker: Worker) -> int:
+    cluster = await KubernetesCluster.connect()
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def lost() -> None:
+        # another replica may begin soon: nothing of this one may go on
+        get_logger("operator").error("Lead lost, ending")
+        os._exit(LOST)
+
+    def end(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, end, 0)
+    elector = Elector(
+        cluster,
+        ObjectId("Lease", settings.namespace, settings.lease_name),
+        settings.pod,
+        leading=worker.start,
+        lost=lost,
+    )
+    standing = asyncio.create_task(elector.run())
+    watching = asyncio.create_task(asyncio.to_thread(worker.failed.wait))
+    watching.add_done_callback(lambda _: end(FAILED) if worker.failed.is_set() else None)
+    try:
+        return await ended
+    finally:
+        await asyncio.to_thread(worker.stop)  # the lease is given back after the work has ended
+        worker.failed.set()  # lets `watching` end
+        standing.cancel()
+        await asyncio.gather(standing, watching, return_exceptions=True)
+        await cluster.close()
