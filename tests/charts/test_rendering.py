@@ -189,6 +189,26 @@ def test_roles_find_each_other_and_trust_only_certificates(helm: Helm):
         ]
 
 
+def test_billing_reads_the_segments_that_storage_seals(helm: Helm):
+    """One claim in both; a volume of one node brings billing to the node of storage."""
+    for case, pinned in (("standard", True), ("standard-everything", False)):
+        specs = pod_specs(helm.objects(CHART, *cases.arguments(case)))
+        billing, storage = (specs[f"Deployment/bluewhale-{r}"] for r in ("billing", "storage"))
+        claims = [
+            (mount["mountPath"], mount.get("subPath"))
+            for spec in (storage, billing)
+            for volume in spec["volumes"]
+            if volume.get("persistentVolumeClaim") == {"claimName": "bluewhale-segments"}
+            for mount in spec["containers"][0]["volumeMounts"]
+            if mount["name"] == volume["name"]
+        ]
+        assert claims == [
+            ("/var/lib/bluewhale", None),
+            ("/var/lib/bluewhale/segments", "segments"),
+        ]
+        assert ("affinity" in billing) is pinned
+
+
 def test_what_a_pod_of_a_role_is_told_makes_a_valid_configuration(
     helm: Helm, monkeypatch: pytest.MonkeyPatch
 ):

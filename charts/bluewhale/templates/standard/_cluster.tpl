@@ -111,3 +111,24 @@
       name: {{ .Values.database.existingSecret }}
       key: {{ .Values.database.secretKey }}
 {{- end -}}
+
+{{/* A volume of one node: billing goes where storage is, storage rather where billing is. */}}
+{{- define "bluewhale.oneNode" -}}
+{{- if eq .role "billing" -}}
+podAffinity:
+  requiredDuringSchedulingIgnoredDuringExecution:
+    - topologyKey: kubernetes.io/hostname
+      labelSelector:
+        matchLabels:
+          {{- include "bluewhale.selector" (dict "root" .root "component" "storage") | nindent 10 }}
+{{- else -}}
+podAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "bluewhale.selector" (dict "root" .root "component" "billing") | nindent 12 }}
+{{- end -}}
+{{- end -}}
