@@ -12,7 +12,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = sorted(
     p.parent
-    for p in [*ROOT.glob("shared/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]
+    for p in [
+        *ROOT.glob("shared/*/pyproject.toml"),
+        *ROOT.glob("services/*/pyproject.toml"),
+        ROOT / "operator/pyproject.toml",
+    ]
 )
 SOURCES = sorted(p for m in MEMBERS for p in (m / "src").rglob("*.py"))
 ROOMS = sorted(

@@ -25,6 +25,7 @@ NEEDS = {  # distribution folder -> the distributions it stands on
     "services/parser": PLATFORM,
     "services/billing": PLATFORM,
     "services/storage": PLATFORM,
+    "operator": RUNTIME,
     "services/cli": [
         *PLATFORM,
         "shared/edge",

@@ -332,9 +332,9 @@ def _concerns(resource: RemoteUnit, centre: Centre) -> Any:
         if (r := centre.units.get(unit)) is not None
     ]
     links = [
-        (r.owner, r.ready, r.shared, r.moving_to)
+        (x.owner, x.ready, x.shared, x.moving_to)
         for link in resource.links
-        if (r := centre.links.get(link.name)) is not None
+        if (x := centre.links.get(link.name)) is not None
     ]
     return bool(centre.problem), units, links
 

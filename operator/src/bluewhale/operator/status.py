@@ -59,7 +59,9 @@ def status_of(
 
 
 def _unit(resource: RemoteUnit, name: str, report: UnitReport | None) -> dict[str, Any]:
-    before = next((u for u in resource.status.get("units", ()) if u["name"] == name), {})
+    before: Mapping[str, Any] = next(
+        (u for u in resource.status.get("units", ()) if u["name"] == name), {}
+    )
     report = report or UnitReport(name, "undeclared")
     made = {
         "name": name,

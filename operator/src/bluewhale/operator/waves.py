@@ -50,7 +50,9 @@ def next_image(
 
 def admitted_now(resources: Mapping[Key, Sequence[UnitState]], wanted: str) -> frozenset[Key]:
     """Give the resources that may be upgraded now; a wave ends when all of it is ready."""
-    done, under_way, waiting = [], [], []
+    done: list[Key] = []
+    under_way: list[Key] = []
+    waiting: list[Key] = []
     for name in sorted(resources):
         states = [state for state in resources[name] if state.image]
         if not states:

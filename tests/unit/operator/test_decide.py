@@ -1,0 +1,328 @@
+"""What the operator does about one RemoteUnit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from bluewhale.operator.claims import Conflict
+from bluewhale.operator.decide import Configure, Decision, HandOver, MintToken, Revoke, decide
+from bluewhale.operator.observed import Centre, ObjectId, PodReport, UnitReport
+
+from tests.support.remoteunits import (
+    NOW,
+    SETTINGS,
+    applied,
+    centre,
+    link,
+    pair,
+    resource,
+    seen,
+    well,
+)
+
+PAUSED = {"log_level": "info", "journal_quota_mib": 1024, "paused_links": ["hq-avaya"]}
+GONE = {"deletionTimestamp": "2026-11-22T08:00:00Z"}
+
+
+def kinds(decision: Decision) -> list[str]:
+    """What is applied."""
+    return [f"{made['kind']} {made['metadata']['name']}" for made in decision.apply]
+
+
+def reason(decision: Decision, name: str = "Ready") -> tuple[str, str]:
+    """Status and reason of a condition."""
+    found = {c["type"]: c for c in decision.status["conditions"]}[name]
+    return found["status"], found["reason"]
+
+
+def selector(decision: Decision) -> str:
+    """The unit that the Service leads to."""
+    services = [made for made in decision.apply if made["kind"] == "Service"]
+    return services[0]["spec"]["selector"]["bluewhale.dev/unit"]
+
+
+def test_a_new_resource_gets_its_objects_and_a_token_when_ingest_knows_its_unit():
+    """The first look at a resource."""
+    said = centre(UnitReport("berlin", "declared", links=("hq-avaya",)))
+    decision = decide(resource(), seen(said), SETTINGS)
+    assert kinds(decision) == [
+        "ConfigMap berlin-unit",
+        "StatefulSet berlin",
+        "Service link-hq-avaya",
+    ]
+    assert decision.calls == (
+        MintToken("berlin"),
+        Configure("berlin", {"log_level": "info", "journal_quota_mib": 1024}),
+    )
+    assert reason(decision) == ("False", "WaitingForUnit")
+
+
+def test_no_token_is_made_before_ingest_knows_the_unit():
+    """Ingest follows the published links within seconds."""
+    decision = decide(resource(), seen(centre()), SETTINGS)
+    assert decision.calls == ()
+    assert reason(decision) == ("False", "RolesBehind")
+    assert reason(decision, "Enrolled") == ("False", "NotDeclaredYet")
+
+
+def test_nothing_is_asked_of_an_ingest_that_does_not_answer_but_objects_are_made():
+    """Pods do not wait for the centre."""
+    decision = decide(resource(), seen(Centre(problem="connection refused")), SETTINGS)
+    assert decision.calls == ()
+    assert len(decision.apply) == 3
+    assert {c["status"] for c in decision.status["conditions"]} == {"Unknown"}
+
+
+@pytest.mark.parametrize(
+    ("left", "minted"), [(timedelta(minutes=11), False), (timedelta(minutes=9), True)]
+)
+def test_a_token_that_waits_is_made_anew_before_it_ends(left: timedelta, minted: bool):
+    """Ten minutes are left for a pod to start."""
+    until = (NOW + left).isoformat().replace("+00:00", "Z")
+    waiting = resource(status={"units": [{"name": "berlin", "tokenExpires": until}]})
+    said = centre(UnitReport("berlin", "declared", links=("hq-avaya",)))
+    assert (MintToken("berlin") in decide(waiting, seen(said), SETTINGS).calls) is minted
+
+
+def test_the_secret_of_a_token_goes_when_its_unit_has_enrolled():
+    """A used token has no use."""
+    waiting = resource(
+        status={"units": [{"name": "berlin", "tokenExpires": "2026-11-22T09:30:00Z"}]}
+    )
+    decision = decide(waiting, seen(centre(well("berlin"))), SETTINGS)
+    assert decision.delete == (ObjectId("Secret", "pbx", "berlin-token"),)
+    assert "tokenExpires" not in decision.status["units"][0]
+
+
+def test_a_revoked_unit_gets_a_token_by_order_alone():
+    """A person revoked it, a person admits it again."""
+    said = centre(well("berlin", state="revoked", certificate_not_after_ms=0))
+    assert decide(resource(), seen(said), SETTINGS).calls == ()
+    ordered = resource(annotations={"bluewhale.dev/enrol": "berlin"})
+    decision = decide(ordered, seen(said), SETTINGS)
+    assert decision.calls == (MintToken("berlin"),)
+    assert decision.remove_annotations == ("bluewhale.dev/enrol",)
+
+
+def test_all_is_well():
+    """Every condition is good, nothing is to be done."""
+    decision = decide(pair(), seen(centre(well("berlin-1"), well("berlin-2"))), SETTINGS)
+    assert reason(decision) == ("True", "Ready")
+    assert decision.status["owner"] == "berlin-1"
+    assert decision.calls == ()
+
+
+def test_a_standby_that_is_missing_does_not_stop_records_and_is_said():
+    """Ready means that records arrive."""
+    said = centre(well("berlin-1"), well("berlin-2", state="enrolled"), ready=("berlin-1",))
+    assert reason(decide(pair(), seen(said), SETTINGS)) == ("True", "StandbyMissing")
+
+
+def test_why_a_pod_does_not_run_is_part_of_the_message():
+    """A person need not look at the pod."""
+    said = centre(well("berlin", state="enrolled"), owner="")
+    pods = {"berlin": PodReport(waiting="ImagePullBackOff: no such image")}
+    decision = decide(resource(), seen(said, pods=pods), SETTINGS)
+    connected = decision.status["conditions"][2]
+    assert connected["message"] == "not connected: berlin (berlin: ImagePullBackOff: no such image)"
+
+
+def test_the_service_follows_the_entitled_unit_and_stays_where_nobody_is():
+    """A move of the link is one change of the selector."""
+    units = well("berlin-1"), well("berlin-2")
+    first = decide(pair(), seen(centre(*units, owner="berlin-2")), SETTINGS)
+    assert selector(first) == "berlin-2"
+    children = applied(first.apply)
+    later = decide(pair(), seen(centre(*units, owner=""), children=children), SETTINGS)
+    assert [k for k in kinds(later) if k.startswith("Service")] == []
+    moved = decide(pair(), seen(centre(*units, owner="berlin-1"), children=children), SETTINGS)
+    assert selector(moved) == "berlin-1"
+    assert kinds(moved) == ["Service link-hq-avaya", "Lease link-hq-avaya"]
+
+
+def test_a_mirror_keeps_the_owner_while_ingest_does_not_answer():
+    """Nothing is known to have changed."""
+    units = well("berlin-1"), well("berlin-2")
+    children = applied(decide(pair(), seen(centre(*units, owner="berlin-2")), SETTINGS).apply)
+    later = decide(pair(), seen(Centre(problem="away"), children=children), SETTINGS)
+    assert later.apply == ()
+    assert later.delete == ()
+
+
+def test_a_fence_pauses_the_links_of_every_unit():
+    """The order of a person reaches all units."""
+    fenced = pair(annotations={"bluewhale.dev/fenced": "true"})
+    decision = decide(fenced, seen(centre(well("berlin-1"), well("berlin-2"))), SETTINGS)
+    assert decision.calls == (Configure("berlin-1", PAUSED), Configure("berlin-2", PAUSED))
+    assert reason(decision, "Owned") == ("False", "Fenced")
+
+
+def test_without_the_fence_the_links_are_read_again():
+    """What is in the spec is all there is."""
+    said = centre(well("berlin", overrides=PAUSED))
+    decision = decide(resource(), seen(said), SETTINGS)
+    assert decision.calls == (
+        Configure("berlin", {"log_level": "info", "journal_quota_mib": 1024}),
+    )
+
+
+def test_a_switch_over_is_ordered_once_and_the_order_goes_when_it_is_done():
+    """An annotation is an order, not a state."""
+    ordered = pair(annotations={"bluewhale.dev/switchover-to": "berlin-2"})
+    units = well("berlin-1"), well("berlin-2")
+    before = decide(ordered, seen(centre(*units)), SETTINGS)
+    assert before.calls == (HandOver("hq-avaya", "berlin-2"),)
+    assert before.remove_annotations == ()
+    under_way = decide(ordered, seen(centre(*units, moving_to="berlin-2")), SETTINGS)
+    assert under_way.calls == ()
+    after = decide(ordered, seen(centre(*units, owner="berlin-2")), SETTINGS)
+    assert after.calls == ()
+    assert after.remove_annotations == ("bluewhale.dev/switchover-to",)
+    assert after.events[-1].reason == "SwitchedOver"
+
+
+def test_a_switch_over_to_a_stranger_is_refused_with_the_names_that_are_known():
+    """An order that cannot be carried out does not stay."""
+    ordered = pair(annotations={"bluewhale.dev/switchover-to": "paris"})
+    decision = decide(ordered, seen(centre(well("berlin-1"), well("berlin-2"))), SETTINGS)
+    assert decision.remove_annotations == ("bluewhale.dev/switchover-to",)
+    assert decision.events[-1].message == "paris is no unit of it; berlin-1, berlin-2 are"
+
+
+def test_a_resource_in_conflict_changes_nothing_and_says_who_has_it():
+    """What was in force stays in force."""
+    conflict = Conflict(
+        "LinkTaken", "link hq-avaya", "link hq-avaya belongs to RemoteUnit pbx/a; x"
+    )
+    decision = decide(resource(), seen(centre(), conflicts=(conflict,)), SETTINGS)
+    assert (decision.apply, decision.calls, decision.delete) == ((), (), ())
+    assert reason(decision) == ("False", "LinkTaken")
+
+
+def test_what_the_api_server_refuses_is_said():
+    """A node port that is taken, a quota that is used up."""
+    said = centre(well("berlin"))
+    decision = decide(resource(), seen(said, refused="Service x: port is taken"), SETTINGS)
+    assert reason(decision) == ("False", "Refused")
+
+
+def test_a_service_of_a_link_that_went_is_removed():
+    """Objects follow the spec both ways."""
+    said = centre(well("berlin"))
+    two = resource(links=[link(), link("other", type="tcp_server", port=9001)])
+    children = applied(decide(two, seen(said), SETTINGS).apply)
+    decision = decide(resource(), seen(said, children=children), SETTINGS)
+    assert decision.delete == (ObjectId("Service", "pbx", "link-other"),)
+
+
+def test_a_unit_that_is_no_longer_named_goes_when_its_journal_is_empty():
+    """Scaling in loses nothing."""
+    status = {"units": [{"name": "berlin-1"}, {"name": "berlin-2"}]}
+    units = well("berlin-1"), well("berlin-2")
+    children = applied(decide(pair(), seen(centre(*units)), SETTINGS).apply)
+    alone = resource(units={"preferred": "berlin-1"}, status=status)
+
+    full = centre(well("berlin-1"), well("berlin-2", backlog_records=7))
+    waits = decide(alone, seen(full, children=children), SETTINGS)
+    assert waits.calls == (Configure("berlin-2", PAUSED),)
+    assert ObjectId("StatefulSet", "pbx", "berlin-2") not in waits.delete
+    assert [unit["name"] for unit in waits.status["units"]] == ["berlin-1", "berlin-2"]
+
+    empty = centre(well("berlin-1"), well("berlin-2", overrides=PAUSED))
+    gone = decide(alone, seen(empty, children=children), SETTINGS)
+    assert gone.calls == (Revoke("berlin-2"),)
+    assert ObjectId("StatefulSet", "pbx", "berlin-2") in gone.delete
+    assert ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-2-0") in gone.delete
+
+
+def test_a_deletion_pauses_then_waits_for_every_record_then_revokes_and_lets_go():
+    """The only use of the finalizer."""
+    deleted = resource(meta=GONE)
+    reading = decide(deleted, seen(centre(well("berlin", backlog_records=9))), SETTINGS)
+    assert (reading.calls, reading.released) == ((Configure("berlin", PAUSED),), False)
+    assert reason(reading) == ("False", "Draining")
+    assert "berlin holds 9 records" in reading.status["conditions"][0]["message"]
+
+    draining = centre(well("berlin", overrides=PAUSED, backlog_records=9))
+    assert decide(deleted, seen(draining), SETTINGS).released is False
+
+    drained = decide(deleted, seen(centre(well("berlin", overrides=PAUSED))), SETTINGS)
+    assert drained.released is True
+    assert drained.calls == (Revoke("berlin"),)
+    assert drained.delete == (ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0"),)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Centre(problem="away"),
+        centre(well("berlin", overrides=PAUSED, state="enrolled")),
+        centre(well("berlin", overrides=PAUSED, backlog_records=None)),
+        centre(well("berlin", overrides=PAUSED, wrong={"configuration": "not in effect yet"})),
+    ],
+    ids=["ingest away", "unit away", "backlog unknown", "not paused yet"],
+)
+def test_what_is_not_known_to_be_delivered_holds_a_deletion(said: Centre):
+    """A doubt is for the records."""
+    assert decide(resource(meta=GONE), seen(said), SETTINGS).released is False
+
+
+def test_a_forced_deletion_lets_go_keeps_the_volumes_and_says_so():
+    """The records can still be brought in from the volumes."""
+    forced = resource(meta=GONE, annotations={"bluewhale.dev/force-delete": "true"})
+    decision = decide(forced, seen(Centre(problem="away")), SETTINGS)
+    assert (decision.released, decision.delete, decision.calls) == (True, (), ())
+    assert decision.events[-1].reason == "ForceDeleted"
+
+
+def test_a_unit_that_never_enrolled_holds_no_deletion():
+    """It has no record of any link."""
+    said = centre(UnitReport("berlin", "declared", links=("hq-avaya",)))
+    assert decide(resource(meta=GONE), seen(said), SETTINGS).released is True
+
+
+def test_a_deletion_never_touches_a_unit_of_another_resource():
+    """A resource in conflict has nothing to drain."""
+    conflict = Conflict("UnitTaken", "unit berlin", "unit berlin belongs to RemoteUnit pbx/a; x")
+    decision = decide(
+        resource(meta=GONE), seen(centre(well("berlin")), conflicts=(conflict,)), SETTINGS
+    )
+    assert (decision.released, decision.calls, decision.delete) == (True, (), ())
+
+
+def test_figures_are_written_once_a_minute_and_turns_at_once():
+    """1,000 resources do not keep the API server busy."""
+    said = centre(well("berlin", clock_skew_ms=5))
+    status = decide(resource(), seen(said), SETTINGS).status
+    skewed = centre(well("berlin", clock_skew_ms=6))
+    known = resource(status=status)
+    soon, later = NOW + timedelta(seconds=30), NOW + timedelta(seconds=60)
+    assert decide(known, seen(said, now=later), SETTINGS).status_changed is False
+    assert decide(known, seen(skewed, now=soon), SETTINGS).status_changed is False
+    assert decide(known, seen(skewed, now=later), SETTINGS).status_changed is True
+    away = centre(well("berlin", state="enrolled"), owner="")
+    assert decide(known, seen(away, now=soon), SETTINGS).status_changed is True
+
+
+def test_an_event_tells_a_turn_of_ready_and_no_more():
+    """Events explain and never storm."""
+    said = centre(well("berlin"))
+    first = decide(resource(), seen(said), SETTINGS)
+    assert [(e.type, e.reason) for e in first.events] == [("Normal", "Ready")]
+    known = resource(status=first.status)
+    assert decide(known, seen(said), SETTINGS).events == ()
+    full = centre(well("berlin", journal_ratio=0.9))
+    assert [(e.type, e.reason) for e in decide(known, seen(full), SETTINGS).events] == [
+        ("Warning", "FillingUp")
+    ]
+
+
+def test_a_failover_profile_that_is_not_in_force_is_said():
+    """What the spec asks for and what is in force are not mixed up."""
+    fast = resource(failover={"leaseSeconds": 6, "renewDeadlineSeconds": 4, "retrySeconds": 1})
+    found = decide(fast, seen(centre(well("berlin"))), SETTINGS).status["conditions"][3]
+    assert (found["status"], found["message"]) == (
+        "True",
+        "failover in force is that of the installation: 15/10/2",
+    )
