@@ -23,6 +23,8 @@ from bluewhale.nexus.governance.invocation import HEADER, Invocation, current, s
 
 PATIENCE_S = 60.0
 RETRY_S = (0.2, 0.5, 1.0, 2.0)  # the last one again and again
+# a peer that stops before its streams have ended cancels them; we never do
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 Accepted = TypeVar("Accepted")
 News = TypeVar("News")
@@ -178,7 +180,7 @@ class _Waiting:
 
     def once_more(self, error: Any) -> None:
         """Pause; raises what does not pass by itself, and what has lasted too long."""
-        if error is not None and error.code() is not grpc.StatusCode.UNAVAILABLE:
+        if error is not None and error.code() not in AWAY:
             raise error
         pause_s = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
         if time.monotonic() + pause_s - self._since > self._patience_s:
