@@ -112,7 +112,7 @@ def test_the_tree_names_no_machine_and_no_lock_with_an_index():
     names = {str(p.relative_to(ROOT)) for p in tracked()}
     assert "uv.lock" not in names
     lock = (ROOT / "requirements.lock").read_text()
-    assert "http" not in lock
+    assert "://" not in lock
     assert lock.count("--hash=sha256:") > 100
 
 
