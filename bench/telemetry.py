@@ -100,8 +100,8 @@ def spans(otlp: str) -> list[Figure]:
 
 
 def main() -> None:
-    records = option("--records", 40_000 if short() else 120_000)
-    rounds = option("--rounds", 4 if short() else 11)
+    records = option("--records", 30_000 if short() else 120_000)
+    rounds = option("--rounds", 3 if short() else 11)
     with_collector = Endpoints.of_environment()
     if not with_collector.otlp:
         raise SystemExit("set OTLP_GRPC_ENDPOINT to a collector (http://host:4317)")
