@@ -9,6 +9,8 @@ import pytest
 import yaml
 from bluewhale.configuration import load
 from bluewhale.configuration.roles import process_settings
+from bluewhale.operator.rights import RIGHTS
+from bluewhale.operator.settings import read_settings
 
 from tests.charts import cases
 from tests.support.helm import CHART, CRDS_CHART, Helm, pod_specs
@@ -243,6 +245,51 @@ def test_the_own_authority_names_each_role_as_others_call_it(helm: Helm):
         "bluewhale-authority",
         *(f"bluewhale-tls-{r}" for r in ("billing", "ingest", "parser", "storage", "test")),
     ]
+
+
+@pytest.mark.parametrize("watch", ["", "*", "sites"])
+def test_the_operator_may_do_what_it_looks_for_at_start_and_nothing_else(helm: Helm, watch: str):
+    """Its roles are its own list of rights; cluster-wide mode adds what its framework watches."""
+    values = [*cases.arguments("operator"), "--set-string", f"operator.watch={watch}"]
+    objects = helm.objects(CHART, *values)
+    given = {
+        (o["kind"], o["metadata"].get("namespace"), group, resource, verb)
+        for o in objects
+        if o["kind"] in {"Role", "ClusterRole"} and "operator" in o["metadata"]["name"]
+        for rule in o["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    wide = ("ClusterRole", None)
+    units = wide if watch == "*" else ("Role", watch or "calls")
+    wanted = {
+        (*(units if right.where == "units" else ("Role", "calls")), right.group, right.resource, v)
+        for right in RIGHTS
+        for v in right.verbs
+    }
+    if watch == "*":
+        wanted |= {
+            (*wide, group, resource, verb)
+            for group, resource in (
+                ("", "namespaces"),
+                ("apiextensions.k8s.io", "customresourcedefinitions"),
+            )
+            for verb in ("list", "watch")
+        }
+    assert given == wanted
+
+
+def test_the_operator_is_told_settings_that_it_knows(helm: Helm):
+    """Every variable is a setting; none that it needs is missing."""
+    objects = helm.objects(CHART, *cases.arguments("operator"))
+    spec = pod_specs(objects)["Deployment/bluewhale-operator"]
+    told = {v["name"]: v.get("value", "x") for v in spec["containers"][0]["env"]}
+    settings = read_settings(told)
+    known = {f"BLUEWHALE_OPERATOR_{name.upper()}" for name in type(settings).model_fields}
+    assert {n for n in told if n.startswith("BLUEWHALE_OPERATOR_")} <= known
+    assert settings.ingest == "bluewhale-ingest.calls.svc:7440"
+    assert settings.watched is None
 
 
 def test_definitions_of_custom_resources_outlive_the_release(helm: Helm):
