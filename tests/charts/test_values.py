@@ -91,6 +91,7 @@ def test_a_mistake_in_values_is_refused(helm: Helm, typo: list[str]):
             "install cert-manager, or choose `own`",
         ),
         (["--set", "installation.files.directory\\.yaml=x"], "has no bluewhale.yaml"),
+        (["--set", "installation.files.bluewhale\\.yaml=a: ]"], "bluewhale.yaml is not YAML"),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_the_remedy(
