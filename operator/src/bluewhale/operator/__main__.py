@@ -7,9 +7,6 @@ import sys
 
 def main() -> int:
     """Run until SIGTERM, or until the lead is lost."""
-    # kopf imports every Kubernetes client that it finds; the half without asyncio is not
-    # used here and costs a second and 25 MB
-    sys.modules.setdefault("kubernetes.client", None)  # type: ignore[arg-type]
     from bluewhale.capture import BluewhaleError
     from bluewhale.operator.process import run
     from bluewhale.operator.settings import read_settings

@@ -8,6 +8,7 @@ with their resource version, since who leads is a compare-and-set.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -108,7 +109,9 @@ class KubernetesCluster:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             try:
-                await config.load_kube_config(client_configuration=configuration)
+                await config.load_kube_config(
+                    config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
+                )
             except (config.ConfigException, OSError) as error:
                 raise ClusterError(f"no cluster: {error}") from error
         return cls(configuration)

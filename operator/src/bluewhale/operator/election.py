@@ -183,7 +183,7 @@ class Elector:
             return
         self.state = written(self.state, answer["metadata"].get("resourceVersion", ""), sent_at)
         if not led:
-            self._log.info("Leading", holder=self.state.identity)
+            self._log.info("Leading", instance=self.state.identity)
             self._leading()
 
     async def _give_back(self) -> None:

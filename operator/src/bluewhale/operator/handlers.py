@@ -17,6 +17,7 @@ import kopf
 from bluewhale.capture import BluewhaleError
 from bluewhale.operator.apply import KubernetesCluster
 from bluewhale.operator.centre import Ingest
+from bluewhale.operator.exceptions import RightsError
 from bluewhale.operator.reconcile import Reconciler
 from bluewhale.operator.resource import GROUP, PLURAL, VERSION, read_resource
 from bluewhale.operator.rights import check_rights
@@ -24,6 +25,7 @@ from bluewhale.operator.settings import Settings, read_settings
 from bluewhale.operator.watching import KINDS, LABELS, Watched
 
 DRAIN_FINALIZER = f"{GROUP}/drain"
+START_AGAIN_S = 2.0
 DRAIN_AGAIN_S = 5.0
 ERROR_AGAIN_S = 10.0
 JITTER = 0.5  # of the resync interval, so that a start is no storm
@@ -47,19 +49,26 @@ def register(registry: kopf.OperatorRegistry, settings: Settings | None = None) 
 
 
 def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> None:
-    @kopf.on.login(registry=registry)
+    @kopf.on.login(registry=registry, id="login")
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(registry=registry, id="start")
     async def start(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
         own = given or read_settings()
         tune(settings, own)
         cluster = await KubernetesCluster.connect()
-        await check_rights(cluster.may, own)
+        try:
+            await check_rights(cluster.may, own)
+        except RightsError as error:
+            await cluster.close()
+            raise kopf.PermanentError(str(error)) from error
+        except BluewhaleError as error:
+            await cluster.close()
+            raise kopf.TemporaryError(str(error), delay=START_AGAIN_S) from error
         memo.running = Running(own, cluster, Ingest(own.ingest, own.identity))
 
-    @kopf.on.cleanup(registry=registry)
+    @kopf.on.cleanup(registry=registry, id="stop")
     async def stop(memo: Any, **_: Any) -> None:
         running: Running | None = memo.get("running")
         if running is None:
@@ -73,11 +82,11 @@ def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> N
 def _register_watches(registry: kopf.OperatorRegistry) -> None:
     """Fill the store. Indexers run for all that exists before any other handler does."""
 
-    @kopf.index(GROUP, VERSION, PLURAL, registry=registry)
+    @kopf.index(GROUP, VERSION, PLURAL, registry=registry, id="resource-seen")
     def resources(body: kopf.Body, memo: Any, **_: Any) -> None:
         memo.running.store.saw_resource(read_resource(_plain(body)))
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="resource-gone")
     async def resource_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
         if event["type"] == "DELETED":
             key = (event["object"]["metadata"]["namespace"], event["object"]["metadata"]["name"])
@@ -87,11 +96,11 @@ def _register_watches(registry: kopf.OperatorRegistry) -> None:
     for kind, (group, version, plural) in KINDS.items():
         _register_child(registry, kind, (group, version, plural))
 
-    @kopf.index("", "v1", "pods", labels=LABELS, registry=registry)
+    @kopf.index("", "v1", "pods", labels=LABELS, registry=registry, id="pod-seen")
     def pods(body: kopf.Body, memo: Any, **_: Any) -> None:
         memo.running.store.saw_pod(_plain(body), gone=False)
 
-    @kopf.on.event("", "v1", "pods", labels=LABELS, registry=registry)
+    @kopf.on.event("", "v1", "pods", labels=LABELS, registry=registry, id="pod-gone")
     def pod_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
         if event["type"] == "DELETED":
             memo.running.store.saw_pod(dict(event["object"]), gone=True)
@@ -115,6 +124,7 @@ def _register_looks(registry: kopf.OperatorRegistry, resync_s: float) -> None:
         running: Running = memo.running
         if running.following is None:  # the store is whole now
             running.following = asyncio.create_task(running.reconciler.follow())
+        await running.reconciler.asked.wait()
         try:
             await running.reconciler.reconcile((str(namespace), str(name)))
         except BluewhaleError as error:

@@ -11,7 +11,6 @@ import asyncio
 import os
 import signal
 import threading
-import time
 
 import kopf
 from bluewhale.operator.apply import KubernetesCluster
@@ -75,8 +74,9 @@ class Worker:
 def run(settings: Settings) -> int:
     """Stand for election and work while leading; give the exit code."""
     configure_logs()
+    # a line per resource and look would be a thousand in half a minute
+    kopf.configure(quiet=True, log_format=kopf.LogFormat.JSON)
     worker = Worker(settings)
-    started = time.monotonic()
 
     def wrong() -> dict[str, str]:
         return {"operator": "kopf ended"} if worker.failed.is_set() else {}
@@ -89,9 +89,7 @@ def run(settings: Settings) -> int:
         probes={"livez": wrong, "readyz": wrong, "startupz": dict},
     )
     with endpoint:
-        code = asyncio.run(_stand(settings, worker))
-    get_logger("operator").info("Operator ended", seconds=round(time.monotonic() - started, 1))
-    return code
+        return asyncio.run(_stand(settings, worker))
 
 
 async def _stand(settings: Settings, worker: Worker) -> int:

@@ -94,6 +94,7 @@ class Reconciler:
         self._store, self._clock = store, clock
         self._log = get_logger("operator")
         self.centre = Centre()
+        self.asked = asyncio.Event()  # ingest answered, or did not, at least once
         self._locks: dict[Key, asyncio.Lock] = {}
         self._refused: dict[Key, str] = {}
         self._released: set[Key] = set()
@@ -306,6 +307,7 @@ class Reconciler:
         """Ask ingest, and look at each resource that an answer concerns, until cancelled."""
         while True:
             before, self.centre = self.centre, await self._ingest.view()
+            self.asked.set()
             concerned = [
                 resource.key
                 for resource in self._store.resources()
