@@ -22,7 +22,8 @@ from bluewhale.operator.reconcile import Reconciler
 from bluewhale.operator.resource import GROUP, PLURAL, VERSION, read_resource
 from bluewhale.operator.rights import check_rights
 from bluewhale.operator.settings import Settings, read_settings
-from bluewhale.operator.watching import KINDS, LABELS, Watched
+from bluewhale.operator.specs import COMPONENT_SELECTOR
+from bluewhale.operator.watching import KINDS, LABELS, PODS, Watched
 
 DRAIN_FINALIZER = f"{GROUP}/drain"
 START_AGAIN_S = 2.0
@@ -96,11 +97,11 @@ def _register_watches(registry: kopf.OperatorRegistry) -> None:
     for kind, (group, version, plural) in KINDS.items():
         _register_child(registry, kind, (group, version, plural))
 
-    @kopf.index("", "v1", "pods", labels=LABELS, registry=registry, id="pod-seen")
+    @kopf.index(*PODS, labels=LABELS, registry=registry, id="pod-seen")
     def pods(body: kopf.Body, memo: Any, **_: Any) -> None:
         memo.running.store.saw_pod(_plain(body), gone=False)
 
-    @kopf.on.event("", "v1", "pods", labels=LABELS, registry=registry, id="pod-gone")
+    @kopf.on.event(*PODS, labels=LABELS, registry=registry, id="pod-gone")
     def pod_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
         if event["type"] == "DELETED":
             memo.running.store.saw_pod(dict(event["object"]), gone=True)
@@ -169,6 +170,8 @@ def tune(settings: kopf.OperatorSettings, own: Settings) -> None:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 30
+    for where in (*KINDS.values(), PODS):
+        settings.watching.label_selectors[where] = COMPONENT_SELECTOR
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
 

@@ -23,6 +23,7 @@ KINDS = {  # what belongs to a RemoteUnit, beside Secrets: those are never read
     "Service": ("", "v1", "services"),
     "StatefulSet": ("apps", "v1", "statefulsets"),
 }
+PODS = ("", "v1", "pods")
 LABELS = COMPONENT
 _DROPPED = frozenset({"managedFields", "uid", "selfLink"})
 
