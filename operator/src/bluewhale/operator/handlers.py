@@ -122,17 +122,14 @@ def _register_child(
 
 def _register_looks(registry: kopf.OperatorRegistry, resync_s: float) -> None:
     async def look(namespace: str | None, name: str | None, memo: Any, **_: Any) -> None:
-        running: Running = memo.running
-        if running.following is None:  # the store is whole now
-            running.following = asyncio.create_task(running.reconciler.follow())
-        await running.reconciler.asked.wait()
+        running = await _begun(memo)
         try:
             await running.reconciler.reconcile((str(namespace), str(name)))
         except BluewhaleError as error:
             raise kopf.TemporaryError(str(error), delay=ERROR_AGAIN_S) from error
 
     async def drain(namespace: str | None, name: str | None, memo: Any, **kwargs: Any) -> None:
-        running: Running = memo.running
+        running = await _begun(memo)
         try:
             released = await running.reconciler.reconcile((str(namespace), str(name)))
         except BluewhaleError as error:
@@ -152,6 +149,15 @@ def _register_looks(registry: kopf.OperatorRegistry, resync_s: float) -> None:
         interval=resync_s,
         initial_delay=lambda **_: resync_s * random.uniform(1 - JITTER, 1),
     )(look)
+
+
+async def _begun(memo: Any) -> Running:
+    """Give what runs, once ingest was asked; the first handler finds the store whole."""
+    running: Running = memo.running
+    if running.following is None:
+        running.following = asyncio.create_task(running.reconciler.follow())
+    await running.reconciler.asked.wait()
+    return running
 
 
 def tune(settings: kopf.OperatorSettings, own: Settings) -> None:

@@ -306,21 +306,28 @@ class Reconciler:
     async def follow(self) -> None:
         """Ask ingest, and look at each resource that an answer concerns, until cancelled."""
         while True:
-            before, self.centre = self.centre, await self._ingest.view()
+            try:
+                await self._ask()
+            except Exception:  # noqa: BLE001 - one bad answer must not end the watch over all others
+                self._log.exception("Ingest was not understood")
             self.asked.set()
-            concerned = [
-                resource.key
-                for resource in self._store.resources()
-                if _concerns(resource, before) != _concerns(resource, self.centre)
-            ]
-            for outcome in await asyncio.gather(
-                *(self.reconcile(key) for key in concerned), return_exceptions=True
-            ):
-                if isinstance(outcome, BluewhaleError):
-                    self._log.warning("Resource was not reconciled", error=str(outcome))
-                elif isinstance(outcome, BaseException):
-                    raise outcome
             await asyncio.sleep(self._settings.poll_s)
+
+    async def _ask(self) -> None:
+        before, self.centre = self.centre, await self._ingest.view()
+        concerned = [
+            resource.key
+            for resource in self._store.resources()
+            if _concerns(resource, before) != _concerns(resource, self.centre)
+        ]
+        if self.asked.is_set():  # the first looks come by themselves
+            await asyncio.gather(*(self._look(key) for key in concerned))
+
+    async def _look(self, key: Key) -> None:
+        try:
+            await self.reconcile(key)
+        except BluewhaleError as error:  # the resync comes back to it
+            self._log.warning("Resource was not reconciled", error=str(error))
 
 
 def _concerns(resource: RemoteUnit, centre: Centre) -> Any:

@@ -1,0 +1,199 @@
+"""From `kubectl apply` to status: kopf and the operator over HTTP, a real ingest over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bluewhale.ingest.authority import Authority
+from bluewhale.messaging import MemoryLog
+from bluewhale.operator.process import Worker
+from bluewhale.operator.settings import Settings
+
+from tests.integration.ingest.places import ingest_on, write_configuration
+from tests.integration.ingest.places import until as soon
+from tests.support.apiserver import ApiServer, api_server, until
+from tests.support.remoteunits import body
+
+RU = "bluewhale.dev/v1alpha1/remoteunits"
+
+
+@contextlib.contextmanager
+def ingest_in(folder: Path) -> Iterator[int]:
+    """A real ingest in a thread of its own; gives the port of its units."""
+    ready, end = threading.Event(), threading.Event()
+    port: list[int] = []
+
+    async def live() -> None:
+        async with ingest_on(folder / "bluewhale.yaml", MemoryLog) as (made, conditions):
+            await soon(lambda: conditions.latest["database"][0], "the database")
+            port.append(made.port)
+            ready.set()
+            await asyncio.to_thread(end.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(live(),))
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield port[0]
+    finally:
+        end.set()
+        thread.join()
+
+
+def include(path: Path, base: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """Bring the published parts into the configuration."""
+    links = base["links"] + [link for part in parts for link in part["links"]]
+    units = base["units"] + [unit for part in parts for unit in part["units"]]
+    path.write_text(yaml.safe_dump({**base, "links": links, "units": units}))
+
+
+async def mount(server: ApiServer, path: Path, base: dict[str, Any]) -> None:
+    """What a kubelet does, until cancelled."""
+    before = None
+    while True:
+        found = server.found("v1/configmaps", "bluewhale-units", "bluewhale")
+        parts = dict((found or {}).get("data") or {})
+        if parts != before:
+            before = parts
+            include(path, base, [yaml.safe_load(text) for text in parts.values()])
+        await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def installation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, **given: Any
+) -> AsyncIterator[ApiServer]:
+    """API server, ingest, operator; the operator watches all namespaces."""
+    path = write_configuration(folder)
+    base = yaml.safe_load(path.read_text())
+    with ingest_in(folder) as port:
+        keys = folder / "identity"
+        keys.mkdir()
+        authority = Authority.open(folder / "authority")
+        pair = authority.make_operator("bluewhale-operator", now=datetime.now(UTC))
+        (keys / "operator.key").write_bytes(pair.key_pem)
+        (keys / "operator.pem").write_bytes(pair.chain_pem)
+        (keys / "ca.pem").write_bytes(authority.bundle_pem)
+        async with api_server(folder) as (server, kubeconfig):
+            monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+            settings = Settings(
+                namespace="bluewhale",
+                watch="*",
+                ingest=f"127.0.0.1:{port}",
+                enrolment="127.0.0.1:7444",
+                identity=keys,
+                unit_image="bluewhale/remoteunit:1",
+                resync_s=1,
+                poll_s=0.1,
+                **given,
+            )
+            mounting = asyncio.create_task(mount(server, path, base))
+            worker = Worker(settings)
+            worker.start()
+            try:
+                yield server
+            finally:
+                await asyncio.to_thread(worker.stop)
+                mounting.cancel()
+                await asyncio.gather(mounting, return_exceptions=True)
+            assert not worker.failed.is_set()
+
+
+def known(name: str = "berlin", **given: Any) -> dict[str, Any]:
+    """A resource whose PBX the directory of the installation has."""
+    made = body(name, **given)
+    made.pop("status")
+    for link in made["spec"]["links"]:
+        link |= {"pbx": "hq-avaya", "options": {"layout": "custom-114"}}
+    return made
+
+
+async def apply(server: ApiServer, made: dict[str, Any]) -> None:
+    """`kubectl apply`."""
+    await server.post("/apis/bluewhale.dev/v1alpha1/namespaces/pbx/remoteunits", json=made)
+
+
+def conditions(server: ApiServer, name: str = "berlin") -> dict[str, tuple[str, str]]:
+    """Status and reason of each condition."""
+    found = server.found(RU, name) or {}
+    return {
+        c["type"]: (c["status"], c["reason"]) for c in found.get("status", {}).get("conditions", ())
+    }
+
+
+def test_a_resource_becomes_objects_links_a_token_and_a_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first minute of a RemoteUnit, without a cluster."""
+
+    async def scenario() -> None:
+        async with installation(tmp_path, monkeypatch) as server:
+            await apply(server, known())
+
+            def waits() -> bool:
+                return conditions(server).get("Ready") == ("False", "WaitingForUnit")
+
+            await until(waits, "a token")
+            assert conditions(server)["ConfigSynced"] == ("True", "InEffect")
+            assert server.found("apps/v1/statefulsets", "berlin")["spec"]["replicas"] == 1
+            service = server.found("v1/services", "link-hq-avaya")
+            assert service["spec"]["selector"]["bluewhale.dev/unit"] == "berlin"
+            token = server.found("v1/secrets", "berlin-token")["stringData"]["token"]
+            assert token.startswith("bw1.berlin.")
+            status = server.found(RU, "berlin")["status"]
+            assert len(status["conditions"]) == 7
+            assert "tokenExpires" in status["units"][0]
+            events = [o.raw for o in server.objects.values() if o.raw.get("kind") == "Event"]
+            assert {event["involvedObject"]["name"] for event in events} == {"berlin"}
+
+    asyncio.run(scenario())
+
+
+def test_of_two_resources_that_claim_a_link_the_elder_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The other one says who has it, and nothing of it is published."""
+
+    async def scenario() -> None:
+        async with installation(tmp_path, monkeypatch) as server:
+            await apply(server, known("berlin"))
+            await until(lambda: conditions(server).get("ConfigSynced", ("",))[0] == "True", "links")
+            later = {"creationTimestamp": "2026-11-02T00:00:00Z"}
+            await apply(server, known("paris", meta=later))
+            taken = ("False", "LinkTaken")
+            await until(lambda: conditions(server, "paris").get("Ready") == taken, "a conflict")
+            published = server.found("v1/configmaps", "bluewhale-units", "bluewhale")
+            assert list(published["data"]) == ["pbx.berlin.yaml"]
+            assert server.found("apps/v1/statefulsets", "paris") is None
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_resource_that_never_enrolled_leaves_no_link_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The finalizer goes when there is nothing to drain."""
+
+    async def scenario() -> None:
+        async with installation(tmp_path, monkeypatch) as server:
+            await apply(server, known())
+            await until(lambda: "Ready" in conditions(server), "a first look")
+            finalizers = server.found(RU, "berlin")["metadata"]["finalizers"]
+            assert finalizers == ["bluewhale.dev/drain"]
+            await server.delete("/apis/bluewhale.dev/v1alpha1/namespaces/pbx/remoteunits/berlin")
+            await until(lambda: server.found(RU, "berlin") is None, "the end of the resource")
+
+            def empty() -> bool:
+                return not server.found("v1/configmaps", "bluewhale-units", "bluewhale")["data"]
+
+            await until(empty, "the end of its links")
+
+    asyncio.run(scenario())

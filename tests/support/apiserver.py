@@ -1,0 +1,104 @@
+"""An emulated Kubernetes API server, with the server-side apply that the emulator leaves out.
+
+What it does not do is tested elsewhere: conflicts of versions, rules of a resource, defaults,
+ownership of fields, deletion of what belongs to a deleted object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp.web
+import yaml
+from kmock import KubernetesEmulator, Server, resource
+
+KINDS = {
+    "bluewhale.dev/v1alpha1/remoteunits": ("RemoteUnit", ["status"]),
+    "v1/configmaps": ("ConfigMap", []),
+    "v1/events": ("Event", []),
+    "v1/namespaces": ("Namespace", []),
+    "v1/pods": ("Pod", []),
+    "v1/secrets": ("Secret", []),
+    "v1/services": ("Service", []),
+    "v1/persistentvolumeclaims": ("PersistentVolumeClaim", []),
+    "apps/v1/statefulsets": ("StatefulSet", []),
+    "policy/v1/poddisruptionbudgets": ("PodDisruptionBudget", []),
+    "coordination.k8s.io/v1/leases": ("Lease", []),
+    "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", []),
+}
+VERBS = ["get", "list", "watch", "create", "update", "patch", "delete"]
+CLUSTERWIDE = {"Namespace", "CustomResourceDefinition"}
+SERVED = {"resourceVersion": "1", "generation": 1}
+REVIEWS = "selfsubjectaccessreviews"
+APPLY = "application/apply-patch+yaml"
+
+
+class ApiServer(KubernetesEmulator):
+    """The emulator; an object that is applied and not there is made."""
+
+    async def _handle(self, request: Any) -> Any:
+        if request.resource is not None and request.resource.plural == REVIEWS:
+            return aiohttp.web.json_response({"status": {"allowed": True}})  # asked, not kept
+        if request.method == "POST" and request.resource is not None:
+            request.data["metadata"] = SERVED | request.data["metadata"]
+        if APPLY in request.headers.get("Content-Type", "") and request.name is not None:
+            object.__setattr__(request, "data", json.loads(request.body))
+            key = (request.resource, request.namespace, request.name)
+            if key not in self.objects or self.objects[key].deleted:
+                meta = SERVED | {"uid": f"uid-{request.name}"} | request.data["metadata"]
+                self.objects[key] = {**request.data, "metadata": meta}
+            before = self.objects[key].raw.get("data", {})
+            # what was said before and is said no more goes; the emulator merges alone
+            if before:
+                request.data["data"] = dict.fromkeys(before) | request.data.get("data", {})
+        return await super()._handle(request)
+
+    def found(self, where: str, name: str, namespace: str = "pbx") -> dict[str, Any] | None:
+        """Give an object as it is now."""
+        key = (resource(where), namespace, name)
+        if key not in self.objects or self.objects[key].deleted:
+            return None
+        return self.objects[key].raw
+
+
+@contextlib.asynccontextmanager
+async def api_server(folder: Path) -> AsyncIterator[tuple[ApiServer, Path]]:
+    """Run the emulator; give it and a kubeconfig."""
+    async with ApiServer() as emulated, Server(emulated) as server:
+        for where, (kind, subresources) in KINDS.items():
+            emulated.resources[where] = {
+                "kind": kind,
+                "verbs": VERBS,
+                "namespaced": kind not in CLUSTERWIDE,
+                "subresources": subresources,
+            }
+        path = folder / "kubeconfig"
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "test",
+                    "clusters": [{"name": "test", "cluster": {"server": str(server.url)}}],
+                    "users": [{"name": "test", "user": {"token": "none"}}],
+                    "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+                }
+            )
+        )
+        yield emulated, path
+
+
+async def until(true: Any, what: str, timeout_s: float = 20.0) -> Any:
+    """Wait until something holds; give it."""
+    async with asyncio.timeout(timeout_s):
+        try:
+            while not (found := true()):  # noqa: ASYNC110 - the condition is no event
+                await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise AssertionError(f"waited {timeout_s} s for {what}") from error
+    return found
