@@ -44,6 +44,8 @@ class ApiServer(KubernetesEmulator):
     async def _handle(self, request: Any) -> Any:
         if request.resource is not None and request.resource.plural == REVIEWS:
             return aiohttp.web.json_response({"status": {"allowed": True}})  # asked, not kept
+        if request.method == "PUT" and request.name is not None:
+            return self._replaced(request)
         if request.method == "POST" and request.resource is not None:
             request.data["metadata"] = SERVED | request.data["metadata"]
         if APPLY in request.headers.get("Content-Type", "") and request.name is not None:
@@ -57,6 +59,17 @@ class ApiServer(KubernetesEmulator):
             if before:
                 request.data["data"] = dict.fromkeys(before) | request.data.get("data", {})
         return await super()._handle(request)
+
+    def _replaced(self, request: Any) -> Any:
+        """Replace an object if nobody changed the version that is named."""
+        key = (request.resource, request.namespace, request.name)
+        before = self.objects[key].raw["metadata"]["resourceVersion"]
+        made = request.data
+        if made["metadata"].get("resourceVersion") != before:
+            return aiohttp.web.json_response({"message": "changed meanwhile"}, status=409)
+        version = {"resourceVersion": str(int(before) + 1)}
+        self.objects[key] = {**made, "metadata": {**made["metadata"], **version}}
+        return aiohttp.web.json_response(self.objects[key].raw)
 
     def found(self, where: str, name: str, namespace: str = "pbx") -> dict[str, Any] | None:
         """Give an object as it is now."""

@@ -4,48 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from bluewhale.ingest.authority import Authority
-from bluewhale.messaging import MemoryLog
 from bluewhale.operator.process import Worker
 from bluewhale.operator.settings import Settings
 
-from tests.integration.ingest.places import ingest_on, write_configuration
-from tests.integration.ingest.places import until as soon
+from tests.integration.ingest.places import write_configuration
+from tests.integration.operator.places import identity_of, ingest_in
 from tests.support.apiserver import ApiServer, api_server, until
 from tests.support.remoteunits import body
 
 RU = "bluewhale.dev/v1alpha1/remoteunits"
-
-
-@contextlib.contextmanager
-def ingest_in(folder: Path) -> Iterator[int]:
-    """A real ingest in a thread of its own; gives the port of its units."""
-    ready, end = threading.Event(), threading.Event()
-    port: list[int] = []
-
-    async def live() -> None:
-        async with ingest_on(folder / "bluewhale.yaml", MemoryLog) as (made, conditions):
-            await soon(lambda: conditions.latest["database"][0], "the database")
-            port.append(made.port)
-            ready.set()
-            await asyncio.to_thread(end.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(live(),))
-    thread.start()
-    try:
-        assert ready.wait(20)
-        yield port[0]
-    finally:
-        end.set()
-        thread.join()
 
 
 def include(path: Path, base: dict[str, Any], parts: list[dict[str, Any]]) -> None:
@@ -75,13 +48,7 @@ async def installation(
     path = write_configuration(folder)
     base = yaml.safe_load(path.read_text())
     with ingest_in(folder) as port:
-        keys = folder / "identity"
-        keys.mkdir()
-        authority = Authority.open(folder / "authority")
-        pair = authority.make_operator("bluewhale-operator", now=datetime.now(UTC))
-        (keys / "operator.key").write_bytes(pair.key_pem)
-        (keys / "operator.pem").write_bytes(pair.chain_pem)
-        (keys / "ca.pem").write_bytes(authority.bundle_pem)
+        keys = identity_of(folder)
         async with api_server(folder) as (server, kubeconfig):
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
             settings = Settings(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import kopf
 from bluewhale.operator.handlers import register, tune
 from bluewhale.operator.observed import ObjectId, PodReport
@@ -59,6 +62,18 @@ def test_create_update_resume_timer_and_delete_lead_to_a_look():
     }
     assert {name for name, _ in found} == {"look", "drain"}
     assert [str(handler.id) for handler in registry._spawning._handlers] == ["resync"]
+
+
+def test_kopf_finds_the_handlers_by_the_name_of_the_package():
+    """`kopf run -m bluewhale.operator`, for development."""
+    program = (
+        "import kopf, bluewhale.operator as o;"
+        "print(len(kopf.get_default_registry()._changing._handlers))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "4", done.stderr
 
 
 def test_every_kind_that_is_watched_may_be_watched():
