@@ -31,6 +31,7 @@ def asked(address, path):
     found = sorted({x[4][0] for x in socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)})
     texts = []
     for one in found:
+        one = f"[{one}]" if ":" in one else one
         try:
             with urllib.request.urlopen(f"http://{one}:{port}{path}", timeout=5) as answer:
                 texts.append(answer.read().decode())
