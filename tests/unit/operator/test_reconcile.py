@@ -39,9 +39,8 @@ class MemoryCluster:
         if subresource:
             key = made["metadata"]["namespace"], made["metadata"]["name"]
             self.put({**self.bodies[key], "status": made["status"]})
-            return made
+            return self.bodies[key]
         self.objects[id_of(made)] = made
-        self.store.saw_child(made["kind"], made, gone=False)
         return made
 
     async def get(self, name: ObjectId) -> Any:

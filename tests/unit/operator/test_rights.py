@@ -24,6 +24,8 @@ def test_rights_are_looked_for_where_they_are_needed():
     places = {r[3] for r in wanted_rights(everywhere) if r[2] == "remoteunits"}
     assert places == {""}
     assert {r[3] for r in wanted_rights(SETTINGS)} == {"bluewhale"}
+    elsewhere = SETTINGS.model_copy(update={"watch": "pbx"})
+    assert {r[3] for r in wanted_rights(elsewhere) if r[2] == "services"} == {"bluewhale", "pbx"}
     assert ("update", "coordination.k8s.io", "leases", "bluewhale") in set(
         wanted_rights(everywhere)
     )

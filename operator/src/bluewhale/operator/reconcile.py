@@ -32,14 +32,21 @@ from bluewhale.operator.decide import (
 from bluewhale.operator.draining import leaving
 from bluewhale.operator.exceptions import RefusedError
 from bluewhale.operator.observed import Centre, Object, ObjectId, Observed, PodReport
-from bluewhale.operator.resource import API_VERSION, GROUP, KIND, Key, RemoteUnit, instant
+from bluewhale.operator.resource import (
+    API_VERSION,
+    GROUP,
+    KIND,
+    Key,
+    RemoteUnit,
+    instant,
+    read_resource,
+)
 from bluewhale.operator.settings import Settings
 from bluewhale.operator.waves import UnitState, admitted_now
 from bluewhale.telemetry import get_logger
 
 CONFLICTS_FOR_S = 1.0
 AT_ONCE = 8
-WATCH_LATE_S = 5.0
 FOLLOWERS = f"{GROUP}/follows=units"  # pods of roles that read the published links
 PUBLISHED = f"{GROUP}/units"  # annotation that makes the kubelet look at once
 
@@ -65,6 +72,14 @@ class Store(Protocol):
 
     def published(self) -> Object | None:
         """Give the ConfigMap that the roles follow."""
+        ...
+
+    def saw_resource(self, resource: RemoteUnit) -> None:
+        """Take a resource as the API server just answered it, ahead of the watch."""
+        ...
+
+    def saw_child(self, kind: str, body: Mapping[str, Any], *, gone: bool) -> None:
+        """Take an object as the API server just answered it, ahead of the watch."""
         ...
 
 
@@ -100,7 +115,6 @@ class Reconciler:
         self._released: set[Key] = set()
         self._conflicts: tuple[float, dict[Key, int], dict[Key, tuple[Conflict, ...]]] = (0, {}, {})
         self._fragments: dict[Key, tuple[Any, str]] = {}
-        self._published = ("", 0.0)  # mark, and when it was applied
         self._publishing = asyncio.Lock()
         self._room = asyncio.Semaphore(AT_ONCE)
 
@@ -157,7 +171,9 @@ class Reconciler:
             await self._tell(resource, event)
         if decision.status_changed or minted:
             status = _with_tokens(decision.status, minted)
-            await self._cluster.apply(_status_object(resource, status), subresource="status")
+            made = _status_object(resource, status)
+            answer = await self._cluster.apply(made, subresource="status")
+            self._store.saw_resource(read_resource(answer))
         if decision.remove_annotations:
             gone = dict.fromkeys(decision.remove_annotations)
             await self._cluster.annotate(_name_of(resource), gone)
@@ -167,7 +183,8 @@ class Reconciler:
         refused = []
         for made in wanted:
             try:
-                await self._cluster.apply(made)
+                answer = await self._cluster.apply(made)
+                self._store.saw_child(made["kind"], answer, gone=False)
             except RefusedError as error:
                 refused.append(f"{made['kind']} {made['metadata']['name']}: {error}")
         return "; ".join(refused)
@@ -273,13 +290,10 @@ class Reconciler:
             }
             made = specs.units_configmap(self._settings, fragments)
             mark = made["metadata"]["annotations"][specs.WANTED]
-            if is_as_wanted(made, published) or (
-                # the watch did not bring back yet what was just applied
-                mark == self._published[0] and time.monotonic() - self._published[1] < WATCH_LATE_S
-            ):
+            if is_as_wanted(made, published):
                 return
-            await self._cluster.apply(made)
-            self._published = (mark, time.monotonic())
+            answer = await self._cluster.apply(made)
+            self._store.saw_child("ConfigMap", answer, gone=False)
             await self._wake(mark)
 
     def _fragment(self, resource: RemoteUnit, published: Mapping[str, str]) -> str | None:

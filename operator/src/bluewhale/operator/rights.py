@@ -49,10 +49,13 @@ Ask = Callable[[str, str, str, str], Awaitable[bool]]  # verb, group, resource, 
 
 def wanted_rights(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
     """Give verb, group, resource and namespace of every right; namespace "" = all."""
-    places = {"units": settings.watched or "", "release": settings.namespace}
+    watched, own = settings.watched, settings.namespace
+    # one watch serves both, so that what is watched is watched where the operator runs, too
+    places = {"units": [""] if watched is None else sorted({watched, own}), "release": [own]}
     for right in RIGHTS:
         for verb in right.verbs:
-            yield verb, right.group, right.resource, places[right.where]
+            for place in places[right.where]:
+                yield verb, right.group, right.resource, place
 
 
 async def check_rights(ask: Ask, settings: Settings) -> None:
