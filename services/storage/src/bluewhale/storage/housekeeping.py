@@ -32,10 +32,10 @@ REPLAY_INTERVAL_S = 5.0
 REPLAY_ROWS = 500  # a transaction each
 SEAL_INTERVAL_S = 15.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
-SEAL_ROWS = 100_000
+SEAL_ROWS = 20_000  # legs of a step: 8 KiB each while it lasts, with their calls and charges
 COMPACT_INTERVAL_S = 60.0
 BUSY_COMPACT_INTERVAL_S = 600.0  # it takes memory and time that catching up needs
-COMPACT_ROWS = 80_000  # legs of one made segment: bounds the memory it takes, 1.3 KiB each
+COMPACT_ROWS = 80_000  # legs of one made segment: bounds the memory it takes, 3.3 KiB each
 SWEEP_INTERVAL_S = 3_600.0
 DAYS_INTERVAL_S = 86_400.0
 ORPHAN_WINDOWS = 2
@@ -176,6 +176,7 @@ class Housekeeper:
         now_ms = self._clock_ms()
         done = self._store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms, limit=SEAL_ROWS)
         if done.segment:
+            give_back()
             self._log.info("Calls sealed", segment=done.segment, count=done.legs)
             return True
         self._sealed_s = now_s
