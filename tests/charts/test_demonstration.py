@@ -77,3 +77,20 @@ def test_the_demonstration_declares_the_unit_that_helm_test_runs():
     """Profile standard: the test pod is this unit."""
     units = yaml.safe_load((DEMO / "bluewhale.yaml").read_text())["units"]
     assert units == [{"unit_uid": "helm-test", "links": ["demo-avaya-cdr"]}]
+
+
+def test_the_example_of_a_remote_unit_reads_the_pbx_of_the_demonstration():
+    """`kubectl apply` of it beside the demonstration: site and PBX exist, its link has a name of its own."""
+    example = yaml.safe_load((CHART / "examples" / "remoteunit.yaml").read_text())
+    definition = yaml.safe_load(next((CHART / "files" / "crds").glob("*.yaml")).read_text())
+    version = definition["spec"]["versions"][0]
+    group = definition["spec"]["group"]
+    assert example["apiVersion"] == f"{group}/{version['name']}"
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert example["spec"].keys() <= spec.keys()
+    configuration = load(DEMO)
+    directory, given = configuration.directory, example["spec"]
+    assert given["site"] in {s.site_uid for s in directory.sites}
+    for link in given["links"]:
+        assert link["pbx"] in {p.pbx_uid for p in directory.pbxs}
+        assert configuration.settings.links[0].link_uid != link["name"]
