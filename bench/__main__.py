@@ -60,6 +60,7 @@ GROUPS_OF_SERVICES = {
     "cluster": SERVICES,
     "telemetry": (*SERVICES, "OTLP_GRPC_ENDPOINT"),
 }
+LONG_ONLY = {"telemetry"}  # says nothing on less data: asked for by name, or measured in full
 
 
 def child(group: str, *, short: bool, sizes: Sequence[str] = ()) -> list[Figure]:
@@ -105,8 +106,12 @@ def main() -> None:
     figures: list[Figure] = []
     chosen = options.only or list(GROUPS)
     if not options.only:
-        for group, services in GROUPS_OF_SERVICES.items():
-            chosen += [group] if all(os.environ.get(name) for name in services) else []
+        chosen += [
+            group
+            for group, services in GROUPS_OF_SERVICES.items()
+            if all(os.environ.get(name) for name in services)
+            and not (options.short and group in LONG_ONLY)
+        ]
     for group in chosen:
         sizes = ["--backlog", str(options.backlog)] if options.backlog else []
         for figure in child(group, short=options.short, sizes=sizes):
