@@ -22,7 +22,7 @@ from bluewhale.cli.simulate.setup import free_port
 from bluewhale.connectors import framing_document
 
 
-def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
     """Wait until `condition()` is true, give it; fail naming `what`."""
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):

@@ -122,7 +122,7 @@ async def ingest_on(
     assert failures == []
 
 
-async def until(condition: Any, what: str, timeout_s: float = 15.0) -> None:
+async def until(condition: Any, what: str, timeout_s: float = 60.0) -> None:
     """Wait until `condition()` holds; fail naming `what`."""
     deadline = time.monotonic() + timeout_s
     while not condition():

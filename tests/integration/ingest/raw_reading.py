@@ -32,7 +32,7 @@ class RawReader:
         self.tallies: list[RawTally] = []
         self.partitions: dict[int, set[int]] = {}  # stream -> partitions
 
-    def read(self, frames: int, timeout_s: float = 30.0) -> list[RawFrame]:
+    def read(self, frames: int, timeout_s: float = 90.0) -> list[RawFrame]:
         """Read until so many frames were seen in all; give them."""
         deadline = time.monotonic() + timeout_s
         while len(self.frames) < frames:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-CONNECT_PATIENCE_S = 20.0
+CONNECT_PATIENCE_S = 120.0  # a collector that begins on a new machine compiles first
 CHUNK_BYTES_MAX = 700
 
 
