@@ -21,7 +21,7 @@ def centre():
 def taken():
     """Give a listener of somebody else; its port is busy until it is closed."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", free_port()))
         listener.listen()
         yield listener
 
