@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
   $(addprefix services/,remoteunit ingest parser billing storage cli) operator
 WORKERS ?= 2
-PATHS  := shared services operator tests bench protos/generate.py
+PATHS  := shared services operator images tests bench protos/generate.py
 
 .PHONY: help setup demo roles-demo test test-fast test-slow simulate-ownership check fix bench up lock clean
 .DEFAULT_GOAL := help
