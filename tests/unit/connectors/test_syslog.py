@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -109,6 +111,33 @@ def test_udp_losses_are_counted_and_told_as_heard_and_not_journaled(journal):
     (tally,) = journal.tallies()
     assert (tally.heard, tally.journaled) == (400, journaled)
     assert lines(journal) == sorted(lines(journal))
+
+
+def test_udp_losses_are_told_once_when_the_stop_comes_before_the_journal_heard_of_them(journal):
+    """The count waits for a thread when the link is cancelled; it is told all the same."""
+
+    async def main():
+        link = SyslogUdp(PLAIN, journal, port=0, receive_buffer_bytes=4_096)
+        await link.start()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as pbx:
+            for i in range(400):
+                pbx.sendto(b"<1>%03d" % i, link.state.listening_on)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as threads:
+            loop.set_default_executor(threads)
+            free = threading.Event()
+            busy = loop.run_in_executor(None, free.wait)
+            task = asyncio.create_task(link.run())
+            await until(lambda: link.state.lost_datagrams > 0)
+            task.cancel()
+            await asyncio.sleep(0.05)
+            free.set()
+            await asyncio.gather(busy, task, return_exceptions=True)
+        return link.state.journaled
+
+    journaled = asyncio.run(main())
+    (tally,) = journal.tallies()
+    assert (tally.heard, tally.journaled) == (400, journaled)
 
 
 def test_what_waits_in_the_socket_at_a_clean_stop_is_journaled(journal):

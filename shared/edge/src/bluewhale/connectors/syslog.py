@@ -184,6 +184,7 @@ class SyslogUdp:
         self._socket: socket.socket | None = None
         self._senders: dict[str, ConnectionCapture] = {}
         self._counted_drops = 0
+        self._untold_drops = 0
 
     @property
     def state(self) -> LinkState:
@@ -327,20 +328,32 @@ class SyslogUdp:
 
     async def _count_drops(self) -> None:
         dropped = self._dropped() - self._counted_drops
-        if dropped <= 0:
-            return
-        self._counted_drops += dropped
-        self.state.lost_datagrams += dropped
-        self.link.failed(
-            f"{self.state.lost_datagrams} datagrams were dropped: the unit is too slow"
-        )
-        with suppress(TemporaryError):  # the state has the count in any case
+        if dropped > 0:
+            self._counted_drops += dropped
+            self._untold_drops += dropped
+            self.state.lost_datagrams += dropped
+            self.link.failed(
+                f"{self.state.lost_datagrams} datagrams were dropped: the unit is too slow"
+            )
+        if self._untold_drops:
+            # A stop must not take the count back that it finds on its way to the journal.
+            telling = asyncio.ensure_future(self._tell_drops())
+            try:
+                await asyncio.shield(telling)
+            except asyncio.CancelledError:
+                await asyncio.wait([telling])
+                raise
+
+    async def _tell_drops(self) -> None:
+        told = self._untold_drops
+        with suppress(TemporaryError):  # told with the next round
             await asyncio.to_thread(
                 self.link.journal.add_heard,
                 self.link.settings.stream_id,
                 self.link.clock_ms(),
-                dropped,
+                told,
             )
+            self._untold_drops -= told
 
     def _dropped(self) -> int:
         """Give the kernel's count of datagrams that found no room; 0 where it does not say."""
