@@ -44,6 +44,7 @@ from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 from bluewhale.cli.exceptions import CheckFailedError
 from bluewhale.cli.simulate import asterisk, setup, world
 from bluewhale.cli.simulate.installation import Endpoints, Installation
+from bluewhale.cli.simulate.switch import Switch
 from bluewhale.database import Store
 from bluewhale.journal import Journal
 
@@ -53,67 +54,7 @@ LIMIT_S = {  # profile -> the budget of each kind
     "fast": {"planned": 3.0, "crash": 9.0, "freeze": 9.0, "cut": 9.0},
     "default": {"planned": 3.0, "crash": 20.0, "freeze": 20.0, "cut": 20.0},
 }
-LINES_PER_S = 20
-SENT_AGAIN = 60 * LINES_PER_S
 PATIENCE_S = 60.0
-
-
-class Pbx:
-    """Prints a line every now and then to all who are connected."""
-
-    def __init__(self, lines: list[bytes]) -> None:
-        self.lines = lines
-        self.printed = 0
-        self.connections: dict[int, float] = {}  # peer port -> accepted at, monotonic seconds
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._accept, name="pbx", daemon=True)]
-        self._threads.append(threading.Thread(target=self._print, name="printer", daemon=True))
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
-
-    def stop_printing(self) -> int:
-        """Print no more; gives how many lines there are."""
-        count = self.printed
-        self.lines = self.lines[:count]
-        return count
-
-    def _print(self) -> None:
-        while not self._ended.wait(1 / LINES_PER_S):
-            if self.printed < len(self.lines):
-                self.printed += 1
-
-    def _accept(self) -> None:
-        while not self._ended.is_set():
-            if select.select([self._listener], [], [], 0.2)[0]:
-                with contextlib.suppress(OSError):
-                    sock, peer = self._listener.accept()
-                    self.connections[peer[1]] = time.monotonic()
-                    serve = threading.Thread(target=self._serve, args=(sock, peer[1]), daemon=True)
-                    serve.start()
-                    self._threads.append(serve)
-
-    def _serve(self, sock: socket.socket, port: int) -> None:
-        at = max(0, self.printed - SENT_AGAIN)
-        with sock, contextlib.suppress(OSError):
-            while not self._ended.is_set():
-                if select.select([sock], [], [], 0.02)[0] and not sock.recv(4096):
-                    break
-                until = self.printed
-                if until > at and select.select([], [sock], [], 0)[1]:
-                    sock.sendall(b"".join(self.lines[at : min(until, at + 200)]))
-                    at = min(until, at + 200)
-        del self.connections[port]
 
 
 class Wire:
@@ -224,7 +165,7 @@ class Rounds:
         pbxs = world.make_pbxs(1, ("asterisk_csv",))
         calls = world.make_calls(pbxs, 30_000, seed=11)
         lines = [data for call in calls for _, data in _lines(call)]
-        self.pbx = Pbx(lines)
+        self.pbx = Switch(lines)
         self.link_uid = pbxs[0].link_uid
         path = setup.write_configuration(folder, pbxs)
         document = yaml.safe_load(path.read_text())
@@ -293,9 +234,10 @@ class Rounds:
     def reads(self, unit: str) -> bool:
         """Whether the PBX is connected to a unit, as the kernel says."""
         member = self.place.fleet[f"unit-{unit}"]
+        ports = {reader.port for reader in self.pbx.connected()}
         with contextlib.suppress(psutil.Error):
             return any(
-                c.raddr and c.raddr.port == self.pbx.port and c.laddr.port in self.pbx.connections
+                c.raddr and c.raddr.port == self.pbx.port and c.laddr.port in ports
                 for c in psutil.Process(member.pid).net_connections("tcp")
             )
         return False
@@ -323,7 +265,7 @@ class Rounds:
         name, fleet = f"unit-{owner}", self.place.fleet
         time.sleep(0.3 + secrets.randbelow(1000) / 1000)  # any moment of the owner's rhythm
         assert self.wire is not None
-        began = time.monotonic()
+        began = time.time()  # the clock of the PBX
         match kind:
             case "planned":
                 self.order(other)
@@ -357,8 +299,8 @@ class Rounds:
 
     def connected_after(self, began: float, unit: str) -> float:
         deadline = began + PATIENCE_S
-        while time.monotonic() < deadline:
-            found = [at for at in list(self.pbx.connections.values()) if at > began]
+        while time.time() < deadline:
+            found = [r.since for r in self.pbx.connected() if r.since > began]
             if found and self.reads(unit):
                 return min(found) - began
             time.sleep(0.01)
