@@ -353,8 +353,11 @@ def test_a_scraper_sees_who_leads_who_reads_and_why_links_moved(tmp_path: Path):
 
             await b.vanish()
             await until(lambda: a.read == {"smdr"})
-            centre = await scraped(replica.metrics)
-            assert centre['ownership_moves_total{cause="expired"}'] == 1.0
+            expired = 'ownership_moves_total{cause="expired"}'
+            async with asyncio.timeout(30):  # units are told first, then it is counted
+                while expired not in (centre := await scraped(replica.metrics)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert centre[expired] == 1.0
             gone_s = centre['ownership_unowned_seconds_sum{cause="expired"}']
             assert QUICK.lease_s * 1.02 <= gone_s < 6.0  # since its last word
 
