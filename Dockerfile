@@ -8,7 +8,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 # the pins change seldom: a layer of their own, the same for every release that has them
 COPY requirements.lock ./
-COPY images images
+COPY images/pins.py images/build.txt images/
+COPY images/members images/members
 RUN python -m venv --without-pip /opt/bluewhale \
  && python -m pip install --require-hashes --only-binary :all: -r images/build.txt \
  && python images/pins.py "${MEMBER}" > /tmp/pins.txt \
@@ -22,8 +23,11 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
       /opt/bluewhale/lib/python*/site-packages/pyarrow/tests \
       /opt/bluewhale/lib/python*/site-packages/pyarrow/include \
       /opt/bluewhale/lib/python*/site-packages/pyarrow/src \
- && python images/start.py "${MEMBER}" > /opt/bluewhale/bin/start \
- && chmod 0755 /opt/bluewhale/bin/start
+ && echo "${MEMBER}" > /opt/bluewhale/member \
+ && install -m 0755 images/start.py /opt/bluewhale/bin/start
+# for any processor of the architecture: the numbers are in docs/adr/0013-kernels-in-images.md
+ENV NUMBA_CPU_NAME=generic
+RUN NUMBA_CACHE_DIR=/opt/bluewhale/kernels /opt/bluewhale/bin/python images/kernels.py examples/small-site
 
 FROM ${BASE}
 ARG MEMBER=cli
@@ -42,7 +46,7 @@ RUN groupadd --gid 10001 bluewhale \
 COPY --from=build /opt/bluewhale /opt/bluewhale
 ENV PATH="/opt/bluewhale/bin:${PATH}" \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CACHE_DIR=/tmp/kernels
+    NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/tmp/kernels
 USER 10001:10001
 WORKDIR /var/lib/bluewhale
 STOPSIGNAL SIGTERM

@@ -1,28 +1,44 @@
-"""Print the program that an image starts: the role of its member, or the command `bluewhale`."""
+#!/opt/bluewhale/bin/python
+"""What an image runs: the role of its member, or the command `bluewhale`.
 
-from __future__ import annotations
-
-import sys
-
-COMMAND = """#!/opt/bluewhale/bin/python
-import sys
-
-from bluewhale.cli.main import main
-
-sys.argv[0] = "bluewhale"
-main()
+Kernels that the build compiled lie in the image. Numba uses only folders that it
+may write to, so the writable one gets links to them; what is missing there is
+compiled as anywhere. Standard library only: it is in every image.
 """
-ROLE = """#!/opt/bluewhale/bin/python
+
+import os
 import runpy
+import sys
+from pathlib import Path
 
-runpy.run_module("bluewhale.{member}", run_name="__main__", alter_sys=True)
-"""
+IMAGE = Path("/opt/bluewhale")
 
 
-def program(member: str) -> str:
-    """Give the text of the program."""
-    return COMMAND if member == "cli" else ROLE.format(member=member)
+def link_kernels(compiled: Path, used: Path) -> int:
+    """Make links in `used` to all of `compiled` that is not there yet; give how many."""
+    made = 0
+    for path in compiled.rglob("*.nb[ic]"):
+        link = used / path.relative_to(compiled)
+        if not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)  # of an image before this one
+            link.symlink_to(path)
+            made += 1
+    return made
+
+
+def main() -> None:
+    """Start what the file `member` of the image names."""
+    member = (IMAGE / "member").read_text().strip()
+    link_kernels(IMAGE / "kernels", Path(os.environ["NUMBA_CACHE_DIR"]))
+    if member == "cli":
+        sys.argv[0] = "bluewhale"
+        from bluewhale.cli.main import main as command
+
+        command()
+    else:
+        runpy.run_module(f"bluewhale.{member}", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    print(program(sys.argv[1]), end="")
+    main()

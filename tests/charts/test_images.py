@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,22 @@ def test_the_build_sees_sources_alone():
     let_in = {x[1:] for x in rules if x.startswith("!")}
     assert {"requirements.lock", "images", "protos", "shared", "services"} <= let_in
     assert not {".git", "tests", "uv.lock", "build"} & let_in
+
+
+def test_the_start_links_to_compiled_kernels_and_keeps_what_was_compiled_since(tmp_path):
+    """A folder per module as Numba makes it; links of an image that is gone are renewed."""
+    compiled, used = tmp_path / "image", tmp_path / "used"
+    for name in ("merge_1/a.nbi", "merge_1/a.1.nbc", "rating_2/b.nbi", "rating_2/notes.txt"):
+        (compiled / name).parent.mkdir(parents=True, exist_ok=True)
+        (compiled / name).write_text(f"image {name}")
+    (used / "merge_1").mkdir(parents=True)
+    (used / "merge_1" / "a.nbi").write_text("compiled here")
+    (used / "rating_2").mkdir()
+    (used / "rating_2" / "b.nbi").symlink_to(tmp_path / "gone")
+    start = runpy.run_path(str(ROOT / "images" / "start.py"))
+    assert start["link_kernels"](compiled, used) == 2
+    assert (used / "merge_1" / "a.nbi").read_text() == "compiled here"
+    assert (used / "merge_1" / "a.1.nbc").read_text() == "image merge_1/a.1.nbc"
+    assert (used / "rating_2" / "b.nbi").read_text() == "image rating_2/b.nbi"
+    assert not (used / "rating_2" / "notes.txt").exists()
+    assert start["link_kernels"](compiled, used) == 0
