@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 from bluewhale.cli.simulate.session import World
-from bluewhale.configuration import Configuration, ConfigurationError, Following, stream_id
+from bluewhale.configuration import (
+    Configuration,
+    ConfigurationError,
+    Following,
+    load,
+    stream_id,
+)
 
 from tests.support.roles_world import with_roles, world_of
 
@@ -125,3 +131,89 @@ def test_what_a_role_cannot_use_is_refused_before_it_is_in_force(world, configur
     assert not following.refresh()
     assert following.problem.endswith("not with me")
     assert following.configuration is configuration
+
+
+def include(configuration: Configuration, **parts: dict) -> Path:
+    """Let the configuration include a folder with these files; give the folder."""
+    folder = configuration.path.parent / "units.d"
+    folder.mkdir(exist_ok=True)
+    document = yaml.safe_load(configuration.path.read_text("utf-8"))
+    if "include" not in document:
+        document["include"] = ["units.d"]
+        configuration.path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    for name, part in parts.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(part, sort_keys=False), "utf-8")
+    return folder
+
+
+def added(world: World, name: str, index: int = 1) -> dict:
+    """A part: a link of its own to a PBX that the directory has, and a unit that reads it."""
+    link = {
+        "link_uid": f"{name}-link",
+        "pbx_uid": world.pbxs[index].pbx_uid,
+        "dialect": "asterisk_csv",
+        "connector": {"type": "tcp_client", "host": "pbx", "port": 4000},
+    }
+    return {"links": [link], "units": [{"unit_uid": name, "links": [f"{name}-link"]}]}
+
+
+def test_files_of_an_included_folder_add_links_and_units(world, configuration):
+    """Each as if it stood in the file itself; a file that goes takes them away."""
+    folder = include(configuration, west=added(world, "west"))
+    loaded = load(configuration.path)
+    assert loaded.streams[stream_id("west-link", "west")].link_uid == "west-link"
+    following = Following(loaded)
+    include(configuration, north=added(world, "north"))
+    assert following.refresh()
+    assert [u.unit_uid for u in following.configuration.settings.units] == ["east", "north", "west"]
+    assert following.told == ""
+    (folder / "west.yaml").unlink()
+    assert following.refresh()
+    assert [u.unit_uid for u in following.configuration.settings.units] == ["east", "north"]
+
+
+def test_an_included_file_with_a_mistake_is_left_out_whole_and_told(world, configuration):
+    """The others hold: one unknown PBX does not keep a hundred links from being changed."""
+    wrong = added(world, "west")
+    wrong["links"][0]["pbx_uid"] = "nowhere"
+    folder = include(configuration, west=wrong, north=added(world, "north"))
+    following = Following(load(configuration.path))
+    assert [u.unit_uid for u in following.configuration.settings.units] == ["east", "north"]
+    assert f"{folder}/west.yaml:2: links.0 (west-link): pbx_uid: 'nowhere'" in following.told
+    include(configuration, west=added(world, "west"))
+    assert following.refresh()
+    assert following.told == ""
+    (folder / "west.yaml").write_text("links: [", "utf-8")
+    assert following.refresh()
+    assert f"{folder}/west.yaml:1: cannot be read" in following.told
+    (folder / "west.yaml").write_text("tariffs: []", "utf-8")
+    assert following.refresh()
+    assert "west.yaml:1: tariffs: Extra inputs are not permitted; remove it" in following.told
+
+
+def test_what_two_files_claim_belongs_to_the_first_and_never_to_an_included_one(
+    world, configuration
+):
+    """The file itself is first, then names decide."""
+    again = added(world, "west")
+    again["units"][0]["unit_uid"] = "east"
+    include(configuration, west=again, a=added(world, "north"), b=added(world, "north"))
+    loaded = load(configuration.path)
+    assert [u.unit_uid for u in loaded.settings.units] == ["east", "north"]
+    assert len(loaded.refused) == 3
+    assert "unit_uid: another unit has this name" in " ".join(loaded.refused)
+
+
+def test_links_may_all_be_included_but_must_be_somewhere(world, configuration):
+    """An installation that starts with no unit yet, and a folder that is not mounted yet."""
+    document = yaml.safe_load(configuration.path.read_text("utf-8")) | {"links": [], "units": []}
+    configuration.path.write_text(yaml.safe_dump(document), "utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load(configuration.path)
+    assert "links: none; add one, or a folder to include" in str(caught.value)
+    include(configuration).rmdir()
+    following = Following(load(configuration.path))
+    assert following.configuration.profiles == {}
+    include(configuration, west=added(world, "west"))
+    assert following.refresh()
+    assert list(following.configuration.profiles) == ["west-link"]

@@ -27,7 +27,8 @@ class Configuration:
     """Settings with everything they point to, loaded and consistent.
 
     `profiles` holds the stream of the embedded runtime by link_uid; `streams`
-    every stream by its id: those and one per unit and link.
+    every stream by its id: those and one per unit and link. `refused` says what is
+    wrong with included files that were left out.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Configuration:
     tariffs: tuple[TariffVersion, ...]
     profiles: dict[str, LinkProfile]
     streams: dict[int, LinkProfile] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
 
     @property
     def cluster(self) -> ClusterSettings:

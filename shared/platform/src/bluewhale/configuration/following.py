@@ -58,7 +58,8 @@ class Following:
     @property
     def told(self) -> str:
         """Say what a person should know of the files; "" = they are in force as they are."""
-        return self.problem or self.unusable or self.waits
+        left_out = "; ".join(self.configuration.refused)
+        return self.problem or self.unusable or self.waits or left_out
 
     def refresh(self) -> bool:
         """Look at the files; give whether another configuration is in force now."""
@@ -79,6 +80,8 @@ class Following:
                 return False
             self.problem = ""
             self.configuration = fresh
+            for mistake in fresh.refused:
+                self._log.error("Included file left out", error=mistake)
             self._watch(_paths(fresh.path, fresh.settings))
             self._log.info(
                 "Configuration replaced",
@@ -135,7 +138,7 @@ def _paths(file: Path, settings: Settings) -> list[Path]:
     from bluewhale.rating.tariff_files import source_files
     from bluewhale.rating.validation import TariffError
 
-    paths = [file, *settings.directory]
+    paths = [file, *settings.include, *settings.directory]
     for document in settings.tariffs:
         paths.append(document)
         with suppress(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 from bluewhale.configuration.configured import Configuration, stream_id
@@ -21,6 +21,7 @@ from bluewhale.configuration.settings import (
     CONFIG_NAME,
     FolderSettings,
     LinkSettings,
+    Part,
     Settings,
     SyslogTcpSettings,
     SyslogUdpSettings,
@@ -54,13 +55,28 @@ def load(path: Path) -> Configuration:
     mistakes: list[str] = []
     directory = _load_directory(settings, mistakes)
     tariffs = _load_tariffs(settings, mistakes)
-    profiles = _profiles(places, settings, directory, mistakes)
-    _check_twice(places, settings, mistakes)
-    _check_units(places, settings, mistakes)
+    parts, refused = _read_parts(settings)
+    while True:
+        whole = _joined(settings, places, parts)
+        found: list[str] = []
+        profiles = _profiles(whole.places, whole.settings, directory, found)
+        _check_twice(whole.places, whole.settings, found)
+        _check_units(whole.places, whole.settings, found)
+        bad = {part.file for part in parts if any(x.startswith(f"{part.file}:") for x in found)}
+        if not bad:
+            break
+        refused += [x for x in found if any(x.startswith(f"{file}:") for file in bad)]
+        parts = [part for part in parts if part.file not in bad]
+    mistakes += found
+    if not settings.links and not settings.include:
+        mistakes.append(f"{places.where('links')}: links: none; add one, or a folder to include")
     if mistakes or directory is None:
         raise ConfigurationError(mistakes)
-    streams = {p.stream_id: p for p in profiles.values()} | _unit_streams(settings, profiles)
-    return Configuration(file, settings, directory, tuple(tariffs), profiles, streams)
+    streams = {p.stream_id: p for p in profiles.values()}
+    streams |= _unit_streams(whole.settings, profiles)
+    return Configuration(
+        file, whole.settings, directory, tuple(tariffs), profiles, streams, tuple(refused)
+    )
 
 
 def read_settings(path: Path) -> Settings:
@@ -125,15 +141,46 @@ def _mistake(places: _Places, error: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Included:
+    """A file of an included folder; what it adds stands behind `before` of the same."""
+
+    file: Path
+    node: yaml.Node | None
+    part: Part
+    before: Mapping[str, int] = field(default_factory=dict)
+
+    def place_of(self, key: str, index: int) -> int | None:
+        """Give the place in the file of a place in the whole; None = it is of another file."""
+        entries: list[Any] = getattr(self.part, key)
+        place = index - self.before[key]
+        return place if 0 <= place < len(entries) else None
+
+
+@dataclass(frozen=True, slots=True)
 class _Places:
     """Where each key was written."""
 
     file: Path
     node: yaml.Node | None
     variables: Mapping[Place, str]
+    included: tuple[_Included, ...] = ()
+
+    def entry(self, key: str, index: int) -> str:
+        """Name an entry of a list: where it was written, and its place in that file."""
+        for one in self.included:
+            own = one.place_of(key, index)
+            if own is not None:
+                return f"{self.where(key, index)}: {key}.{own}"
+        return f"{self.where(key, index)}: {key}.{index}"
 
     def where(self, *location: str | int) -> str:
         """Name the variable that set a key, or file and line."""
+        if len(location) > 1:
+            key, index, *rest = location
+            for one in self.included:
+                own = one.place_of(str(key), int(index))
+                if own is not None:
+                    return f"{one.file}:{_line(one.node, [key, own, *rest])}"
         for place, name in self.variables.items():
             below = place[: len(location)] == location and not _stands(self.node, location)
             if location[: len(place)] == place or below:
@@ -165,9 +212,53 @@ def _line(node: yaml.Node | None, location: list[Any]) -> int:
     return line
 
 
-def _anchored(settings: Settings, base: Path) -> Settings:
-    """Read every relative path from the folder of the configuration file."""
-    links = [
+class _Whole(NamedTuple):
+    """The file with everything that is included."""
+
+    settings: Settings
+    places: _Places
+
+
+def _read_parts(settings: Settings) -> tuple[list[_Included], list[str]]:
+    """Read the files of included folders, by name; give what is wrong with those that are not read.
+
+    A folder that is not there is empty: a mount that is optional.
+    """
+    parts, refused = [], []
+    for folder in settings.include:
+        for file in sorted(folder.glob("*.yaml")):
+            try:
+                text = file.read_text("utf-8")
+                node, document = yaml.compose(text), yaml.safe_load(text)
+                part = Part.model_validate(document if document is not None else {})
+            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                refused.append(f"{file}:1: cannot be read ({error}); mend or remove it")
+            except ValidationError as error:
+                places = _Places(file, node, {})
+                refused += [_mistake(places, e) for e in error.errors()]
+            else:
+                links = _anchored_links(part.links, folder)
+                parts.append(_Included(file, node, part.model_copy(update={"links": links})))
+    return parts, refused
+
+
+def _joined(settings: Settings, places: _Places, parts: list[_Included]) -> _Whole:
+    """Put what is included behind what the file itself says."""
+    links, units = list(settings.links), list(settings.units)
+    included = []
+    for one in parts:
+        before = {"links": len(links), "units": len(units)}
+        included.append(replace(one, before=before))
+        links += one.part.links
+        units += one.part.units
+    return _Whole(
+        settings.model_copy(update={"links": links, "units": units}),
+        replace(places, included=tuple(included)),
+    )
+
+
+def _anchored_links(links: list[LinkSettings], base: Path) -> list[LinkSettings]:
+    return [
         link.model_copy(
             update={
                 "connector": link.connector.model_copy(
@@ -180,15 +271,20 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         )
         if isinstance(link.connector, FolderSettings)
         else link
-        for link in settings.links
+        for link in links
     ]
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    """Read every relative path from the folder of the configuration file."""
     return settings.model_copy(
         update={
             "cluster": settings.cluster and _anchored_cluster(settings.cluster, base),
             "data": base / settings.data,
             "directory": [base / p for p in settings.directory],
             "tariffs": [base / p for p in settings.tariffs],
-            "links": links,
+            "include": [base / p for p in settings.include],
+            "links": _anchored_links(settings.links, base),
         }
     )
 
@@ -236,7 +332,7 @@ def _profiles(
     pbxs = {p.pbx_uid: p for p in directory.pbxs} if directory else {}
     profiles = {}
     for i, link in enumerate(settings.links):
-        where = f"{places.where('links', i)}: links.{i} ({link.link_uid})"
+        where = f"{places.entry('links', i)} ({link.link_uid})"
         if link.dialect not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
             mistakes.append(f"{where}: dialect: {link.dialect!r} is not known; one of {known}")
@@ -275,7 +371,7 @@ def _check_twice(places: _Places, settings: Settings, mistakes: list[str]) -> No
         ]
         for key in keys:
             name, value = key[0], key[1].rpartition(" ")[2]
-            text = f"{places.where('links', i)}: links.{i}.{name}: {value} is used by {seen.get(key)} already; choose another"
+            text = f"{places.entry('links', i)}.{name}: {value} is used by {seen.get(key)} already; choose another"
             if key in seen and text not in mistakes:
                 mistakes.append(text)
             seen.setdefault(key, link.link_uid)
@@ -301,7 +397,7 @@ def _check_units(places: _Places, settings: Settings, mistakes: list[str]) -> No
     known = {link.link_uid for link in settings.links}
     seen: set[str] = set()
     for i, unit in enumerate(settings.units):
-        where = f"{places.where('units', i)}: units.{i} ({unit.unit_uid})"
+        where = f"{places.entry('units', i)} ({unit.unit_uid})"
         if unit.unit_uid in RESERVED_UNITS:
             mistakes.append(f"{where}: unit_uid: this name is our own; choose another")
         if unit.unit_uid in seen:

@@ -97,6 +97,13 @@ class LinkSettings(Strict):
     )
 
 
+class Part(Strict):
+    """What one file of an included folder adds."""
+
+    links: list[LinkSettings] = Field(default=[])
+    units: list[UnitSettings] = Field(default=[])
+
+
 class MonitorSettings(Strict):
     """Where /metrics and /healthz answer."""
 
@@ -121,7 +128,12 @@ class Settings(Strict):
     data: Path = Field(description="folder of journal, main database and sealed segments")
     directory: list[Path] = Field(min_length=1, description="YAML files or folders of CSV files")
     tariffs: list[Path] = Field(default=[])
-    links: list[LinkSettings] = Field(min_length=1)
+    links: list[LinkSettings]
+    include: list[Path] = Field(
+        default=[],
+        description="folders of YAML files that add `links` and `units`; a file with a mistake is"
+        " left out whole and told, the others hold",
+    )
     payer_policy: Literal["dialled_out", "last_party", "split_by_leg"] = "dialled_out"
     monitor: MonitorSettings = MonitorSettings()
     limits: LimitSettings = LimitSettings()
