@@ -11,6 +11,7 @@ import grpc
 import pytest
 import yaml
 from bluewhale.api.units.v1 import units_pb2, units_pb2_grpc
+from bluewhale.api.uplink.v1 import uplink_pb2 as pb
 from bluewhale.configuration import ConfigurationError, load
 from bluewhale.ingest import fleet
 
@@ -162,5 +163,40 @@ def test_a_copy_that_ends_sends_its_units_elsewhere_and_finishes_what_it_took(
                 status, text = await late.ended()
                 assert (status, text[:6]) == (grpc.StatusCode.UNAVAILABLE, "drain:")
             await client_context.__aexit__(None, None, None)
+
+    asyncio.run(scenario())
+
+
+def test_what_a_unit_holds_and_when_its_links_were_heard_is_shown(tmp_path: Path) -> None:
+    """Whoever wants to remove a unit must know that nothing is left in it."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as (ingest, _):
+            keys = keys_of(authority_of(ingest), "depot")
+            known = pb.Lane(stream_id=AVAYA, incarnation=1, journaled_through=30, stored_through=20)
+            async with client_of(ingest, "depot", keys, streams=[known]) as client:
+
+                async def shown() -> units_pb2.Unit:
+                    return await asyncio.to_thread(ingest.units_door._whole, "depot")
+
+                await until(lambda: client.of("configuration"), "the welcome")
+                (copy,) = (await shown()).instances
+                assert (copy.backlog_records, copy.stored_through) == (10, 20)
+                beat = pb.Heartbeat()
+                beat.streams.add(
+                    stream_id=AVAYA, incarnation=1, journaled_through=32, stored_through=32
+                )
+                beat.streams.add(
+                    stream_id=4711, incarnation=1, journaled_through=5, stored_through=2
+                )
+                beat.links.add(link_uid="hq-avaya-cdr", last_received_at_ms=1_790_000_000_000)
+                await client.send(pb.Up(heartbeat=beat))
+                await until(lambda: client.of("beat"), "the answer to the heartbeat")
+                unit = await shown()
+                # a stream that it lost counts: what it holds of it is stored nowhere
+                assert unit.instances[0].backlog_records == 3
+                assert unit.instances[0].journaled_through == 37
+                links = {link.link_uid: link.last_received_at_ms for link in unit.links}
+                assert links == {"hq-avaya-cdr": 1_790_000_000_000, "london-asterisk-cdr": 0}
 
     asyncio.run(scenario())

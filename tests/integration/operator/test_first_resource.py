@@ -21,22 +21,18 @@ from tests.support.remoteunits import body
 RU = "bluewhale.dev/v1alpha1/remoteunits"
 
 
-def include(path: Path, base: dict[str, Any], parts: list[dict[str, Any]]) -> None:
-    """Bring the published parts into the configuration."""
-    links = base["links"] + [link for part in parts for link in part["links"]]
-    units = base["units"] + [unit for part in parts for unit in part["units"]]
-    path.write_text(yaml.safe_dump({**base, "links": links, "units": units}))
-
-
-async def mount(server: ApiServer, path: Path, base: dict[str, Any]) -> None:
-    """What a kubelet does, until cancelled."""
-    before = None
+async def mount(server: ApiServer, folder: Path) -> None:
+    """What a kubelet does, until cancelled: files of a ConfigMap in a folder."""
+    before: dict[str, str] = {}
     while True:
         found = server.found("v1/configmaps", "bluewhale-units", "bluewhale")
         parts = dict((found or {}).get("data") or {})
-        if parts != before:
-            before = parts
-            include(path, base, [yaml.safe_load(text) for text in parts.values()])
+        for name in before.keys() - parts.keys():
+            (folder / name).unlink()
+        for name, text in parts.items():
+            if before.get(name) != text:
+                (folder / name).write_text(text)
+        before = parts
         await asyncio.sleep(0.05)
 
 
@@ -46,7 +42,10 @@ async def installation(
 ) -> AsyncIterator[ApiServer]:
     """API server, ingest, operator; the operator watches all namespaces."""
     path = write_configuration(folder)
-    base = yaml.safe_load(path.read_text())
+    document = yaml.safe_load(path.read_text()) | {"include": ["units.d"]}
+    path.write_text(yaml.safe_dump(document))
+    mounted = folder / "units.d"
+    mounted.mkdir()
     with ingest_in(folder) as port:
         keys = identity_of(folder)
         async with api_server(folder) as (server, kubeconfig):
@@ -62,7 +61,7 @@ async def installation(
                 poll_s=0.1,
                 **given,
             )
-            mounting = asyncio.create_task(mount(server, path, base))
+            mounting = asyncio.create_task(mount(server, mounted))
             worker = Worker(settings)
             worker.start()
             try:

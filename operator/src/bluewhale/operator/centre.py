@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 from bluewhale.api.ownership.v1 import ownership_pb2, ownership_pb2_grpc
@@ -25,6 +25,7 @@ PAGE = 1_000
 TIMEOUT_S = 10.0
 HOPS_MAX = 3  # a copy names the leader, who may have changed meanwhile
 TOKEN_LIFE_MS = 3_600_000
+Figure = Literal["backlog_records", "journaled_through", "stored_through"]
 
 
 class Ingest:
@@ -168,6 +169,9 @@ def report_of(unit: units_pb2.Unit) -> UnitReport:
         version=copies[0].release if copies else "",
         clock_skew_ms=max((c.clock_skew_ms for c in copies), key=abs, default=0),
         journal_ratio=max((c.journal_usage_ratio for c in copies), default=0.0),
+        backlog_records=_total(copies, "backlog_records"),
+        received_through=_total(copies, "journaled_through"),
+        stored_through=_total(copies, "stored_through"),
         certificate_not_after_ms=max(ends, default=0),
         copies=len(copies),
         overrides=json.loads(overrides) if overrides else {},
@@ -176,24 +180,32 @@ def report_of(unit: units_pb2.Unit) -> UnitReport:
     )
 
 
+def _total(copies: list[units_pb2.Instance], name: Figure) -> int | None:
+    """Add a figure over the running copies of a unit; None if one does not tell it."""
+    if not copies or not all(copy.HasField(name) for copy in copies):
+        return None
+    return sum(getattr(copy, name) for copy in copies)
+
+
 def links_of(
     units: Iterable[units_pb2.Unit], statuses: Iterable[ownership_pb2.LinkStatus]
 ) -> dict[str, LinkReport]:
     """Give who reads each link: of several units the entitled one, of one that one itself."""
     by_link = {status.link_uid: status for status in statuses}
-    readers: dict[str, list[tuple[units_pb2.Unit, str]]] = {}
+    readers: dict[str, list[tuple[units_pb2.Unit, units_pb2.UnitLink]]] = {}
     for unit in units:
         for link in unit.links:
-            readers.setdefault(link.link_uid, []).append((unit, link.state))
+            readers.setdefault(link.link_uid, []).append((unit, link))
     found = {}
     for uid, entries in readers.items():
         status = by_link.get(uid)
         connected = [unit.unit_uid for unit, _ in entries if unit.state == "connected"]
         shared = len(entries) > 1
         owner = (status.owner if status else "") if shared else "".join(connected)
-        states = {unit.unit_uid: state for unit, state in entries}
+        states = {unit.unit_uid: link.state for unit, link in entries}
         found[uid] = LinkReport(
             state=states.get(owner, ""),
+            last_record_ms=max(link.last_received_at_ms for _, link in entries),
             owner=owner,
             ready=tuple(status.ready) if status and shared else tuple(connected),
             shared=shared,

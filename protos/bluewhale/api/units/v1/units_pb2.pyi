@@ -193,20 +193,24 @@ class UnitLink(_message.Message):
     LINK_UID_FIELD_NUMBER: _builtins.int
     STREAM_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    LAST_RECEIVED_AT_MS_FIELD_NUMBER: _builtins.int
     link_uid: _builtins.str
     stream_id: _builtins.int
     state: _builtins.str
     """as the unit reports it; empty = not reported"""
+    last_received_at_ms: _builtins.int
+    """UTC; when the newest record came, 0 = not known"""
     def __init__(
         self,
         *,
         link_uid: _builtins.str = ...,
         stream_id: _builtins.int = ...,
         state: _builtins.str = ...,
+        last_received_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["link_uid", b"link_uid", "state", b"state", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_received_at_ms", b"last_received_at_ms", "link_uid", b"link_uid", "state", b"state", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,6 +233,9 @@ class Instance(_message.Message):
     CONFIGURATION_HASH_FIELD_NUMBER: _builtins.int
     CONFIGURATION_ERROR_FIELD_NUMBER: _builtins.int
     INGEST_FIELD_NUMBER: _builtins.int
+    BACKLOG_RECORDS_FIELD_NUMBER: _builtins.int
+    JOURNALED_THROUGH_FIELD_NUMBER: _builtins.int
+    STORED_THROUGH_FIELD_NUMBER: _builtins.int
     session: _builtins.str
     peer: _builtins.str
     """address that it comes from"""
@@ -245,6 +252,14 @@ class Instance(_message.Message):
     configuration_error: _builtins.str
     ingest: _builtins.str
     """the instance of ingest that it is connected to"""
+    backlog_records: _builtins.int
+    """Of all its streams, as it reported last; unset = not reported.
+    in its journal, not yet known to be stored
+    """
+    journaled_through: _builtins.int
+    """sum over streams"""
+    stored_through: _builtins.int
+    """sum over streams"""
     def __init__(
         self,
         *,
@@ -259,12 +274,26 @@ class Instance(_message.Message):
         configuration_hash: _builtins.str = ...,
         configuration_error: _builtins.str = ...,
         ingest: _builtins.str = ...,
+        backlog_records: _builtins.int | None = ...,
+        journaled_through: _builtins.int | None = ...,
+        stored_through: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records", "_journaled_through", b"_journaled_through", "_stored_through", b"_stored_through", "backlog_records", b"backlog_records", "journaled_through", b"journaled_through", "stored_through", b"stored_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_skew_ms", b"clock_skew_ms", "configuration_error", b"configuration_error", "configuration_hash", b"configuration_hash", "connected_at_ms", b"connected_at_ms", "ingest", b"ingest", "journal_usage_ratio", b"journal_usage_ratio", "peer", b"peer", "protocol", b"protocol", "release", b"release", "reported_at_ms", b"reported_at_ms", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records", "_journaled_through", b"_journaled_through", "_stored_through", b"_stored_through", "backlog_records", b"backlog_records", "clock_skew_ms", b"clock_skew_ms", "configuration_error", b"configuration_error", "configuration_hash", b"configuration_hash", "connected_at_ms", b"connected_at_ms", "ingest", b"ingest", "journal_usage_ratio", b"journal_usage_ratio", "journaled_through", b"journaled_through", "peer", b"peer", "protocol", b"protocol", "release", b"release", "reported_at_ms", b"reported_at_ms", "session", b"session", "stored_through", b"stored_through"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__backlog_records: _TypeAlias = _typing.Literal["backlog_records"]  # noqa: Y015
+    _WhichOneofArgType__backlog_records: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records"]  # noqa: Y015
+    _WhichOneofReturnType__journaled_through: _TypeAlias = _typing.Literal["journaled_through"]  # noqa: Y015
+    _WhichOneofArgType__journaled_through: _TypeAlias = _typing.Literal["_journaled_through", b"_journaled_through"]  # noqa: Y015
+    _WhichOneofReturnType__stored_through: _TypeAlias = _typing.Literal["stored_through"]  # noqa: Y015
+    _WhichOneofArgType__stored_through: _TypeAlias = _typing.Literal["_stored_through", b"_stored_through"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__backlog_records) -> _WhichOneofReturnType__backlog_records | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__journaled_through) -> _WhichOneofReturnType__journaled_through | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stored_through) -> _WhichOneofReturnType__stored_through | None: ...
 
 Global___Instance: _TypeAlias = Instance  # noqa: Y015
 

@@ -316,6 +316,8 @@ def report_of(connection: Connection, own: Mapping[int, str], instance: str) -> 
     assert hello is not None
     journal = beat.journal if beat is not None else pb.JournalUsage()
     configuration = beat.configuration if beat is not None else pb.ConfigurationReport()
+    # of links that it lost, too: what it holds is not stored, whoever reads the link now
+    lanes = list((hello if beat is None else beat).streams)
     return {
         "peer": connection.peer,
         "release": hello.release[:SHOWN_MAX],
@@ -327,6 +329,11 @@ def report_of(connection: Connection, own: Mapping[int, str], instance: str) -> 
             journal.used_bytes / journal.quota_bytes if journal.quota_bytes else 0.0
         ),
         "journal_full": journal.full,
+        "backlog_records": sum(
+            max(0, lane.journaled_through - lane.stored_through) for lane in lanes
+        ),
+        "journaled_through": sum(lane.journaled_through for lane in lanes),
+        "stored_through": sum(lane.stored_through for lane in lanes),
         "configuration_hash": (configuration.effective_hash or hello.configuration_hash)[
             :SHOWN_MAX
         ],

@@ -188,7 +188,12 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             state=_state(row, declared is not None, bool(alive), bool(certificates)),
             site_uid=(declared.site_uid or "") if declared is not None else "",
             links=[
-                pb.UnitLink(link_uid=uid, stream_id=stream, state=_link_state(uid, alive))
+                pb.UnitLink(
+                    link_uid=uid,
+                    stream_id=stream,
+                    state=_link_state(uid, alive),
+                    last_received_at_ms=_last_received_ms(uid, alive),
+                )
                 for stream, uid in streams.items()
             ],
             instances=[_instance(session, report) for session, report in alive.items()],
@@ -235,6 +240,11 @@ def _link_state(link_uid: str, reports: dict[str, dict[str, Any]]) -> str:
     return ""
 
 
+def _last_received_ms(link_uid: str, reports: dict[str, dict[str, Any]]) -> int:
+    links = (report["links"].get(link_uid) for report in reports.values())
+    return max((link["last_received_at_ms"] for link in links if link is not None), default=0)
+
+
 def _instance(session: str, report: dict[str, Any]) -> pb.Instance:
     return pb.Instance(
         session=session,
@@ -248,6 +258,10 @@ def _instance(session: str, report: dict[str, Any]) -> pb.Instance:
         configuration_hash=report["configuration_hash"],
         configuration_error=report["configuration_error"],
         ingest=report["ingest"],
+        # a report that an older release left in the database has none of these
+        backlog_records=report.get("backlog_records"),
+        journaled_through=report.get("journaled_through"),
+        stored_through=report.get("stored_through"),
     )
 
 

@@ -151,6 +151,7 @@ def show(
             f"  running at {copy.peer}, release {copy.release}, protocol {copy.protocol}, since"
             f" {instant(_moment(copy.connected_at_ms))}, clock {copy.clock_skew_ms:+} ms,"
             f" journal {copy.journal_usage_ratio:.0%}"
+            + (f", {copy.backlog_records} records not stored" * copy.HasField("backlog_records"))
         )
     for one in unit.certificates:
         ended = f", revoked {instant(_moment(one.revoked_at_ms))}" if one.revoked_at_ms else ""
