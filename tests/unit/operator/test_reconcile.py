@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bluewhale.operator.exceptions import IngestError, RefusedError
+import pytest
+from bluewhale.operator.exceptions import ClusterError, IngestError, RefusedError
 from bluewhale.operator.observed import Centre, ObjectId, UnitReport, id_of
 from bluewhale.operator.reconcile import Reconciler
 from bluewhale.operator.resource import read_resource
 from bluewhale.operator.watching import Watched
+from bluewhale.telemetry import Metrics
 
 from tests.support.remoteunits import NOW, SETTINGS, body, centre, link, well
 
@@ -27,6 +29,7 @@ class MemoryCluster:
         self.bodies: dict[tuple[str, str], dict[str, Any]] = {}
         self.asked: list[str] = []
         self.refuses = ""
+        self.fails = False
 
     def put(self, made: dict[str, Any]) -> None:
         self.bodies[made["metadata"]["namespace"], made["metadata"]["name"]] = made
@@ -34,6 +37,8 @@ class MemoryCluster:
 
     async def apply(self, made: Any, *, subresource: str = "") -> Any:
         self.asked.append(f"apply {made['kind']} {made['metadata']['name']}")
+        if self.fails:
+            raise ClusterError("the API server does not answer")
         if made["kind"] == self.refuses:
             raise RefusedError("spec.ports[0].nodePort: 30900 is allocated already")
         if subresource:
@@ -94,7 +99,7 @@ def world(said: Centre, *bodies: dict[str, Any]) -> tuple[Reconciler, MemoryClus
     cluster, ingest = MemoryCluster(store), QuietIngest(said)
     for made in bodies:
         cluster.put(made)
-    reconciler = Reconciler(SETTINGS, cluster, ingest, store, clock=lambda: NOW)
+    reconciler = Reconciler(SETTINGS, cluster, ingest, store, metrics=Metrics(), clock=lambda: NOW)
     reconciler.centre = said
     return reconciler, cluster, ingest
 
@@ -209,3 +214,36 @@ def test_links_of_a_resource_go_when_it_is_let_go_not_before():
     assert cluster.objects[UNITS]["data"] == {}
     assert ingest.calls == [("revoke", "berlin")]
     assert "delete PersistentVolumeClaim journal-berlin-0" in cluster.asked
+
+
+def test_looks_resources_and_an_ingest_that_is_away_are_measured():
+    """What an alert on the operator is made of."""
+    reconciler, cluster, _ = world(centre(problem="ingest: connection refused"), body())
+
+    async def scenario() -> str:
+        await reconciler.reconcile(("pbx", "berlin"))
+        cluster.fails = True
+        cluster.put(body("paris", links=[link("paris-avaya")]))
+        with pytest.raises(ClusterError):
+            await reconciler.reconcile(("pbx", "paris"))
+        following = asyncio.create_task(reconciler.follow())
+        await reconciler.asked.wait()
+        following.cancel()
+        return reconciler._metrics.text().decode()
+
+    told = asyncio.run(scenario()).splitlines()
+    assert 'bluewhale_operator_looks_total{outcome="done"} 1.0' in told
+    assert 'bluewhale_operator_looks_total{outcome="failed"} 1.0' in told
+    assert 'bluewhale_operator_resources{ready="Unknown"} 2.0' in told
+    assert "bluewhale_operator_ingest_answers 0.0" in told
+
+
+def test_what_the_operator_wrote_itself_is_no_sign_of_life_of_a_watch():
+    """A watch that hangs must show, however much is written."""
+    reconciler, _, _ = world(centre(), body())
+    store = reconciler._store
+    store._heard_at -= 600
+    asyncio.run(reconciler.reconcile(("pbx", "berlin")))
+    assert store.quiet_s >= 600
+    store.heard()
+    assert store.quiet_s < 60

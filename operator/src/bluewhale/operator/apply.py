@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import aiohttp
 from bluewhale.operator.exceptions import ClusterError, ConflictError, RefusedError
 from bluewhale.operator.observed import Object, ObjectId
 from bluewhale.operator.resource import GROUP, PLURAL, VERSION
+from bluewhale.telemetry import Metrics
 from kubernetes.aio import client, config
 
 MANAGER = "bluewhale-operator"
 TIMEOUT_S = 15.0
 PAGE = 500
 _CONFLICT, _NOT_FOUND, _TOO_MANY = 409, 404, 429
+_REQUESTS: Final = "bluewhale_operator_api_requests_total"
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
 
@@ -91,12 +93,12 @@ def path_of(kind: str, namespace: str, name: str = "", subresource: str = "") ->
 class KubernetesCluster:
     """The port on the official client."""
 
-    def __init__(self, configuration: client.Configuration) -> None:
+    def __init__(self, configuration: client.Configuration, metrics: Metrics) -> None:
         self._client = client.ApiClient(configuration)
-        self.requests = 0
+        self._metrics = metrics
 
     @classmethod
-    async def connect(cls) -> Self:
+    async def connect(cls, metrics: Metrics) -> Self:
         """Connect from inside a pod, or as `kubectl` would.
 
         Raises
@@ -114,7 +116,7 @@ class KubernetesCluster:
                 )
             except (config.ConfigException, OSError) as error:
                 raise ClusterError(f"no cluster: {error}") from error
-        return cls(configuration)
+        return cls(configuration, metrics)
 
     async def close(self) -> None:
         """Close connections."""
@@ -203,7 +205,6 @@ class KubernetesCluster:
         body: Any = None,
         content: str = "application/json",
     ) -> tuple[int, Any]:
-        self.requests += 1
         request = await self._client.param_serialize(
             method,
             path,
@@ -216,7 +217,9 @@ class KubernetesCluster:
             answer = await self._client.call_api(*request, _request_timeout=TIMEOUT_S)
             text = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._metrics.add(_REQUESTS, method=method, code="none")
             raise ClusterError(f"the API server does not answer: {error!r}") from error
+        self._metrics.add(_REQUESTS, method=method, code=str(answer.status))
         try:
             return answer.status, json.loads(text) if text else {}
         except ValueError:

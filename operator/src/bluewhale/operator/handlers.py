@@ -24,6 +24,7 @@ from bluewhale.operator.rights import check_rights
 from bluewhale.operator.settings import Settings, read_settings
 from bluewhale.operator.specs import COMPONENT_SELECTOR
 from bluewhale.operator.watching import KINDS, LABELS, PODS, Watched
+from bluewhale.telemetry import Metrics
 
 DRAIN_FINALIZER = f"{GROUP}/drain"
 START_AGAIN_S = 2.0
@@ -35,21 +36,29 @@ JITTER = 0.5  # of the resync interval, so that a start is no storm
 class Running:
     """What lives as long as kopf does."""
 
-    def __init__(self, settings: Settings, cluster: KubernetesCluster, ingest: Ingest) -> None:
+    def __init__(
+        self, settings: Settings, cluster: KubernetesCluster, ingest: Ingest, metrics: Metrics
+    ) -> None:
         self.settings, self.cluster, self.ingest = settings, cluster, ingest
         self.store = Watched(settings)
-        self.reconciler = Reconciler(settings, cluster, ingest, self.store)
+        self.reconciler = Reconciler(settings, cluster, ingest, self.store, metrics=metrics)
         self.following: asyncio.Task[None] | None = None
 
 
-def register(registry: kopf.OperatorRegistry, settings: Settings | None = None) -> None:
+def register(
+    registry: kopf.OperatorRegistry,
+    settings: Settings | None = None,
+    metrics: Metrics | None = None,
+) -> None:
     """Register every handler; settings None = from the environment, at start."""
-    _register_life(registry, settings)
+    _register_life(registry, settings, metrics or Metrics())
     _register_watches(registry)
     _register_looks(registry, settings.resync_s if settings else 30.0)
 
 
-def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> None:
+def _register_life(
+    registry: kopf.OperatorRegistry, given: Settings | None, metrics: Metrics
+) -> None:
     @kopf.on.login(registry=registry, id="login")
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
@@ -58,7 +67,7 @@ def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> N
     async def start(settings: kopf.OperatorSettings, memo: Any, **_: Any) -> None:
         own = given or read_settings()
         tune(settings, own)
-        cluster = await KubernetesCluster.connect()
+        cluster = await KubernetesCluster.connect(metrics)
         try:
             await check_rights(cluster.may, own)
         except RightsError as error:
@@ -67,7 +76,7 @@ def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> N
         except BluewhaleError as error:
             await cluster.close()
             raise kopf.TemporaryError(str(error), delay=START_AGAIN_S) from error
-        memo.running = Running(own, cluster, Ingest(own.ingest, own.identity))
+        memo.running = Running(own, cluster, Ingest(own.ingest, own.identity), metrics)
 
     @kopf.on.cleanup(registry=registry, id="stop")
     async def stop(memo: Any, **_: Any) -> None:
@@ -81,15 +90,20 @@ def _register_life(registry: kopf.OperatorRegistry, given: Settings | None) -> N
 
 
 def _register_watches(registry: kopf.OperatorRegistry) -> None:
-    """Fill the store. Indexers run for all that exists before any other handler does."""
+    """Fill the store. Indexers run for all that exists before any other handler does.
+
+    Indexers see what is there or changed, event handlers what is gone.
+    """
 
     @kopf.index(GROUP, VERSION, PLURAL, registry=registry, id="resource-seen")
     def resources(body: kopf.Body, memo: Any, **_: Any) -> None:
+        memo.running.store.heard()
         memo.running.store.saw_resource(read_resource(_plain(body)))
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="resource-gone")
     async def resource_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
         if event["type"] == "DELETED":
+            memo.running.store.heard()
             key = (event["object"]["metadata"]["namespace"], event["object"]["metadata"]["name"])
             memo.running.store.lost_resource(key)
             await memo.running.reconciler.reconcile(key)
@@ -99,11 +113,13 @@ def _register_watches(registry: kopf.OperatorRegistry) -> None:
 
     @kopf.index(*PODS, labels=LABELS, registry=registry, id="pod-seen")
     def pods(body: kopf.Body, memo: Any, **_: Any) -> None:
+        memo.running.store.heard()
         memo.running.store.saw_pod(_plain(body), gone=False)
 
     @kopf.on.event(*PODS, labels=LABELS, registry=registry, id="pod-gone")
     def pod_event(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
         if event["type"] == "DELETED":
+            memo.running.store.heard()
             memo.running.store.saw_pod(dict(event["object"]), gone=True)
 
 
@@ -112,11 +128,13 @@ def _register_child(
 ) -> None:
     @kopf.index(*where, labels=LABELS, registry=registry, id=f"{kind}-seen")
     def seen(body: kopf.Body, memo: Any, **_: Any) -> None:
+        memo.running.store.heard()
         memo.running.store.saw_child(kind, _plain(body), gone=False)
 
     @kopf.on.event(*where, labels=LABELS, registry=registry, id=f"{kind}-gone")
     def gone(event: kopf.RawEvent, memo: Any, **_: Any) -> None:
         if event["type"] == "DELETED":
+            memo.running.store.heard()
             memo.running.store.saw_child(kind, dict(event["object"]), gone=True)
 
 

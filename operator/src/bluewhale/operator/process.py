@@ -27,8 +27,8 @@ STOP_WAITS_S = 20.0
 class Worker:
     """kopf in a thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._settings, self._metrics = settings, metrics or Metrics()
         self._stop = threading.Event()
         self.ready = threading.Event()
         self.failed = threading.Event()
@@ -51,7 +51,7 @@ class Worker:
 
     def _run(self) -> None:
         registry = kopf.OperatorRegistry()
-        register(registry, self._settings)
+        register(registry, self._settings, self._metrics)
         watched, own = self._settings.watched, self._settings.namespace
         try:
             asyncio.run(
@@ -76,25 +76,30 @@ def run(settings: Settings) -> int:
     configure_logs()
     # a line per resource and look would be a thousand in half a minute
     kopf.configure(quiet=True, log_format=kopf.LogFormat.JSON)
-    worker = Worker(settings)
+    metrics = Metrics()
+    worker = Worker(settings, metrics)
 
     def wrong() -> dict[str, str]:
         return {"operator": "kopf ended"} if worker.failed.is_set() else {}
 
     endpoint = Endpoint(
-        Metrics(),
+        metrics,
         wrong,
         host=settings.health_host,
         port=settings.health_port,
         probes={"livez": wrong, "readyz": wrong, "startupz": dict},
     )
     with endpoint:
-        return asyncio.run(_stand(settings, worker))
+        return asyncio.run(_stand(settings, worker, metrics))
 
 
-async def _stand(settings: Settings, worker: Worker) -> int:
-    cluster = await KubernetesCluster.connect()
+async def _stand(settings: Settings, worker: Worker, metrics: Metrics) -> int:
+    cluster = await KubernetesCluster.connect(metrics)
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def lead() -> None:
+        metrics.set("bluewhale_operator_leading", 1)
+        worker.start()
 
     def lost() -> None:
         # another replica may begin soon: nothing of this one may go on
@@ -111,7 +116,7 @@ async def _stand(settings: Settings, worker: Worker) -> int:
         cluster,
         ObjectId("Lease", settings.namespace, settings.lease_name),
         settings.pod,
-        leading=worker.start,
+        leading=lead,
         lost=lost,
     )
     standing = asyncio.create_task(elector.run())

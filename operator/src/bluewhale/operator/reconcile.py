@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ from bluewhale.operator.resource import (
 )
 from bluewhale.operator.settings import Settings
 from bluewhale.operator.waves import UnitState, admitted_now
-from bluewhale.telemetry import get_logger
+from bluewhale.telemetry import Metrics, get_logger
 
 CONFLICTS_FOR_S = 1.0
 AT_ONCE = 8
@@ -72,6 +73,11 @@ class Store(Protocol):
 
     def published(self) -> Object | None:
         """Give the ConfigMap that the roles follow."""
+        ...
+
+    @property
+    def quiet_s(self) -> float:
+        """Give how long ago any watch said something."""
         ...
 
     def saw_resource(self, resource: RemoteUnit) -> None:
@@ -103,10 +109,11 @@ class Reconciler:
         ingest: Ingest,
         store: Store,
         *,
+        metrics: Metrics,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings, self._cluster, self._ingest = settings, cluster, ingest
-        self._store, self._clock = store, clock
+        self._store, self._metrics, self._clock = store, metrics, clock
         self._log = get_logger("operator")
         self.centre = Centre()
         self.asked = asyncio.Event()  # ingest answered, or did not, at least once
@@ -123,19 +130,29 @@ class Reconciler:
     async def reconcile(self, key: Key) -> bool:
         """Look at a resource and do what follows; give whether nothing holds it any more."""
         async with self._locks.setdefault(key, asyncio.Lock()), self._room:
-            resource = self._store.resource(key)
-            if resource is None:
-                self._forget(key)
-                await self.publish()
-                return True
-            decision = decide(
-                resource,
-                self._observe(resource),
-                self._settings,
-                admitted=self._is_current(key) or key in self._admitted(),
-            )
-            await self._carry_out(resource, decision)
-            return decision.released
+            began, outcome = time.monotonic(), "failed"
+            try:
+                released = await self._reconciled(key)
+                outcome = "done"
+            finally:
+                self._metrics.add("bluewhale_operator_looks_total", outcome=outcome)
+                self._metrics.observe("bluewhale_operator_look_seconds", time.monotonic() - began)
+            return released
+
+    async def _reconciled(self, key: Key) -> bool:
+        resource = self._store.resource(key)
+        if resource is None:
+            self._forget(key)
+            await self.publish()
+            return True
+        decision = decide(
+            resource,
+            self._observe(resource),
+            self._settings,
+            admitted=self._is_current(key) or key in self._admitted(),
+        )
+        await self._carry_out(resource, decision)
+        return decision.released
 
     def _observe(self, resource: RemoteUnit) -> Observed:
         key = resource.key
@@ -325,6 +342,7 @@ class Reconciler:
             except Exception:  # noqa: BLE001 - one bad answer must not end the watch over all others
                 self._log.exception("Ingest was not understood")
             self.asked.set()
+            self._measure()
             await asyncio.sleep(self._settings.poll_s)
 
     async def _ask(self) -> None:
@@ -336,6 +354,13 @@ class Reconciler:
         ]
         if self.asked.is_set():  # the first looks come by themselves
             await asyncio.gather(*(self._look(key) for key in concerned))
+
+    def _measure(self) -> None:
+        ready = Counter(_ready(resource) for resource in self._store.resources())
+        for status in ("True", "False", "Unknown"):
+            self._metrics.set("bluewhale_operator_resources", ready[status], ready=status)
+        self._metrics.set("bluewhale_operator_watch_age_seconds", self._store.quiet_s)
+        self._metrics.set("bluewhale_operator_ingest_answers", not self.centre.problem)
 
     async def _look(self, key: Key) -> None:
         try:
@@ -360,6 +385,11 @@ def _concerns(resource: RemoteUnit, centre: Centre) -> Any:
         if (x := centre.links.get(link.name)) is not None
     ]
     return bool(centre.problem), units, links
+
+
+def _ready(resource: RemoteUnit) -> str:
+    found = (c["status"] for c in resource.status.get("conditions", ()) if c["type"] == "Ready")
+    return next(found, "Unknown")
 
 
 def _image(stateful_set: Object) -> str:

@@ -37,23 +37,29 @@ class Watched:
         self._children: dict[Key, dict[ObjectId, Object]] = {}
         self._pods: dict[Key, dict[str, PodReport]] = {}
         self._published: Object | None = None
-        self.heard_at = time.monotonic()  # the last event of any watch
+        self._heard_at = time.monotonic()
 
     # ---- what watches say ------------------------------------------------------------------
 
+    def heard(self) -> None:
+        """Take that a watch said something."""
+        self._heard_at = time.monotonic()
+
+    @property
+    def quiet_s(self) -> float:
+        """Give how long ago any watch said something."""
+        return time.monotonic() - self._heard_at
+
     def saw_resource(self, resource: RemoteUnit) -> None:
         """Take a RemoteUnit as it is now."""
-        self._heard()
         self._resources[resource.key] = resource
 
     def lost_resource(self, key: Key) -> None:
         """Take that a RemoteUnit is gone."""
-        self._heard()
         self._resources.pop(key, None)
 
     def saw_child(self, kind: str, body: Mapping[str, Any], *, gone: bool) -> None:
         """Take an object as it is now, or that it is gone."""
-        self._heard()
         meta = body["metadata"]
         name = ObjectId(kind, meta["namespace"], meta["name"])
         if name == ObjectId("ConfigMap", self._settings.namespace, self._settings.configmap):
@@ -70,7 +76,6 @@ class Watched:
 
     def saw_pod(self, body: Mapping[str, Any], *, gone: bool) -> Key | None:
         """Take the pod of a unit; give the resource that it belongs to."""
-        self._heard()
         meta = body["metadata"]
         labels = meta.get("labels") or {}
         if REMOTE_UNIT not in labels or UNIT not in labels:
@@ -82,9 +87,6 @@ class Watched:
         else:
             pods[labels[UNIT]] = pod_report(body)
         return key
-
-    def _heard(self) -> None:
-        self.heard_at = time.monotonic()
 
     # ---- what is asked -----------------------------------------------------------------------
 

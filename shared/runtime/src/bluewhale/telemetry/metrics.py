@@ -54,6 +54,13 @@ MetricName = Literal[
     "bluewhale_lease_renew_seconds",
     "bluewhale_lease_left_seconds",
     "bluewhale_spans_dropped_total",
+    "bluewhale_operator_leading",
+    "bluewhale_operator_resources",
+    "bluewhale_operator_looks_total",
+    "bluewhale_operator_look_seconds",
+    "bluewhale_operator_api_requests_total",
+    "bluewhale_operator_watch_age_seconds",
+    "bluewhale_operator_ingest_answers",
 ]
 
 
@@ -183,6 +190,21 @@ METRICS: tuple[Metric, ...] = (
            "near 0: the next delay loses it; usual is the lease less one retry", ("lease",), buckets=_LEASE_S),
     Metric("bluewhale_spans_dropped_total", "counter", "spans", "spans that no collector took",
            "above 0: the collector is away; calls are not affected"),
+    Metric("bluewhale_operator_leading", "gauge", "boolean", "1 = this replica of the operator works",
+           "sum over all replicas not 1 for half a minute: nobody follows RemoteUnits; units go on as they are"),
+    Metric("bluewhale_operator_resources", "gauge", "resources", "RemoteUnits by their condition Ready",
+           "ready False above 0: `kubectl get ru` says which and why", ("ready",)),
+    Metric("bluewhale_operator_looks_total", "counter", "looks", "looks at a RemoteUnit, by outcome: done or failed",
+           "failed rising: the log of the operator says why", ("outcome",)),
+    Metric("bluewhale_operator_look_seconds", "histogram", "seconds", "time of one look, with everything that it did",
+           "above 10 s: the API server or ingest is slow"),
+    Metric("bluewhale_operator_api_requests_total", "counter", "requests", "requests of looks and of the election to the API server",
+           "codes of 400 and above rising: the log says what was refused; far above one a minute and resource: "
+           "somebody else changes the same objects", ("method", "code")),
+    Metric("bluewhale_operator_watch_age_seconds", "gauge", "seconds", "time since the API server told of any change",
+           "above some minutes where records arrive (figures are written once a minute): watches hang"),
+    Metric("bluewhale_operator_ingest_answers", "gauge", "1 or 0", "whether ingest answered the operator last",
+           "0: conditions say CentreUnreachable and why; units go on collecting"),
 )  # fmt: skip
 
 assert {m.name for m in METRICS} == set(get_args(MetricName))
