@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import yaml
 from bluewhale.configuration import load
 from bluewhale.configuration.roles import process_settings
+from bluewhale.operator.reconcile import FOLLOWERS
 from bluewhale.operator.rights import RIGHTS
 from bluewhale.operator.settings import read_settings
 
@@ -290,6 +292,41 @@ def test_the_operator_is_told_settings_that_it_knows(helm: Helm):
     assert {n for n in told if n.startswith("BLUEWHALE_OPERATOR_")} <= known
     assert settings.ingest == "bluewhale-ingest.calls.svc:7440"
     assert settings.watched is None
+
+
+def test_roles_follow_the_links_that_the_operator_publishes(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path
+):
+    """The ConfigMap that it writes is the folder that they include; their pods have its label."""
+    objects = helm.objects(CHART, *cases.arguments("operator"))
+    specs = pod_specs(objects)
+    operator = specs["Deployment/bluewhale-operator"]["containers"][0]
+    told = {v["name"]: v.get("value", "x") for v in operator["env"]}
+    for role in ("ingest", "parser", "billing", "storage"):
+        deployment = next(
+            o
+            for o in objects
+            if (o["kind"], o["metadata"]["name"]) == ("Deployment", f"bluewhale-{role}")
+        )
+        name, _, value = FOLLOWERS.partition("=")
+        assert deployment["spec"]["template"]["metadata"]["labels"][name] == value
+        spec = specs[f"Deployment/bluewhale-{role}"]
+        volume = next(v for v in spec["volumes"] if v["name"] == "units")
+        # pods start before the first RemoteUnit is there
+        assert volume["configMap"] == {"name": read_settings(told).configmap, "optional": True}
+        container = spec["containers"][0]
+        mount = next(m for m in container["volumeMounts"] if m["name"] == "units")
+        variable = next(v for v in container["env"] if v.get("value") == mount["mountPath"])
+        own = tmp_path / role
+        own.mkdir()
+        document = yaml.safe_load((CHART / "files/demo/bluewhale.yaml").read_text())
+        document |= {"include": ["mine"], "directory": [str(CHART / "files/demo/directory.yaml")]}
+        (own / "bluewhale.yaml").write_text(yaml.safe_dump(document | {"tariffs": []}))
+        monkeypatch.setenv(variable["name"], variable["value"])
+        # what a person includes stays
+        assert load(own).settings.include == [own / "mine", Path("/etc/bluewhale-units")]
+    for one in pod_specs(helm.objects(CHART, *cases.arguments("standard"))).values():
+        assert "units" not in {v["name"] for v in one["volumes"]}
 
 
 def test_definitions_of_custom_resources_outlive_the_release(helm: Helm):

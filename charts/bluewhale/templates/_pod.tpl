@@ -60,10 +60,13 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* Labels and annotations of a pod: (dict "root" $ "component" NAME "checksum" TEXT). */}}
+{{/* Labels and annotations of a pod: (dict "root" $ "component" NAME "checksum" TEXT "follows" BOOL). */}}
 {{- define "bluewhale.podMetadata" -}}
 labels:
   {{- include "bluewhale.labels" . | nindent 2 }}
+  {{- if and .follows .root.Values.operator.enabled }}
+  bluewhale.dev/follows: units  # the operator lets the kubelet renew files of these pods at once
+  {{- end }}
   {{- with .root.Values.pod.labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
