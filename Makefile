@@ -4,11 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
-  $(addprefix services/,remoteunit ingest parser billing storage cli) operator
+  $(addprefix services/,remoteunit ingest parser billing storage cli kubectl) operator
 WORKERS ?= 2
 PATHS  := shared services operator images tests bench protos/generate.py
 
-.PHONY: help setup demo roles-demo test test-fast test-slow simulate-ownership check fix bench up lock clean
+.PHONY: help setup demo roles-demo test test-fast test-slow test-cluster simulate-ownership check fix bench up lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,6 +40,9 @@ test-fast: setup  ## spec, unit, dialects, property, architecture; no services
 
 test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m slow
+
+test-cluster: setup  ## on a Kubernetes cluster: KUBECONFIG, and what tests/cluster/README.md says
+	$(BIN)/python -m pytest -q -m cluster tests/cluster
 
 simulate-ownership: setup  ## a million seeds of clocks, cuts, freezes and restarts (about an hour)
 	$(BIN)/python -m tests.property.ownership.simulate --seeds 1000000

@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.support.services.fixtures",
     "tests.support.stores",
     "tests.support.helm",
+    "tests.support.kubectl",
 ]
 
 settings.register_profile("steady", derandomize=True, deadline=None)

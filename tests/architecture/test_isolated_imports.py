@@ -26,6 +26,7 @@ NEEDS = {  # distribution folder -> the distributions it stands on
     "services/billing": PLATFORM,
     "services/storage": PLATFORM,
     "operator": RUNTIME,
+    "services/kubectl": ["shared/capture"],
     "services/cli": [
         *PLATFORM,
         "shared/edge",

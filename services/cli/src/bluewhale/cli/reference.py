@@ -34,6 +34,11 @@ _COMMANDS_HEAD = """# Commands
 Made from the command itself; do not edit. Exit codes: [exit-codes.md](exit-codes.md). `--config` may also stand in the
 environment variable `BLUEWHALE_CONFIG`. `bluewhale --install-completion` teaches your shell to complete.
 """
+_PLUGIN_HEAD = """# kubectl bluewhale
+
+Made from the plugin itself; do not edit. `pipx install bluewhale-kubectl` puts it where kubectl finds it. Options of kubectl that stand before
+`bluewhale` are kubectl's own and do not reach the plugin: say `kubectl bluewhale status --context C -n N`.
+"""
 _PARTS = {  # class of the settings -> the key under which it stands
     "LinkSettings": "links, each",
     "TcpServerSettings": "connector of type tcp_server",
@@ -271,6 +276,17 @@ def commands_page() -> str:
     return "".join(parts)
 
 
+def plugin_page() -> str:
+    """Give docs/reference/kubectl-bluewhale.md: the help of every command of the plugin."""
+    import typer
+    from bluewhale.kubectl.main import app
+
+    parts = [_PLUGIN_HEAD]
+    for path, text in _helps(typer.main.get_command(app), "kubectl bluewhale", None):
+        parts.append(f"\n## {path}\n\n```text\n{text}\n```\n")
+    return "".join(parts)
+
+
 def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
     """Walk the tree; give each command's path and help text at a fixed width."""
     context = command.context_class(
@@ -293,6 +309,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "dialects.md": dialects_page,
     "exit-codes.md": exit_codes_page,
+    "kubectl-bluewhale.md": plugin_page,
     "log-attributes.md": log_attributes_page,
     "metrics.md": metrics_page,
     "plugins.md": plugins_page,
