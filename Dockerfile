@@ -19,15 +19,18 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
       $(python images/pins.py --folders "${MEMBER}") \
  && python -m pip --python /opt/bluewhale/bin/python install --no-deps --no-index /tmp/wheels/*.whl \
  && cp LICENSE /opt/bluewhale/LICENSE \
- && rm -rf /opt/bluewhale/lib/python*/site-packages/numba/tests \
-      /opt/bluewhale/lib/python*/site-packages/pyarrow/tests \
-      /opt/bluewhale/lib/python*/site-packages/pyarrow/include \
-      /opt/bluewhale/lib/python*/site-packages/pyarrow/src \
+# what nothing here uses: names of places, file systems of clouds, tests of libraries
+ && cd /opt/bluewhale/lib/python*/site-packages \
+ && rm -rf phonenumbers/geodata phonenumbers/carrierdata pyarrow/include pyarrow/src \
+      pyarrow/*flight* pyarrow/*s3* pyarrow/*substrait* pyarrow/*gcs* pyarrow/*azure* pyarrow/*orc* \
+ && find . -type d -name tests -prune -exec rm -rf {} + \
+ && cd /src \
  && echo "${MEMBER}" > /opt/bluewhale/member \
  && install -m 0755 images/start.py /opt/bluewhale/bin/start
 # for any processor of the architecture: the numbers are in docs/adr/0013-kernels-in-images.md
 ENV NUMBA_CPU_NAME=generic
-RUN NUMBA_CACHE_DIR=/opt/bluewhale/kernels /opt/bluewhale/bin/python images/kernels.py examples/small-site
+RUN NUMBA_CACHE_DIR=/opt/bluewhale/kernels /opt/bluewhale/bin/python images/kernels.py \
+      examples/small-site charts/bluewhale/files/demo
 
 FROM ${BASE}
 ARG MEMBER=cli

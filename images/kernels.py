@@ -1,8 +1,8 @@
 """Compile in the build what the first records of a process would otherwise wait for.
 
-`NUMBA_CACHE_DIR=... NUMBA_CPU_NAME=generic python images/kernels.py FOLDER` takes
-the samples of all dialects that the configuration in FOLDER has links for through
-parsing, merging, pricing, storing and reading back. What is not compiled here is
+`NUMBA_CACHE_DIR=... NUMBA_CPU_NAME=generic python images/kernels.py FOLDER...` takes
+the samples of all dialects that the configurations in the folders have links for
+through parsing, merging, pricing, storing and reading back. What is not compiled here is
 compiled when it is needed, as anywhere. An image without Numba has no kernels.
 """
 
@@ -45,5 +45,6 @@ if __name__ == "__main__":
         print("no kernels in this image")
     else:
         started = time.monotonic()
-        compile_all(Path(sys.argv[1]))
+        for site in sys.argv[1:]:
+            compile_all(Path(site))
         print(f"kernels compiled in {time.monotonic() - started:.0f} s")
