@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LISTS = Path(__file__).resolve().parent / "members"
 OURS = "bluewhale-"
 IMAGES = ("cli", "remoteunit", "ingest", "parser", "billing", "storage", "operator")
+ALL = "all"  # an image that holds what all the others hold
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 _WANTS = re.compile(r"^    #   (?:via )?([a-z0-9][a-z0-9._-]*)$|^    # via ([a-z0-9][a-z0-9._-]*)$")
@@ -55,7 +56,8 @@ def content(root: Path, member: str) -> tuple[list[str], list[str]]:
         for line in block.splitlines():
             if by := _WANTS.match(line):
                 wanted.setdefault(by[1] or by[2], set()).add(name)
-    folders, chosen, open_ends = set(), set(), [OURS + member]
+    first = IMAGES if member == ALL else (member,)
+    folders, chosen, open_ends = set(), set(), [OURS + name for name in first]
     while open_ends:
         name = open_ends.pop()
         if name in ours:
@@ -90,8 +92,8 @@ def main(arguments: list[str]) -> None:
     """Write the lists, or print what a build asks for."""
     if arguments == ["--write"]:
         there = {Path(folder).name for folder, _ in members(ROOT).values()}
-        for member in IMAGES:
-            if member in there:
+        for member in (*IMAGES, ALL):
+            if member in there or member == ALL:
                 (LISTS / f"{member}.txt").write_text(written(member))
     elif len(arguments) == 2 and arguments[0] == "--folders":
         print("\n".join(f"./{x}" for x in listed(arguments[1], "member")))

@@ -1,6 +1,8 @@
 #!/opt/bluewhale/bin/python
 """What an image runs: the role of its member, or the command `bluewhale`.
 
+The image `all` holds every member; the environment says which one a container is.
+
 Kernels that the build compiled lie in the image. Numba uses only folders that it
 may write to, so the writable one gets links to them; what is missing there is
 compiled as anywhere. Standard library only: it is in every image.
@@ -28,10 +30,10 @@ def link_kernels(compiled: Path, used: Path) -> int:
 
 
 def main() -> None:
-    """Start what the file `member` of the image names."""
-    member = (IMAGE / "member").read_text().strip()
+    """Start what BLUEWHALE_MEMBER names, or else the image's own member."""
+    member = os.environ.get("BLUEWHALE_MEMBER") or (IMAGE / "member").read_text().strip()
     link_kernels(IMAGE / "kernels", Path(os.environ["NUMBA_CACHE_DIR"]))
-    if member == "cli":
+    if member in ("cli", "all"):
         sys.argv[0] = "bluewhale"
         from bluewhale.cli.main import main as command
 

@@ -51,7 +51,7 @@ annotations:
 {{- $image := index .root.Values.images .image -}}
 {{- $registry := default .root.Values.image.registry .root.Values.global.imageRegistry -}}
 {{- $tag := coalesce $image.tag .root.Values.image.tag .root.Chart.AppVersion -}}
-{{- with $registry }}{{ . }}/{{ end }}{{ $image.repository }}:{{ $tag }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- with $registry }}{{ . }}/{{ end }}{{ default $image.repository .root.Values.image.all }}:{{ $tag }}{{ with $image.digest }}@{{ . }}{{ end }}
 {{- end -}}
 
 {{/* The one account of pods that ask the API nothing. */}}

@@ -99,8 +99,6 @@
   value: /var/run/bluewhale/authority
 - name: BLUEWHALE_CLUSTER__INGEST__OWNERSHIP__PROFILE
   value: {{ $values.ingest.failoverProfile }}
-- name: NUMBA_CACHE_DIR
-  value: /tmp/kernels
 {{ include "bluewhale.commonEnvironment" $root }}
 {{- end -}}
 

@@ -150,6 +150,7 @@ def _container(resource: RemoteUnit, settings: Settings, image: str) -> dict[str
         "image": image,
         "imagePullPolicy": settings.unit_pull_policy,
         "args": ["--config", f"{CONFIGURATION}/unit.yaml"],
+        "env": [{"name": "BLUEWHALE_MEMBER", "value": "remoteunit"}],  # of an image with all
         "ports": _ports(resource),
         "resources": resource.pod.get("resources") or RESOURCES,
         # records are collected whatever the centre does: only a dead loop ends the pod
