@@ -83,18 +83,29 @@ def jars() -> Path:
 class KafkaCluster:
     """A cluster in a temporary folder; `bootstrap` is where clients begin.
 
-    `settings` are further lines of server.properties.
+    `settings` are further lines of server.properties; `listeners` further listeners,
+    name -> protocol (`SASL_SSL`), each at a port of its own: `at(name)`.
     """
 
     def __init__(
-        self, brokers: int = 1, *, heap_mib: int = 384, settings: dict[str, str] | None = None
+        self,
+        brokers: int = 1,
+        *,
+        heap_mib: int = 384,
+        settings: dict[str, str] | None = None,
+        listeners: dict[str, str] | None = None,
     ) -> None:
         assert brokers in {1, 3}
         self.brokers = brokers
         self._heap_mib = heap_mib
         self._settings = settings or {}
-        ports = free_ports(2 * brokers)
-        self._ports, self._controllers = ports[:brokers], ports[brokers:]
+        self._listeners = listeners or {}
+        ports = free_ports((2 + len(self._listeners)) * brokers)
+        self._ports, self._controllers = ports[:brokers], ports[brokers : 2 * brokers]
+        self._more = {
+            name: ports[(2 + i) * brokers : (3 + i) * brokers]
+            for i, name in enumerate(self._listeners)
+        }
         self._folder = Path(tempfile.mkdtemp(prefix="bluewhale-kafka-"))
         self._programs: dict[int, Program] = {}
         self.bootstrap = ",".join(f"127.0.0.1:{p}" for p in self._ports)
@@ -105,6 +116,10 @@ class KafkaCluster:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def at(self, listener: str) -> str:
+        """Give where clients begin who come by one of `listeners`."""
+        return ",".join(f"127.0.0.1:{p}" for p in self._more[listener])
 
     def start(self) -> None:
         """Start what does not run; returns when all brokers serve."""
@@ -177,14 +192,17 @@ class KafkaCluster:
         port, controller = self._ports[node - 1], self._controllers[node - 1]
         voters = ",".join(f"{i + 1}@127.0.0.1:{p}" for i, p in enumerate(self._controllers))
         copies = {"replication": str(self.brokers), "isr": "2" if self.brokers == 3 else "1"}
+        open_to = {"PLAINTEXT": port} | {n: ports[node - 1] for n, ports in self._more.items()}
+        advertised = ",".join(f"{name}://127.0.0.1:{at}" for name, at in open_to.items())
+        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._listeners
         made: dict[str, str] = {
             "process.roles": "broker,controller",
             "node.id": str(node),
             "controller.quorum.voters": voters,
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "listeners": f"{advertised},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": advertised,
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(self._home(node) / "log"),
             "auto.create.topics.enable": "false",

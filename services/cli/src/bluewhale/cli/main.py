@@ -11,7 +11,9 @@ import traceback
 
 import typer
 from bluewhale.cli.commands import (
+    backup,
     calls,
+    database,
     dialects,
     jobs,
     live,
@@ -43,6 +45,8 @@ units.register(app)
 ownership.register(app)
 roles.register(app)
 jobs.register(app)
+backup.register(app)
+database.register(app)
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ secrets belong there, not into the file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from bluewhale.configuration.shape import UID, Strict
-from pydantic import Field
+from pydantic import Field, model_validator
 
 Address = Annotated[str, Field(pattern=r"^(\S+):\d{1,5}$|^unix:\S+$")]
 WILDCARDS = ("0.0.0.0", "[::]")  # noqa: S104 - what a person may write, not what we bind
@@ -30,6 +30,37 @@ class KafkaSettings(Strict):
         default=4, ge=1, le=1024, description="of each topic; fixed when the topics are made"
     )
     replication: int = Field(default=1, ge=1, le=9, description="copies of each partition")
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        default="plaintext", description="how brokers are connected to: ssl encrypts, sasl signs in"
+    )
+    ca: Path | None = Field(
+        default=None,
+        description="with ssl: file of the authority of the brokers; none = as the system trusts",
+    )
+    certificate: Path | None = Field(
+        default=None, description="with ssl: file of our certificate, where brokers ask for one"
+    )
+    key: Path | None = Field(default=None, description="and its key")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="with sasl"
+    )
+    username: str = Field(default="", description="with sasl")
+    password_file: Path | None = Field(
+        default=None,
+        description="with sasl: file of the password, read for each client that is made",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.security.startswith("sasl") and not (self.username and self.password_file):
+            raise ValueError(f"security {self.security} needs username and password_file")
+        if not self.security.startswith("sasl") and (self.username or self.password_file):
+            raise ValueError(f"security {self.security} knows no user: sasl_ssl does")
+        if not self.security.endswith("ssl") and (self.ca or self.certificate or self.key):
+            raise ValueError(f"security {self.security} knows no certificates: ssl does")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key: give both or none")
+        return self
 
 
 class DatabaseSettings(Strict):
@@ -41,9 +72,20 @@ class DatabaseSettings(Strict):
         repr=False,
         description="postgresql://user:password@host/database; empty = SQLite in the folder `data`",
     )
+    url_file: Path | None = Field(
+        default=None,
+        description="file that holds the url instead, read for each connection: a Secret that"
+        " changes needs no restart",
+    )
     segments: Path = Field(
         default=Path("segments"), description="folder of sealed segments, shared by all of storage"
     )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.url and self.url_file:
+            raise ValueError("url and url_file: give one of them")
+        return self
 
 
 class RedisSettings(Strict):

@@ -96,8 +96,11 @@ class Database(ABC):
         """Open a read transaction: one consistent state."""
 
     @abstractmethod
-    def migrate(self) -> None:
-        """Bring the tables to this release; of several processes one does it, others wait."""
+    def migrate(self) -> int | None:
+        """Bring the tables to this release; of several processes one does it, others wait.
+
+        Gives the version of the tables that was found; None = there were none.
+        """
 
     @abstractmethod
     def sole(self, work: str) -> AbstractContextManager[bool]:

@@ -16,8 +16,10 @@ from bluewhale.database import tables
 from bluewhale.database.exceptions import StoreVersionError
 
 
-def upgrade(connection: sa.Connection, place: str) -> None:
+def upgrade(connection: sa.Connection, place: str) -> int | None:
     """Create what is missing; refuse what a newer release wrote.
+
+    Gives the version that was found; None = an empty database.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def upgrade(connection: sa.Connection, place: str) -> None:
         connection.execute(
             tables.schema_revision.insert().values(version_num=f"{tables.SCHEMA_VERSION:04d}")
         )
+    return found
 
 
 def _version(connection: sa.Connection) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +64,9 @@ def translate(error: psycopg.Error, place: str) -> Exception:
         return StoreCorruptError(f"the database at {place} is damaged ({text})")
     if state.startswith(_AWAY) or (not state and isinstance(error, psycopg.OperationalError)):
         return StoreAwayError(
-            f"the database at {place} cannot be reached ({text}); waiting for it", retry_after_s=1.0
+            f"the database at {place} cannot be reached ({text}): start it, or correct its address"
+            " (cluster.database)",
+            retry_after_s=1.0,
         )
     return StoreError(f"the database at {place} refused: {text}")
 
@@ -176,14 +178,18 @@ class PostgresTransaction(engine.Transaction):
         return gone
 
 
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
+
+
 class PostgresDatabase(engine.Database):
-    """Connections to one PostgreSQL database."""
+    """Connections to one PostgreSQL database; `url` is asked for each of them."""
 
     dialect: engine.Dialect = "postgresql"
 
-    def __init__(self, url: str, *, busy_timeout_ms: int) -> None:
-        parts = urlsplit(url)
-        self.place = f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
+    def __init__(self, url: Callable[[], str], *, busy_timeout_ms: int) -> None:
+        self.place = _place(url())
         self._url = url
         self._settings = (
             f"-c lock_timeout={busy_timeout_ms}"
@@ -198,7 +204,7 @@ class PostgresDatabase(engine.Database):
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         return psycopg.connect(
-            self._url,
+            self._url(),
             autocommit=True,  # transactions are begun by us, with their locks, in one go
             connect_timeout=10,
             options=self._settings,
@@ -291,7 +297,7 @@ class PostgresDatabase(engine.Database):
         return self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     @override
-    def migrate(self) -> None:
+    def migrate(self) -> int | None:
         """Bring the tables to this release; of several replicas one does it, others wait."""
         made = sa.create_engine(
             "postgresql+psycopg://", creator=self._connect, poolclass=sa.NullPool
@@ -301,9 +307,10 @@ class PostgresDatabase(engine.Database):
                 connection.exec_driver_sql("BEGIN")
                 connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCKS}, {_MIGRATION})")
-                migrations.upgrade(connection, self.place)
+                found = migrations.upgrade(connection, self.place)
                 partitions.make_rest(self._driver(connection).execute)
                 connection.exec_driver_sql("COMMIT")
+                return found
         except psycopg.Error as error:
             raise translate(error, self.place) from error
         except sa.exc.DBAPIError as error:

@@ -29,6 +29,8 @@ from typing_extensions import override
 
 PAGES_MAX = 2**31 - 2  # 8 TiB: no limit but the disk
 PARAMETERS_MAX = 900  # of one statement; old SQLite builds allow 999
+FILE_NAME = "main.db"
+UNFINISHED = ".restoring"  # after the name of a database that is being restored
 
 
 def translate(error: Exception) -> Exception:
@@ -119,6 +121,11 @@ class SqliteDatabase(engine.Database):
     dialect: engine.Dialect = "sqlite"
 
     def __init__(self, path: Path, *, busy_timeout_ms: int) -> None:
+        if path.with_name(path.name + UNFINISHED).exists():
+            raise StoreError(
+                f"{path.parent} holds a backup that is being restored, or whose restoring was cut"
+                " short; then run `bluewhale restore` again"
+            )
         self.path = path
         self.place = str(path.parent)
         self._lock = threading.RLock()
@@ -190,10 +197,10 @@ class SqliteDatabase(engine.Database):
             raise translate(error) from error
 
     @override
-    def migrate(self) -> None:
+    def migrate(self) -> int | None:
         """Bring the tables to this release, inside the one write transaction."""
         with self._writing() as connection:
-            migrations.upgrade(connection, self.place)
+            return migrations.upgrade(connection, self.place)
 
     @override
     @contextlib.contextmanager

@@ -37,16 +37,15 @@ from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
 from bluewhale.database.compaction import Compacted
 from bluewhale.database.completeness import Completeness
-from bluewhale.database.engine import Database, Transaction
+from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreAwayError, StoreError
 from bluewhale.database.hot import days_of
 from bluewhale.database.lookup import Lookup
-from bluewhale.database.postgres import PostgresDatabase
+from bluewhale.database.opening import BUSY_TIMEOUT_MS, Where, is_server, open_database
 from bluewhale.database.reports import ReportBy
 from bluewhale.database.sealing import Sealed
 from bluewhale.database.search import CallDetail, PageKey
 from bluewhale.database.segments import Rows, SegmentFolder, live_segments
-from bluewhale.database.sqlite import SqliteDatabase
 from bluewhale.database.streams import read_changed, read_marks
 from bluewhale.database.suspense import SuspenseFilter
 from bluewhale.database.terms import Terms
@@ -55,14 +54,12 @@ from bluewhale.database.versions import StoredTariff, TariffState
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_MS = 30_000
 REPLACED_KEPT_MS = 3_600_000  # files of replaced segments, for readers that began before
 STRAY_KEPT_S = 3_600.0  # of a shared volume: longer than anybody writes one segment
 _SEALING = "sealing"
 DAYS_AHEAD = 2
 DAYS_KEPT = 2  # days whose room stays though it is empty: legs still come
 _DAY_MS = 86_400_000
-POSTGRES = ("postgresql://", "postgres://")
 
 
 class Store:
@@ -70,24 +67,19 @@ class Store:
 
     def __init__(
         self,
-        where: Path | str,
+        where: Where,
         *,
         segments: Path | None = None,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> None:
-        self.db: Database
-        if isinstance(where, str) and where.startswith(POSTGRES):
-            if segments is None:
-                raise StoreError(
-                    "a store on PostgreSQL needs the folder of its sealed segments: the same"
-                    " shared volume for every replica"
-                )
-            self.db = PostgresDatabase(where, busy_timeout_ms=busy_timeout_ms)
-        else:
-            folder = Path(where)
-            folder.mkdir(parents=True, exist_ok=True)
-            self.db = SqliteDatabase(folder / "main.db", busy_timeout_ms=busy_timeout_ms)
-            segments = segments or folder / "segments"
+        if isinstance(where, str | Path) and not is_server(where):
+            segments = segments or Path(where) / "segments"
+        if segments is None:
+            raise StoreError(
+                "a store on PostgreSQL needs the folder of its sealed segments: the same"
+                " shared volume for every replica"
+            )
+        self.db = open_database(where, busy_timeout_ms=busy_timeout_ms)
         self.files = SegmentFolder(segments)
         self.columnar = Columnar()
         self.units = Units(self.db)
@@ -96,16 +88,16 @@ class Store:
     @classmethod
     def open(
         cls,
-        where: Path | str,
+        where: Where,
         *,
         segments: Path | None = None,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> Store:
         """Open or create a store; bring its tables to this release.
 
-        `where`: a folder (SQLite), or `postgresql://...` with `segments`, the
-        folder of sealed files on a volume that all replicas share. Of a folder's
-        files, those that no manifest names are swept.
+        `where`: a folder (SQLite), or `postgresql://...` (or what gives it anew for
+        each connection) with `segments`, the folder of sealed files on a volume
+        that all replicas share. Of a folder's files, those that no manifest names are swept.
 
         Raises
         ------

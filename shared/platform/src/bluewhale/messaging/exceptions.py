@@ -3,6 +3,7 @@
     BluewhaleError (bluewhale.capture.exceptions)
     |- TemporaryError
     |  |- LogUnavailableError      brokers away, slow, or between two leaders
+    |  |  `- LogUserError          brokers do not know our user or its password: yet, or no more
     |  `- CommitRefusedError       the group gave the partition to another member
     `- PermanentError
        `- LogError
@@ -25,6 +26,12 @@ class LogUnavailableError(TemporaryError):
     """The log does not answer now; the same call may succeed later."""
 
     code: ClassVar[str] = "log_unavailable"
+
+
+class LogUserError(LogUnavailableError):
+    """Brokers refuse our user or password; a mounted password may come later than theirs."""
+
+    code: ClassVar[str] = "log_user_refused"
 
 
 class CommitRefusedError(TemporaryError):

@@ -22,6 +22,7 @@ from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.messaging.exceptions import LogError, LogUnavailableError, TopicShapeError
 from bluewhale.messaging.kafka_connection import BATCH_BYTES_MAX, Connection
 from bluewhale.messaging.kafka_consumer import KafkaLogConsumer
+from bluewhale.messaging.kafka_security import PLAINTEXT, KafkaSecurity
 from bluewhale.messaging.memory import (
     check_size,
     missing_text,
@@ -60,8 +61,7 @@ class KafkaLog(Log):
     """Topics, producers and consumers of one installation on a Kafka cluster.
 
     `bootstrap`: `host:port,host:port`. Names of topics and groups get `prefix`, so
-    that installations share a cluster. `security` are further settings of
-    kafka-python (`security_protocol`, `ssl_cafile`, `sasl_mechanism` ...).
+    that installations share a cluster. `security`: how it is connected to.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class KafkaLog(Log):
         linger_ms: int = LINGER_MS,
         compression: str | None = None,
         session_timeout_ms: int = 8_000,
-        security: dict[str, Any] | None = None,
+        security: KafkaSecurity = PLAINTEXT,
     ) -> None:
         self.bootstrap = bootstrap
         self.client_id = client_id
@@ -81,7 +81,7 @@ class KafkaLog(Log):
         self._linger_ms = linger_ms
         self._compression = compression
         self._session_timeout_ms = session_timeout_ms
-        self.connection = Connection(bootstrap, client_id, security or {})
+        self.connection = Connection(bootstrap, client_id, security)
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
 

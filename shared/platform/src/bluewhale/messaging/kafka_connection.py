@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 from bluewhale.capture.exceptions import BluewhaleError
-from bluewhale.messaging.exceptions import LogError, LogUnavailableError, MessageTooLargeError
+from bluewhale.messaging.exceptions import (
+    LogError,
+    LogUnavailableError,
+    LogUserError,
+    MessageTooLargeError,
+)
+from bluewhale.messaging.kafka_security import KafkaSecurity
 from bluewhale.messaging.port import MESSAGE_BYTES_MAX
 from kafka import errors as kafka_errors
 from kafka.net import KafkaNetSocket
@@ -26,6 +32,10 @@ REQUEST_TIMEOUT_MS = 10_000
 BATCH_BYTES_MAX = MESSAGE_BYTES_MAX + (64 << 10)
 _SCHEME = "closing"
 
+_REFUSED = (
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+)
 _T = TypeVar("_T")
 
 
@@ -56,8 +66,9 @@ class ClosingSocket(KafkaNetSocket):
 class Connection:
     """The brokers of one cluster, as one client of it sees them."""
 
-    def __init__(self, bootstrap: str, client_id: str, security: dict[str, Any]) -> None:
+    def __init__(self, bootstrap: str, client_id: str, security: KafkaSecurity) -> None:
         self.bootstrap = bootstrap
+        self._security = security
         self._settings = {
             "bootstrap_servers": bootstrap.split(","),
             "client_id": client_id,
@@ -65,7 +76,6 @@ class Connection:
             "reconnect_backoff_max_ms": 1_000,
             "request_timeout_ms": REQUEST_TIMEOUT_MS,
             "proxy_url": f"{_SCHEME}://",
-            **security,
         }
 
     def open(self, make: Callable[..., _T], **settings: Any) -> _T:
@@ -76,14 +86,29 @@ class Connection:
             clients.append(KafkaNetClient(**given))
             return clients[-1]
 
+        security = self._security.settings()
         with self.translated():
             try:
-                return make(**self._settings, **settings, kafka_client=remembered)
-            except BaseException:
+                return make(**self._settings, **security, **settings, kafka_client=remembered)
+            except BaseException as error:
                 for client in clients:
                     with contextlib.suppress(kafka_errors.KafkaError, OSError, RuntimeError):
                         client.close()
+                if isinstance(error, kafka_errors.KafkaTimeoutError):
+                    self._explain(security, error)
                 raise
+
+    def _explain(self, security: dict[str, Any], error: Exception) -> None:
+        """Raise what stood in the way of a client that no broker answered, if it is known."""
+        tls, password = security.get("ssl_context"), security.get("sasl_plain_password")
+        if tls and tls.trouble:
+            raise LogUnavailableError(
+                f"TLS with Kafka at {self.bootstrap} fails ({tls.trouble}): give cluster.kafka.ca"
+                " the certificate that signed the brokers', certificate and key where they ask for"
+                " them, and a port that speaks TLS"
+            ) from error
+        if password and password.refused:
+            raise self.error(kafka_errors.SaslAuthenticationFailedError("not let in")) from error
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -96,6 +121,13 @@ class Connection:
     def error(self, error: Exception) -> BluewhaleError:
         """Give our error for one of the library's."""
         where = f"Kafka at {self.bootstrap}"
+        if self._security.protocol != "plaintext":
+            where += f" by {self._security.protocol}"
+        if isinstance(error, _REFUSED):
+            return LogUserError(
+                f"{where} refuses us: correct cluster.kafka.username, password_file or mechanism,"
+                f" or make the user there ({error})"
+            )
         if isinstance(
             error, kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
         ):
