@@ -23,7 +23,7 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
 # what nothing here uses: names of places, file systems of clouds, tests of libraries
  && cd /opt/bluewhale/lib/python*/site-packages \
  && rm -rf phonenumbers/geodata phonenumbers/carrierdata pyarrow/include pyarrow/src \
-      pyarrow/*flight* pyarrow/*s3* pyarrow/*substrait* pyarrow/*gcs* pyarrow/*azure* pyarrow/*orc* \
+      pyarrow/*flight* pyarrow/*s3* pyarrow/*gcs* pyarrow/*azure* pyarrow/*orc* \
  && find . -type d -name tests -prune -exec rm -rf {} + \
  && cd /src \
  && echo "${MEMBER}" > /opt/bluewhale/member \
