@@ -8,6 +8,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import pytest
 import yaml
 from bluewhale.api.query.v1 import query_pb2
 from bluewhale.api.tariffs.v1 import tariffs_pb2
@@ -17,7 +18,8 @@ from bluewhale.cli.simulate.setup import free_port
 from bluewhale.configuration import load
 from bluewhale.database import Store
 
-from tests.support.running import wait_until
+from tests.integration.cli.door import bluewhale
+from tests.support.running import Cold, wait_until
 
 
 def _world(folder: Path, port: int, cluster: dict | None = None) -> World:
@@ -176,3 +178,38 @@ def test_the_embedded_installation_serves_tariffs_and_prices_by_what_was_activat
     finally:
         runtime.stop()
         runner.join(60)
+
+
+def test_the_log_says_as_much_as_it_was_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`error`: a good run says nothing; `info`: its life, line by line."""
+    port = free_port()
+    _world(tmp_path, port)
+
+    def started() -> bool:
+        try:
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/startupz").status == 200
+        except OSError:
+            return False
+
+    said = {}
+    for level in ("error", "info"):
+        monkeypatch.setenv("BLUEWHALE_LOG_LEVEL", level)
+        running = Cold().start(tmp_path, "up")
+        try:
+            wait_until(started, 120, "the start")
+        finally:
+            running.stop()
+        said[level] = (tmp_path / "up.log").read_text("utf-8")
+    assert said["error"] == ""
+    assert {json.loads(line)["level"] for line in said["info"].splitlines()} == {"info"}
+
+
+def test_a_log_level_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Before anything is opened; the four that there are stand in the answer."""
+    monkeypatch.setenv("BLUEWHALE_LOG_LEVEL", "loud")
+    answer = bluewhale("up", "--config", tmp_path)
+    assert answer.code == 2
+    assert (
+        "environment BLUEWHALE_LOG_LEVEL: 'loud' is no level; one of debug, info, warning, error"
+        in answer.err
+    )

@@ -166,3 +166,46 @@ def test_a_server_that_listens_everywhere_is_reached_here_unless_it_says_where(t
     assert settings.cluster.storage.address == "127.0.0.1:7442"
     assert settings.cluster.billing.address == "dns:///billing:7442"
     assert settings.cluster.ingest.internal.address == "127.0.0.1:7441"
+
+
+def test_files_of_secrets_are_read_from_the_folder_of_the_configuration(tmp_path: Path):
+    """A relative path means a file beside bluewhale.yaml, an absolute one itself."""
+    kafka = {
+        "security": "sasl_ssl",
+        "ca": "/var/run/kafka/ca.crt",
+        "username": "bluewhale",
+        "password_file": "kafka-password",
+    }
+    cluster = {"kafka": kafka, "database": {"url_file": "database-url"}}
+    settings = read_settings(write(tmp_path, cluster=cluster))
+    assert settings.cluster is not None
+    assert settings.cluster.kafka.ca == Path("/var/run/kafka/ca.crt")
+    assert settings.cluster.kafka.password_file == tmp_path / "kafka-password"
+    assert settings.cluster.kafka.certificate is None
+    assert settings.cluster.kafka.mechanism == "SCRAM-SHA-512"
+    assert settings.cluster.database.url_file == tmp_path / "database-url"
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"security": "sasl_ssl", "username": "x"}, "needs username and password_file"),
+        ({"username": "x"}, "security plaintext knows no user: sasl_ssl does"),
+        ({"ca": "ca.crt"}, "security plaintext knows no certificates: ssl does"),
+        ({"security": "ssl", "key": "k"}, "certificate and key: give both or none"),
+    ],
+)
+def test_half_a_way_to_sign_in_is_refused(tmp_path: Path, section: dict, told: str):
+    """Otherwise a role would connect in another way than its owner believes."""
+    write(tmp_path, cluster={"kafka": section})
+    (found,) = mistakes(tmp_path)
+    assert told in found
+
+
+def test_two_addresses_of_the_database_are_refused_and_none_is_repeated(tmp_path: Path):
+    """The one in the file is a secret."""
+    url = "postgresql://bluewhale:geheim@db/books"
+    write(tmp_path, cluster={"database": {"url": url, "url_file": "database-url"}})
+    (found,) = mistakes(tmp_path)
+    assert "url and url_file: give one of them; see docs/reference/configuration.md" in found
+    assert "geheim" not in found

@@ -47,7 +47,8 @@ class KafkaSettings(Strict):
     username: str = Field(default="", description="with sasl")
     password_file: Path | None = Field(
         default=None,
-        description="with sasl: file of the password, read for each client that is made",
+        description="with sasl: file of the password, read for each connection: a Secret that"
+        " changes needs no restart",
     )
 
     @model_validator(mode="after")

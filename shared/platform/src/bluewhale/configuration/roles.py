@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bluewhale.configuration.exceptions import ConfigurationError
 from bluewhale.configuration.loading import load
 from bluewhale.nexus import DEFAULT_LAYERS, ProcessSettings, run_role
 from bluewhale.nexus.memory import keep_little
+from bluewhale.telemetry.logs import LEVELS
 
 if TYPE_CHECKING:
     from bluewhale.configuration.cluster import ClusterSettings
@@ -42,7 +44,7 @@ def process_settings(configuration: Configuration, role: str) -> ProcessSettings
         "storage": cluster.storage.listen,
     }
     return ProcessSettings(
-        log_level=os.environ.get(LOG_LEVEL_VARIABLE, "info"),
+        log_level=log_level(),
         health_host=cluster.health.host,
         health_port=cluster.health.port,
         listen=listen[role],
@@ -52,6 +54,22 @@ def process_settings(configuration: Configuration, role: str) -> ProcessSettings
         plugins=tuple(cluster.plugins),
         layers=governing(cluster),
     )
+
+
+def log_level() -> str:
+    """Give the level of this process's log: debug, info, warning or error.
+
+    Raises
+    ------
+    ConfigurationError
+        The variable says something else.
+    """
+    level = os.environ.get(LOG_LEVEL_VARIABLE, "info").lower()
+    if level not in LEVELS:
+        raise ConfigurationError(
+            [f"environment {LOG_LEVEL_VARIABLE}: {level!r} is no level; one of {', '.join(LEVELS)}"]
+        )
+    return level
 
 
 def governing(cluster: ClusterSettings | None) -> tuple[dict[str, Any], ...]:

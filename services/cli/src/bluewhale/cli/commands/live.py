@@ -29,9 +29,10 @@ def up(config: ConfigOption = HERE) -> None:
     """Run everything in this process: collect, price, store; stop with Ctrl-C or SIGTERM."""
     from bluewhale.cli.runtime import Runtime
     from bluewhale.configuration import load
+    from bluewhale.configuration.roles import log_level
     from bluewhale.telemetry import configure_logs
 
-    configure_logs()
+    configure_logs(level=log_level())
     Runtime(load(config)).run()
 
 
