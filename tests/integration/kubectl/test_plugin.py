@@ -135,6 +135,21 @@ def test_what_cannot_be_done_is_refused_with_2_before_anything_is_ordered(
     live(scenario, tmp_path)
 
 
+def test_a_cluster_that_is_away_is_told_in_one_line(tmp_path: Path):
+    """It logs each of its tries; a person needs the last word and what to do."""
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster = {"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}
+    context = {"name": "x", "context": {"cluster": "x", "user": ""}}
+    document = {"apiVersion": "v1", "kind": "Config", "current-context": "x"}
+    kubeconfig.write_text(
+        yaml.safe_dump({**document, "clusters": [cluster], "contexts": [context]})
+    )
+    said = Plugin(kubeconfig).run("status")
+    assert said.code == 2
+    assert said.err.startswith("kubectl bluewhale: the cluster does not answer: The connection to")
+    assert said.err.count("\n") == 1
+
+
 def test_a_switchover_waits_until_the_other_unit_reads_and_tells_the_seconds(tmp_path: Path):
     """Ordered, carried out, the annotation is gone; a second one finds it done."""
 

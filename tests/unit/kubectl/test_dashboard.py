@@ -136,3 +136,14 @@ def test_no_resource_at_all_says_how_to_begin():
     assert "charts/bluewhale/examples/remoteunit.yaml" in overview(
         [], [], now=datetime(2026, 11, 22, tzinfo=UTC)
     )
+
+
+def test_what_is_worth_a_look_is_shown_and_is_well():
+    """Ready is True with a word beside it: shown, and the exit code stays 0."""
+    ready = {"type": "Ready", "status": "True", "reason": "PbxAway", "message": "the PBX is away"}
+    made = body(status={"observedGeneration": 3, "conditions": [ready]})
+    text = shown(read_resource(made))
+    assert (
+        "1 of 1 well.\n\nWorth a look:\n\npbx/berlin\n  Ready: PbxAway\n    the PBX is away" in text
+    )
+    assert read_resource(made).not_well == []

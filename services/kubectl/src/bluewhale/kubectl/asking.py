@@ -7,6 +7,7 @@ the cluster: context, KUBECONFIG, login plugins and proxies are kubectl's.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _AWAY = (
     "Unauthorized",
     "must be logged in",
 )
+# lines that kubectl logs beside its message, such as `E1122 11:52:53.9 1652 memcache.go:265] ...`
+_LOGGED = re.compile(r"^[EWI]\d{4} \d\d:.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Kubectl:
                 f"kubectl did not end within {CALL_TIMEOUT_S} s; try: kubectl get --raw /readyz"
             ) from error
         if done.returncode != 0:
-            raise explained(done.stderr.strip(), words)
+            raise explained(_LOGGED.sub("", done.stderr).strip(), words)
         return done.stdout
 
     def _where(self, namespace: str | None, *, everywhere: bool = False) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bluewhale.kubectl.resources import FENCED, SWITCHOVER, Resource, age
+from bluewhale.kubectl.resources import FENCED, SWITCHOVER, Condition, Resource, age
 
 GAP = "   "
 MARGIN = 4
@@ -44,10 +44,11 @@ def overview(
     well = len(resources) - len(unwell)
     lines += ["", f"{well} of {len(resources)} well." + (" Not well:" if unwell else "")]
     for resource in unwell:
-        lines += ["", f"{resource.namespace}/{resource.name}"]
-        for condition in resource.not_well:
-            lines.append(f"  {condition.type}: {condition.reason}")
-            lines += _wrapped(condition.message, width)
+        lines += _told(resource, resource.not_well, width)
+    if noted := [r for r in resources if r.worth_a_look]:
+        lines += ["", "Worth a look:"]
+        for resource in noted:
+            lines += _told(resource, resource.worth_a_look, width)
     orders = [line for r in resources for line in _orders(r)]
     return "\n".join(lines + (["", *orders] if orders else []))
 
@@ -150,6 +151,14 @@ def _operator_line(operators: Sequence[OperatorSeen] | None, now: datetime) -> s
             text += "; it is silent, what stands below is old: look at its pods"
         parts.append(text)
     return "Operator: " + "; ".join(parts)
+
+
+def _told(resource: Resource, conditions: Sequence[Condition], width: int) -> list[str]:
+    lines = ["", f"{resource.namespace}/{resource.name}"]
+    for condition in conditions:
+        lines.append(f"  {condition.type}: {condition.reason}")
+        lines += _wrapped(condition.message, width)
+    return lines
 
 
 def _wrapped(message: str, width: int) -> list[str]:

@@ -132,6 +132,14 @@ class Resource:
             told.append(Condition("Ready", "Unknown", "SpecChanged", text))
         return told
 
+    @property
+    def worth_a_look(self) -> list[Condition]:
+        """Give what the operator says though records arrive, such as a PBX that is away."""
+        ready = self.conditions.get("Ready")
+        if self.not_well or ready is None or not ready.message:
+            return []
+        return [ready]
+
 
 def read_resource(body: Mapping[str, Any]) -> Resource:
     """Give the values of a RemoteUnit as the API server has it."""
