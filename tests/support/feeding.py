@@ -69,7 +69,11 @@ class Feeder:
 
     def rest(self) -> None:
         """Send all that is left."""
-        while self.steps < self.shares:
+        self.feed(self.shares)
+
+    def feed(self, until: int) -> None:
+        """Send up to that share, at once."""
+        while self.steps < until:
             self._step()
         self._hang_up()
 
