@@ -217,3 +217,29 @@ def test_links_may_all_be_included_but_must_be_somewhere(world, configuration):
     include(configuration, west=added(world, "west"))
     assert following.refresh()
     assert list(following.configuration.profiles) == ["west-link"]
+
+
+def test_a_mistake_in_an_included_file_takes_nothing_from_those_who_read_its_links(
+    world, configuration
+):
+    """A running role goes on with what it had of that file; a start leaves it out."""
+    folder = include(configuration, west=added(world, "west"))
+    following = Following(load(configuration.path))
+    in_force = following.configuration.settings.links
+    wrong = added(world, "west")
+    wrong["links"][0]["dialect"] = "asterisk_cvs"
+    include(configuration, west=wrong, north=added(world, "north"))
+    assert following.refresh()
+    assert following.configuration.link("west-link") == in_force[-1]
+    assert [u.unit_uid for u in following.configuration.settings.units] == ["east", "north", "west"]
+    assert following.problems == [
+        text for text in following.problems if text.startswith(f"{folder}/west.yaml:2: links.0")
+    ]
+    (folder / "west.yaml").write_text("links: [", "utf-8")
+    assert following.refresh()
+    assert following.configuration.link("west-link") == in_force[-1]
+    assert [u.unit_uid for u in load(configuration.path).settings.units] == ["east", "north"]
+    (folder / "west.yaml").unlink()
+    assert following.refresh()
+    assert [u.unit_uid for u in following.configuration.settings.units] == ["east", "north"]
+    assert following.told == ""

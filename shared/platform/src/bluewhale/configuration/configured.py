@@ -7,15 +7,17 @@ read (`loading`).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bluewhale.configuration.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    import yaml
     from bluewhale.configuration.cluster import ClusterSettings, UnitSettings
-    from bluewhale.configuration.settings import LinkSettings, Settings
+    from bluewhale.configuration.settings import LinkSettings, Part, Settings
     from bluewhale.dialects.engine.dialect import Dialect
     from bluewhale.rating.tariff import TariffVersion
     from bluewhale.records.batches import LinkProfile
@@ -23,12 +25,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Included:
+    """A file of an included folder; what it adds stands behind `before` of the same."""
+
+    file: Path
+    node: yaml.Node | None
+    part: Part
+    before: Mapping[str, int] = field(default_factory=dict)
+
+    def place_of(self, key: str, index: int) -> int | None:
+        """Give the place in the file of a place in the whole; None = it is of another file."""
+        entries: list[Any] = getattr(self.part, key)
+        place = index - self.before[key]
+        return place if 0 <= place < len(entries) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Settings with everything they point to, loaded and consistent.
 
     `profiles` holds the stream of the embedded runtime by link_uid; `streams`
-    every stream by its id: those and one per unit and link. `refused` says what is
-    wrong with included files that were left out.
+    every stream by its id: those and one per unit and link. `parts` are the included
+    files in force; `refused` says what is wrong with files that are not.
     """
 
     path: Path
@@ -38,6 +56,7 @@ class Configuration:
     profiles: dict[str, LinkProfile]
     streams: dict[int, LinkProfile] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    parts: tuple[Included, ...] = ()
 
     @property
     def cluster(self) -> ClusterSettings:

@@ -43,7 +43,7 @@ class Following:
         configuration: Configuration,
         *,
         before: Callable[[Configuration], object] = lambda _fresh: None,
-        load: Callable[[Path], Configuration] = load_configuration,
+        load: Callable[[Path, Configuration], Configuration] = load_configuration,
     ) -> None:
         self._load, self._before = load, before
         self._lock = threading.Lock()
@@ -58,8 +58,13 @@ class Following:
     @property
     def told(self) -> str:
         """Say what a person should know of the files; "" = they are in force as they are."""
-        left_out = "; ".join(self.configuration.refused)
-        return self.problem or self.unusable or self.waits or left_out
+        return "; ".join(self.problems)
+
+    @property
+    def problems(self) -> list[str]:
+        """Give the same, one by one."""
+        found = (self.problem, self.unusable, self.waits, *self.configuration.refused)
+        return [problem for problem in found if problem]
 
     def refresh(self) -> bool:
         """Look at the files; give whether another configuration is in force now."""
@@ -81,7 +86,7 @@ class Following:
             self.problem = ""
             self.configuration = fresh
             for mistake in fresh.refused:
-                self._log.error("Included file left out", error=mistake)
+                self._log.error("Included file is not in force", error=mistake)
             self._watch(_paths(fresh.path, fresh.settings))
             self._log.info(
                 "Configuration replaced",
@@ -98,7 +103,10 @@ class Following:
 
     def _candidate(self) -> Configuration:
         """Load the files; what may not change while a role runs stays as it was."""
-        fresh, now = self._load(self.configuration.path), self.configuration.settings
+        fresh, now = (
+            self._load(self.configuration.path, self.configuration),
+            self.configuration.settings,
+        )
         before, after = (
             c.cluster.kafka.partitions if c.settings.cluster is not None else 0
             for c in (self.configuration, fresh)

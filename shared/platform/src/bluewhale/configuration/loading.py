@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
-from bluewhale.configuration.configured import Configuration, stream_id
+from bluewhale.configuration.configured import Configuration, Included, stream_id
 from bluewhale.configuration.environment import Place, apply, overrides
 from bluewhale.configuration.exceptions import ConfigurationError
 from bluewhale.configuration.settings import (
@@ -42,8 +42,10 @@ _CONNECTOR_TYPES = frozenset(
 )
 
 
-def load(path: Path) -> Configuration:
+def load(path: Path, before: Configuration | None = None) -> Configuration:
     """Load a configuration file (or the folder that holds it) and all it names.
+
+    before: what is in force; of an included file with a mistake it is what stays.
 
     Raises
     ------
@@ -56,7 +58,10 @@ def load(path: Path) -> Configuration:
     directory = _load_directory(settings, mistakes)
     tariffs = _load_tariffs(settings, mistakes)
     parts, refused = _read_parts(settings)
+    kept = {part.file: part for part in before.parts} if before is not None else {}
+    parts += [kept.pop(name) for name in refused if name in kept]
     while True:
+        parts.sort(key=lambda part: (settings.include.index(part.file.parent), part.file.name))
         whole = _joined(settings, places, parts)
         found: list[str] = []
         profiles = _profiles(whole.places, whole.settings, directory, found)
@@ -65,8 +70,13 @@ def load(path: Path) -> Configuration:
         bad = {part.file for part in parts if any(x.startswith(f"{part.file}:") for x in found)}
         if not bad:
             break
-        refused += [x for x in found if any(x.startswith(f"{file}:") for file in bad)]
+        for name in bad:
+            said = [x for x in found if x.startswith(f"{name}:")]
+            refused.setdefault(
+                name, said
+            )  # of what was in force before the mistake is told already
         parts = [part for part in parts if part.file not in bad]
+        parts += [kept.pop(name) for name in bad if name in kept]
     mistakes += found
     if not settings.links and not settings.include:
         mistakes.append(f"{places.where('links')}: links: none; add one, or a folder to include")
@@ -75,7 +85,14 @@ def load(path: Path) -> Configuration:
     streams = {p.stream_id: p for p in profiles.values()}
     streams |= _unit_streams(whole.settings, profiles)
     return Configuration(
-        file, whole.settings, directory, tuple(tariffs), profiles, streams, tuple(refused)
+        file,
+        whole.settings,
+        directory,
+        tuple(tariffs),
+        profiles,
+        streams,
+        tuple(mistake for said in refused.values() for mistake in said),
+        tuple(parts),
     )
 
 
@@ -130,7 +147,7 @@ def _read(
 def _mistake(places: _Places, error: Any) -> str:
     location = [x for x in error["loc"] if x not in _CONNECTOR_TYPES]
     field = ".".join(str(x) for x in location)
-    if "url" in location:  # may hold a password
+    if "url" in location or error["type"] == "value_error":  # may hold a password
         remedy = "see docs/reference/configuration.md"
     else:
         remedy = {
@@ -141,29 +158,13 @@ def _mistake(places: _Places, error: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Included:
-    """A file of an included folder; what it adds stands behind `before` of the same."""
-
-    file: Path
-    node: yaml.Node | None
-    part: Part
-    before: Mapping[str, int] = field(default_factory=dict)
-
-    def place_of(self, key: str, index: int) -> int | None:
-        """Give the place in the file of a place in the whole; None = it is of another file."""
-        entries: list[Any] = getattr(self.part, key)
-        place = index - self.before[key]
-        return place if 0 <= place < len(entries) else None
-
-
-@dataclass(frozen=True, slots=True)
 class _Places:
     """Where each key was written."""
 
     file: Path
     node: yaml.Node | None
     variables: Mapping[Place, str]
-    included: tuple[_Included, ...] = ()
+    included: tuple[Included, ...] = ()
 
     def entry(self, key: str, index: int) -> str:
         """Name an entry of a list: where it was written, and its place in that file."""
@@ -219,12 +220,13 @@ class _Whole(NamedTuple):
     places: _Places
 
 
-def _read_parts(settings: Settings) -> tuple[list[_Included], list[str]]:
-    """Read the files of included folders, by name; give what is wrong with those that are not read.
+def _read_parts(settings: Settings) -> tuple[list[Included], dict[Path, list[str]]]:
+    """Read the files of included folders; give what is wrong with those that are not read.
 
     A folder that is not there is empty: a mount that is optional.
     """
-    parts, refused = [], []
+    parts: list[Included] = []
+    refused: dict[Path, list[str]] = {}
     for folder in settings.include:
         for file in sorted(folder.glob("*.yaml")):
             try:
@@ -232,17 +234,17 @@ def _read_parts(settings: Settings) -> tuple[list[_Included], list[str]]:
                 node, document = yaml.compose(text), yaml.safe_load(text)
                 part = Part.model_validate(document if document is not None else {})
             except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-                refused.append(f"{file}:1: cannot be read ({error}); mend or remove it")
+                refused[file] = [f"{file}:1: cannot be read ({error}); mend or remove it"]
             except ValidationError as error:
                 places = _Places(file, node, {})
-                refused += [_mistake(places, e) for e in error.errors()]
+                refused[file] = [_mistake(places, e) for e in error.errors()]
             else:
                 links = _anchored_links(part.links, folder)
-                parts.append(_Included(file, node, part.model_copy(update={"links": links})))
+                parts.append(Included(file, node, part.model_copy(update={"links": links})))
     return parts, refused
 
 
-def _joined(settings: Settings, places: _Places, parts: list[_Included]) -> _Whole:
+def _joined(settings: Settings, places: _Places, parts: list[Included]) -> _Whole:
     """Put what is included behind what the file itself says."""
     links, units = list(settings.links), list(settings.units)
     included = []
@@ -290,10 +292,19 @@ def _anchored(settings: Settings, base: Path) -> Settings:
 
 
 def _anchored_cluster(cluster: ClusterSettings, base: Path) -> ClusterSettings:
-    database, ingest = cluster.database, cluster.ingest
+    database, ingest, kafka = cluster.database, cluster.ingest, cluster.kafka
+    files = ("ca", "certificate", "key", "password_file")
     return cluster.model_copy(
         update={
-            "database": database.model_copy(update={"segments": base / database.segments}),
+            "kafka": kafka.model_copy(
+                update={name: base / path for name in files if (path := getattr(kafka, name))}
+            ),
+            "database": database.model_copy(
+                update={
+                    "segments": base / database.segments,
+                    "url_file": database.url_file and base / database.url_file,
+                }
+            ),
             "ingest": ingest.model_copy(update={"authority": base / ingest.authority}),
         }
     )
