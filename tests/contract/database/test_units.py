@@ -197,3 +197,42 @@ def test_the_latest_report_of_each_session_is_kept_for_a_day(store_factory: Stor
             NOW + 25 * HOUR,
         )
         assert [r.session for r in units.reports()] == ["s3"]
+
+
+def test_what_is_lost_is_counted_by_stream_and_certificates_come_for_all_units(
+    store_factory: StoreFactory,
+) -> None:
+    """A list of a thousand units asks twice, not a thousand times."""
+    with store_factory() as store:
+        units = store.units
+        assert (units.records_lost(), units.all_certificates()) == ({}, {})
+        for name, serial in (("depot", "a1"), ("shop", "b1")):
+            units.mint(
+                token_hash=serial.encode() * 16,
+                unit_uid=name,
+                now_ms=NOW,
+                expires_at_ms=NOW + HOUR,
+                who="ada",
+            )
+            units.enrol(
+                token_hash=serial.encode() * 16, issued=issued(serial, name), now_ms=NOW + 1
+            )
+        found = units.all_certificates()
+        assert {name: [c.serial for c in some] for name, some in found.items()} == {
+            "depot": ["a1"],
+            "shop": ["b1"],
+        }
+        with units._db.write_beside() as tx:
+            for stream, first, last, state in (
+                (7, 1, 9, "stored"),
+                (7, 10, 12, "lost"),
+                (7, 20, 20, "lost"),
+                (8, 1, 1, "lost"),
+            ):
+                tx.run(
+                    "INSERT INTO stream_interval"
+                    " (stream_id, incarnation, first_seq, last_seq, state, reason)"
+                    " VALUES (?, 1, ?, ?, ?, '')",
+                    (stream, first, last, state),
+                )
+        assert units.records_lost() == {7: 4, 8: 1}

@@ -182,7 +182,11 @@ def test_what_a_unit_holds_and_when_its_links_were_heard_is_shown(tmp_path: Path
                 await until(lambda: client.of("configuration"), "the welcome")
                 (copy,) = (await shown()).instances
                 assert (copy.backlog_records, copy.stored_through) == (10, 20)
+                assert not copy.HasField("oldest_waiting_at_ms")
                 beat = pb.Heartbeat()
+                beat.journal.used_bytes, beat.journal.quota_bytes = 1_000, 7_000
+                beat.journal.bytes_per_day = 4_000
+                beat.journal.oldest_waiting_at_ms = 1_790_000_000_000
                 beat.streams.add(
                     stream_id=AVAYA, incarnation=1, journaled_through=32, stored_through=32
                 )
@@ -196,6 +200,10 @@ def test_what_a_unit_holds_and_when_its_links_were_heard_is_shown(tmp_path: Path
                 # a stream that it lost counts: what it holds of it is stored nowhere
                 assert unit.instances[0].backlog_records == 3
                 assert unit.instances[0].journaled_through == 37
+                assert unit.instances[0].journal_days_left == 1.5
+                skew_ms = unit.instances[0].clock_skew_ms
+                waiting_ms = unit.instances[0].oldest_waiting_at_ms
+                assert waiting_ms == 1_790_000_000_000 - skew_ms
                 links = {link.link_uid: link.last_received_at_ms for link in unit.links}
                 assert links == {"hq-avaya-cdr": 1_790_000_000_000, "london-asterisk-cdr": 0}
 

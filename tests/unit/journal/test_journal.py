@@ -124,6 +124,24 @@ def test_acknowledged_records_are_deleted_and_no_others(path):
         assert (info.journaled_through, info.stored_through, info.waiting) == (3, 2, 1)
 
 
+def test_the_oldest_record_that_is_not_acknowledged_says_since_when_it_waits(path):
+    """Over all streams, also those of an earlier start; nothing waits when all is stored."""
+    with Journal.open(path) as journal:
+        assert journal.waiting_since_ms() == 0
+        records = [captured(b"a", at=1_000), captured(b"b", at=2_000)]
+        old = journal.append(STREAM, records).incarnation
+    with Journal.open(path) as journal:
+        other = journal.append(8, [captured(b"c", at=3_000)]).incarnation
+        assert journal.waiting_since_ms() == 1_000
+        # stored and kept for reading again is not waiting
+        journal.acknowledge(STREAM, old, 1, crc_of(records[0]), low_water=1)
+        assert journal.waiting_since_ms() == 2_000
+        journal.acknowledge(STREAM, old, 2, crc_of(records[1]))
+        assert journal.waiting_since_ms() == 3_000
+        journal.acknowledge(8, other, 1, crc_of(captured(b"c", at=3_000)))
+        assert journal.waiting_since_ms() == 0
+
+
 def test_stored_records_are_kept_from_low_water(path):
     """The embedded log re-reads from low_water after a restart of billing."""
     with Journal.open(path) as journal:

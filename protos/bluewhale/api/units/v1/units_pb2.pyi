@@ -99,19 +99,25 @@ class ListReply(_message.Message):
 
     UNITS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_PROBLEMS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """empty = the last page"""
     @_builtins.property
     def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___Unit]: ...
+    @_builtins.property
+    def configuration_problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """files that are not, or not all, in force: file, line, remedy"""
+
     def __init__(
         self,
         *,
         units: _abc.Iterable[Global___Unit] | None = ...,
         next_page_token: _builtins.str = ...,
+        configuration_problems: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "units", b"units"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configuration_problems", b"configuration_problems", "next_page_token", b"next_page_token", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,12 +200,15 @@ class UnitLink(_message.Message):
     STREAM_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     LAST_RECEIVED_AT_MS_FIELD_NUMBER: _builtins.int
+    RECORDS_LOST_FIELD_NUMBER: _builtins.int
     link_uid: _builtins.str
     stream_id: _builtins.int
     state: _builtins.str
     """as the unit reports it; empty = not reported"""
     last_received_at_ms: _builtins.int
     """UTC; when the newest record came, 0 = not known"""
+    records_lost: _builtins.int
+    """sequence numbers that will never come"""
     def __init__(
         self,
         *,
@@ -207,10 +216,11 @@ class UnitLink(_message.Message):
         stream_id: _builtins.int = ...,
         state: _builtins.str = ...,
         last_received_at_ms: _builtins.int = ...,
+        records_lost: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_received_at_ms", b"last_received_at_ms", "link_uid", b"link_uid", "state", b"state", "stream_id", b"stream_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_received_at_ms", b"last_received_at_ms", "link_uid", b"link_uid", "records_lost", b"records_lost", "state", b"state", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,6 +246,8 @@ class Instance(_message.Message):
     BACKLOG_RECORDS_FIELD_NUMBER: _builtins.int
     JOURNALED_THROUGH_FIELD_NUMBER: _builtins.int
     STORED_THROUGH_FIELD_NUMBER: _builtins.int
+    OLDEST_WAITING_AT_MS_FIELD_NUMBER: _builtins.int
+    JOURNAL_DAYS_LEFT_FIELD_NUMBER: _builtins.int
     session: _builtins.str
     peer: _builtins.str
     """address that it comes from"""
@@ -260,6 +272,10 @@ class Instance(_message.Message):
     """sum over streams"""
     stored_through: _builtins.int
     """sum over streams"""
+    oldest_waiting_at_ms: _builtins.int
+    """By our clock; when the oldest of backlog_records came; unset = none waits, or not reported."""
+    journal_days_left: _builtins.float
+    """How long the journal lasts without the centre at the pace of its fullest day of a week."""
     def __init__(
         self,
         *,
@@ -277,21 +293,31 @@ class Instance(_message.Message):
         backlog_records: _builtins.int | None = ...,
         journaled_through: _builtins.int | None = ...,
         stored_through: _builtins.int | None = ...,
+        oldest_waiting_at_ms: _builtins.int | None = ...,
+        journal_days_left: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records", "_journaled_through", b"_journaled_through", "_stored_through", b"_stored_through", "backlog_records", b"backlog_records", "journaled_through", b"journaled_through", "stored_through", b"stored_through"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records", "_journal_days_left", b"_journal_days_left", "_journaled_through", b"_journaled_through", "_oldest_waiting_at_ms", b"_oldest_waiting_at_ms", "_stored_through", b"_stored_through", "backlog_records", b"backlog_records", "journal_days_left", b"journal_days_left", "journaled_through", b"journaled_through", "oldest_waiting_at_ms", b"oldest_waiting_at_ms", "stored_through", b"stored_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records", "_journaled_through", b"_journaled_through", "_stored_through", b"_stored_through", "backlog_records", b"backlog_records", "clock_skew_ms", b"clock_skew_ms", "configuration_error", b"configuration_error", "configuration_hash", b"configuration_hash", "connected_at_ms", b"connected_at_ms", "ingest", b"ingest", "journal_usage_ratio", b"journal_usage_ratio", "journaled_through", b"journaled_through", "peer", b"peer", "protocol", b"protocol", "release", b"release", "reported_at_ms", b"reported_at_ms", "session", b"session", "stored_through", b"stored_through"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records", "_journal_days_left", b"_journal_days_left", "_journaled_through", b"_journaled_through", "_oldest_waiting_at_ms", b"_oldest_waiting_at_ms", "_stored_through", b"_stored_through", "backlog_records", b"backlog_records", "clock_skew_ms", b"clock_skew_ms", "configuration_error", b"configuration_error", "configuration_hash", b"configuration_hash", "connected_at_ms", b"connected_at_ms", "ingest", b"ingest", "journal_days_left", b"journal_days_left", "journal_usage_ratio", b"journal_usage_ratio", "journaled_through", b"journaled_through", "oldest_waiting_at_ms", b"oldest_waiting_at_ms", "peer", b"peer", "protocol", b"protocol", "release", b"release", "reported_at_ms", b"reported_at_ms", "session", b"session", "stored_through", b"stored_through"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__backlog_records: _TypeAlias = _typing.Literal["backlog_records"]  # noqa: Y015
     _WhichOneofArgType__backlog_records: _TypeAlias = _typing.Literal["_backlog_records", b"_backlog_records"]  # noqa: Y015
+    _WhichOneofReturnType__journal_days_left: _TypeAlias = _typing.Literal["journal_days_left"]  # noqa: Y015
+    _WhichOneofArgType__journal_days_left: _TypeAlias = _typing.Literal["_journal_days_left", b"_journal_days_left"]  # noqa: Y015
     _WhichOneofReturnType__journaled_through: _TypeAlias = _typing.Literal["journaled_through"]  # noqa: Y015
     _WhichOneofArgType__journaled_through: _TypeAlias = _typing.Literal["_journaled_through", b"_journaled_through"]  # noqa: Y015
+    _WhichOneofReturnType__oldest_waiting_at_ms: _TypeAlias = _typing.Literal["oldest_waiting_at_ms"]  # noqa: Y015
+    _WhichOneofArgType__oldest_waiting_at_ms: _TypeAlias = _typing.Literal["_oldest_waiting_at_ms", b"_oldest_waiting_at_ms"]  # noqa: Y015
     _WhichOneofReturnType__stored_through: _TypeAlias = _typing.Literal["stored_through"]  # noqa: Y015
     _WhichOneofArgType__stored_through: _TypeAlias = _typing.Literal["_stored_through", b"_stored_through"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__backlog_records) -> _WhichOneofReturnType__backlog_records | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__journal_days_left) -> _WhichOneofReturnType__journal_days_left | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__journaled_through) -> _WhichOneofReturnType__journaled_through | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oldest_waiting_at_ms) -> _WhichOneofReturnType__oldest_waiting_at_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stored_through) -> _WhichOneofReturnType__stored_through | None: ...
 

@@ -330,10 +330,16 @@ class JournalUsage(_message.Message):
     QUOTA_BYTES_FIELD_NUMBER: _builtins.int
     ALARM_FIELD_NUMBER: _builtins.int
     FULL_FIELD_NUMBER: _builtins.int
+    OLDEST_WAITING_AT_MS_FIELD_NUMBER: _builtins.int
+    BYTES_PER_DAY_FIELD_NUMBER: _builtins.int
     used_bytes: _builtins.int
     quota_bytes: _builtins.int
     alarm: _builtins.bool
     full: _builtins.bool
+    oldest_waiting_at_ms: _builtins.int
+    """UTC by the unit; of the records that are not stored, 0 = none waits"""
+    bytes_per_day: _builtins.int
+    """of the fullest day of a week, 0 = not known"""
     def __init__(
         self,
         *,
@@ -341,10 +347,12 @@ class JournalUsage(_message.Message):
         quota_bytes: _builtins.int = ...,
         alarm: _builtins.bool = ...,
         full: _builtins.bool = ...,
+        oldest_waiting_at_ms: _builtins.int = ...,
+        bytes_per_day: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "full", b"full", "quota_bytes", b"quota_bytes", "used_bytes", b"used_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "bytes_per_day", b"bytes_per_day", "full", b"full", "oldest_waiting_at_ms", b"oldest_waiting_at_ms", "quota_bytes", b"quota_bytes", "used_bytes", b"used_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,11 @@ class Current:
         """Say what a person should know of the files; "" = they are in force as they are."""
         return self._following.told
 
+    @property
+    def problems(self) -> list[str]:
+        """Name everything that a person should know of the files, one by one."""
+        return self._following.problems
+
     def refresh(self) -> bool:
         """Look at the files; give whether another configuration is in force now."""
         changed = self._following.refresh()

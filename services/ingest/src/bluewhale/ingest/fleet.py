@@ -334,6 +334,13 @@ def report_of(connection: Connection, own: Mapping[int, str], instance: str) -> 
         ),
         "journaled_through": sum(lane.journaled_through for lane in lanes),
         "stored_through": sum(lane.stored_through for lane in lanes),
+        # the unit's clock may be wrong, an age must not be
+        "oldest_waiting_at_ms": journal.oldest_waiting_at_ms - connection.clock_skew_ms
+        if journal.oldest_waiting_at_ms
+        else None,
+        "journal_days_left": (journal.quota_bytes - journal.used_bytes) / journal.bytes_per_day
+        if journal.bytes_per_day
+        else None,
         "configuration_hash": (configuration.effective_hash or hello.configuration_hash)[
             :SHOWN_MAX
         ],

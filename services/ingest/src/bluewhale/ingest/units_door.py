@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluewhale.api.units.v1 import units_pb2 as pb
@@ -26,7 +26,7 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
-    from bluewhale.database.units import Report, UnitRow, Units
+    from bluewhale.database.units import Issued, Report, UnitRow, Units
     from bluewhale.ingest.enrolment import Enrolment
     from bluewhale.ingest.fleet import Fleet
 
@@ -77,10 +77,24 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             names = sorted(rows.keys() | set(self._fleet.current.units()))
             size = min(request.page_size or PAGE_DEFAULT, PAGE_MAX)
             left = [name for name in names if name > request.page_token]
-            reports = self._units().reports()
+            reports: dict[str, list[Report]] = {}
+            for report in self._units().reports():
+                reports.setdefault(report.unit_uid, []).append(report)
+            certificates = self._units().all_certificates()
+            lost = self._units().records_lost()
             return pb.ListReply(
-                units=[self._unit(name, rows.get(name), reports) for name in left[:size]],
+                units=[
+                    self._unit(
+                        name,
+                        rows.get(name),
+                        reports.get(name, []),
+                        certificates.get(name, []),
+                        lost,
+                    )
+                    for name in left[:size]
+                ],
                 next_page_token=left[size - 1] if len(left) > size else "",
+                configuration_problems=self._fleet.current.problems,
             )
 
         return self._answer(context, work)
@@ -157,13 +171,24 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
         row = next((r for r in self._units().all() if r.unit_uid == unit_uid), None)
         if row is None:
             self._declared(unit_uid)
-        made = self._unit(unit_uid, row, self._units().reports(unit_uid))
+        units = self._units()
+        certificates = units.certificates(unit_uid) if row is not None else []
+        made = self._unit(
+            unit_uid, row, units.reports(unit_uid), certificates, units.records_lost()
+        )
         desired = self._fleet.desired(unit_uid)
         if desired is not None:
             made.configuration.desired_json = desired.document
         return made
 
-    def _unit(self, unit_uid: str, row: UnitRow | None, stored: list[Report]) -> pb.Unit:
+    def _unit(
+        self,
+        unit_uid: str,
+        row: UnitRow | None,
+        stored: list[Report],
+        certificates: list[Issued],
+        lost: Mapping[int, int],
+    ) -> pb.Unit:
         declared = self._configuration.unit(unit_uid)
         streams = self._fleet.current.streams_of(unit_uid)
         here = {
@@ -179,10 +204,9 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
                 "connected": r.connected and now_ms - r.reported_at_ms < REPORT_STALE_MS,
             }
             for r in stored
-            if r.unit_uid == unit_uid and r.session not in gone
+            if r.session not in gone
         } | here
         alive = {session: report for session, report in reports.items() if report["connected"]}
-        certificates = self._units().certificates(unit_uid) if row is not None else []
         made = pb.Unit(
             unit_uid=unit_uid,
             state=_state(row, declared is not None, bool(alive), bool(certificates)),
@@ -193,6 +217,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
                     stream_id=stream,
                     state=_link_state(uid, alive),
                     last_received_at_ms=_last_received_ms(uid, alive),
+                    records_lost=lost.get(stream, 0),
                 )
                 for stream, uid in streams.items()
             ],
@@ -262,6 +287,8 @@ def _instance(session: str, report: dict[str, Any]) -> pb.Instance:
         backlog_records=report.get("backlog_records"),
         journaled_through=report.get("journaled_through"),
         stored_through=report.get("stored_through"),
+        oldest_waiting_at_ms=report.get("oldest_waiting_at_ms"),
+        journal_days_left=report.get("journal_days_left"),
     )
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bluewhale.api.uplink.v1 import uplink_pb2 as pb
 from bluewhale.connectors import LinkState
+from bluewhale.journal import Tally
 from bluewhale.remoteunit.document import write_whole
 from bluewhale.uplink import UnitReport
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from bluewhale.telemetry import Metrics
 
 TELL_DAYS = 7
+DAY_S = 86_400
+ROW_OVERHEAD_BYTES = 60  # of a record in the journal's file
 
 _Total = Literal["bluewhale_records_received_total", "bluewhale_records_journaled_total"]
 
@@ -42,6 +47,7 @@ class Reporting:
         usage = unit.journal.usage()
         await self._forget_old_days()
         tallies = await asyncio.to_thread(unit.journal.tallies)
+        oldest_ms = await asyncio.to_thread(unit.journal.waiting_since_ms)
         states = unit.links.states()
         unit.side.tell(
             UnitReport(
@@ -50,6 +56,8 @@ class Reporting:
                     quota_bytes=usage.quota_bytes,
                     alarm=usage.alarm,
                     full=usage.full,
+                    oldest_waiting_at_ms=oldest_ms,
+                    bytes_per_day=bytes_per_day(tallies, int(time.time()) // DAY_S),
                 ),
                 tallies=tuple(
                     pb.Tally(
@@ -82,7 +90,7 @@ class Reporting:
 
         An answered heartbeat says that the centre has heard all of them.
         """
-        day = int(time.time()) // 86_400 - TELL_DAYS
+        day = int(time.time()) // DAY_S - TELL_DAYS
         if self._unit.side.beats_answered and day > self._from_day:
             self._from_day = day
             with suppress(OSError):  # the disk is full: told again after a restart
@@ -101,6 +109,15 @@ class Reporting:
         before = self._counted.get((name, uid), 0)
         self._metrics.add(name, max(0, total - before), link_uid=uid)
         self._counted[name, uid] = total
+
+
+def bytes_per_day(tallies: Iterable[Tally], today: int) -> int:
+    """Give what the fullest day of the last week brought, as it lies in the journal."""
+    days: Counter[int] = Counter()
+    for one in tallies:
+        if one.day > today - TELL_DAYS:
+            days[one.day] += one.bytes + one.journaled * ROW_OVERHEAD_BYTES
+    return max(days.values(), default=0)
 
 
 def _read_day(path: Path) -> int:

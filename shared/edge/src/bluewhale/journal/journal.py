@@ -326,6 +326,22 @@ class Journal:
             for lane in self._read(lambda: living_lanes(self._reader, current))
         ]
 
+    def waiting_since_ms(self) -> int:
+        """Give when the oldest record came that is not acknowledged; 0 = none waits."""
+        current = dict(self._writing.current)
+
+        def ask() -> int:
+            oldest = [
+                self._reader.execute(
+                    "SELECT received_at_ms FROM record WHERE id > ? AND id <= ? ORDER BY id LIMIT 1",
+                    (lane.base + lane.stored_through, lane.last_key),
+                ).fetchone()
+                for lane in living_lanes(self._reader, current)
+            ]
+            return min((row[0] for row in oldest if row is not None), default=0)
+
+        return self._read(ask)
+
     def tallies(self, stream_id: int | None = None) -> list[Tally]:
         """Give the counts per stream and day, for control totals."""
         rows = self._select(

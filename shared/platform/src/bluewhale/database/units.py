@@ -267,6 +267,23 @@ class Units:
         with self._db.read() as tx:
             return _certificates(tx, "unit_uid = ?", (unit_uid,))
 
+    def all_certificates(self) -> dict[str, list[Issued]]:
+        """Give the certificates of every unit, newest first, without their text."""
+        found: dict[str, list[Issued]] = {}
+        with self._db.read() as tx:
+            for issued in _certificates(tx, "not_after > ?", (0,), text="''"):
+                found.setdefault(issued.unit_uid, []).append(issued)
+        return found
+
+    def records_lost(self) -> dict[int, int]:
+        """Give how many sequence numbers of each stream will never come."""
+        with self._db.read() as tx:
+            rows = tx.rows(
+                "SELECT stream_id, SUM(last_seq - first_seq + 1) FROM stream_interval"
+                " WHERE state = 'lost' GROUP BY stream_id"
+            )
+        return {int(stream): int(count) for stream, count in rows}
+
     def certificates_of_key(self, key_hash: bytes) -> list[Issued]:
         """Give the certificates that were issued to a key, newest first."""
         with self._db.read() as tx:
@@ -477,11 +494,13 @@ def _remember(tx: Transaction, issued: Issued) -> None:
     )
 
 
-def _certificates(tx: Transaction, where: str, values: Sequence[Any]) -> list[Issued]:
+def _certificates(
+    tx: Transaction, where: str, values: Sequence[Any], *, text: str = "pem"
+) -> list[Issued]:
     return [
         Issued(r[0], r[1], bytes(r[2]), r[3], r[4], r[5], r[6])
         for r in tx.rows(
-            "SELECT serial, unit_uid, key_hash, not_before, not_after, pem, revoked_at"
+            f"SELECT serial, unit_uid, key_hash, not_before, not_after, {text}, revoked_at"
             f" FROM unit_certificate WHERE {where} ORDER BY not_after DESC, serial",
             values,
         )
