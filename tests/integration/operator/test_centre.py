@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bluewhale.ingest.authority import Authority
 from bluewhale.operator.centre import Ingest
 from bluewhale.operator.exceptions import IngestError
 
@@ -47,6 +48,34 @@ def test_units_owners_tokens_overrides_orders_and_the_end_of_a_unit(tmp_path: Pa
             await ingest.configure("nowhere", {})
         await ingest.revoke("depot", "its resource was deleted")
         assert (await ingest.view()).units["depot"].state == "revoked"
+        await ingest.close()
+
+    with ingest_in(tmp_path) as port:
+        asyncio.run(scenario(port))
+
+
+def test_a_renewed_certificate_is_used_as_soon_as_its_file_is_there(tmp_path: Path):
+    """A mounted Secret changes under the operator; nobody restarts it."""
+    write_configuration(tmp_path)
+
+    async def scenario(port: int) -> None:
+        keys = identity_of(tmp_path)
+        ingest = Ingest(f"127.0.0.1:{port}", keys)
+        while (await ingest.view()).problem:  # noqa: ASYNC110 - ingest is asked
+            await asyncio.sleep(0.05)
+        under_way = asyncio.create_task(ingest.view())
+        await asyncio.sleep(0)
+        before = dict(ingest._channels)
+        pair = Authority.open(tmp_path / "authority").make_operator(
+            "bluewhale-operator", now=datetime.now(UTC)
+        )
+        (keys / "operator.key").write_bytes(pair.key_pem)
+        (keys / "operator.pem").write_bytes(pair.chain_pem)
+        assert (await ingest.view()).problem == ""
+        assert (await under_way).problem == ""
+        assert not set(before.values()) & set(ingest._channels.values())
+        (keys / "operator.pem").write_text("no certificate")
+        assert (await ingest.view()).problem != ""
         await ingest.close()
 
     with ingest_in(tmp_path) as port:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from bluewhale.operator.observed import Centre, ObjectId, PodReport, UnitReport
 from tests.support.remoteunits import (
     NOW,
     SETTINGS,
+    YEAR_MS,
     applied,
     centre,
     link,
@@ -326,3 +328,129 @@ def test_a_failover_profile_that_is_not_in_force_is_said():
         "True",
         "failover in force is that of the installation: 15/10/2",
     )
+
+
+MINUTE_MS = 60_000
+NOW_MS = int(NOW.timestamp() * 1000)
+
+
+def ready_of(said: Centre) -> tuple[str, str, str]:
+    """Status, reason and message of Ready."""
+    found = decide(resource(), seen(said), SETTINGS).status["conditions"][0]
+    return found["status"], found["reason"], found["message"]
+
+
+def test_records_that_are_not_stored_for_minutes_are_said_with_the_room_that_is_left():
+    """A backlog of seconds is usual; five minutes are a story."""
+    late = {"backlog_records": 345, "waiting_since_ms": NOW_MS - 12 * MINUTE_MS, "days_left": 2.5}
+    assert ready_of(centre(well("berlin", **late))) == (
+        "False",
+        "NotStored",
+        (
+            "berlin holds 345 records that are not stored, the oldest for 12m, with room for 2.5"
+            " days. Look at storage, then at parser and billing"
+        ),
+    )
+    soon = {"backlog_records": 345, "waiting_since_ms": NOW_MS - 2 * MINUTE_MS}
+    assert ready_of(centre(well("berlin", **soon)))[:2] == ("True", "Ready")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "text"),
+    [
+        ({"gaps": 3}, "RecordsLost", "3 records will never come"),
+        ({"days_left": 0.4}, "SmallBuffer", "lasts 0.4 days without the centre"),
+        ({"wrong": {"clock": "its clock is 75 s behind"}}, "ClockWrong", "berlin: its clock"),
+        ({"wrong": {"copies": "runs 2 times"}}, "RunsTwice", "berlin: runs 2 times"),
+        ({"wrong": {"link": "link a: refused"}}, "PbxAway", "berlin: link a: refused"),
+    ],
+)
+def test_what_somebody_should_look_at_is_said_though_records_arrive(
+    given: dict, reason: str, text: str
+):
+    """Ready stays True, so that no alert fires; the reason is in the column."""
+    status, found, message = ready_of(centre(well("berlin", **given)))
+    assert (status, found) == ("True", reason)
+    assert text in message
+
+
+def test_a_mistake_that_the_roles_found_is_told_with_its_field_and_remedy():
+    """Nobody reads the log of ingest; the mistakes of other resources are not ours."""
+    wrong = (
+        (
+            "/etc/bluewhale-units/pbx.berlin.yaml:3: links.0 (hq-avaya): dialect: 'avayacm' is not"
+            " known; one of avaya_cm"
+        ),
+        "/etc/bluewhale-units/pbx.paris.yaml:9: links.0 (paris): pbx_uid: nowhere",
+    )
+    said = replace(centre(UnitReport("berlin", "undeclared")), wrong=wrong)
+    found = decide(resource(), seen(said), SETTINGS).status["conditions"]
+    for condition in (found[0], found[3]):
+        assert (condition["status"], condition["reason"]) == ("False", "Invalid")
+        assert condition["message"] == (
+            "links.0 (hq-avaya): dialect: 'avayacm' is not known; one of avaya_cm."
+            " The roles go on with what they had"
+        )
+
+
+def test_figures_of_a_dashboard():
+    """Sums over units, the worst of each; what a unit told before it went away stays."""
+    told = {"received_through": 40, "stored_through": 30, "gaps": 1, "days_left": 3.0}
+    said = centre(
+        well("berlin-1", backlog_records=10, waiting_since_ms=NOW_MS - 90_000, **told),
+        well("berlin-2", **told),
+        last_record_ms=NOW_MS - 5_000,
+    )
+    status = decide(pair(), seen(said), SETTINGS).status
+    assert {k: v for k, v in status.items() if k not in {"conditions", "units", "links"}} == {
+        "observedGeneration": 3,
+        "reportedTime": "2026-11-22T09:00:00Z",
+        "owner": "berlin-1",
+        "version": "0.1.0",
+        "lastRecordTime": "2026-11-22T08:59:55Z",
+        "backlogAge": "1m",
+        "backlogRecords": 10,
+        "receivedThrough": 80,
+        "storedThrough": 60,
+        "gaps": 2,
+        "clockSkewMilliseconds": 0,
+        "bufferDaysLeft": "3.0",
+    }
+    assert [u["backlogAge"] for u in status["units"]] == ["1m", "0s"]
+    away = centre(well("berlin-1", state="enrolled", backlog_records=None), owner="")
+    after = decide(pair(status=status), seen(away), SETTINGS).status
+    assert after["lastRecordTime"] == "2026-11-22T08:59:55Z"
+    assert after["links"][0]["lastRecordTime"] == "2026-11-22T08:59:55Z"
+    assert "backlogRecords" not in after
+
+
+def test_a_unit_that_lost_its_volume_keeps_its_token_until_it_has_another_certificate():
+    """Ingest knows the old certificate all the while."""
+    status = decide(resource(), seen(centre(well("berlin"))), SETTINGS).status
+    ordered = resource(status=status, annotations={"bluewhale.dev/enrol": "berlin"})
+    first = decide(ordered, seen(centre(well("berlin"))), SETTINGS)
+    assert first.calls == (MintToken("berlin"),)
+    minted = dict(first.status) | {
+        "units": [first.status["units"][0] | {"tokenExpires": "2026-11-22T10:00:00Z"}]
+    }
+    known = resource(status=minted)
+    secret = ObjectId("Secret", "pbx", "berlin-token")
+    waiting = decide(known, seen(centre(well("berlin", state="enrolled"))), SETTINGS)
+    assert secret not in waiting.delete
+    assert waiting.status["units"][0]["tokenExpires"] == "2026-11-22T10:00:00Z"
+    again = well("berlin", certificate_not_after_ms=YEAR_MS + 1_000)
+    enrolled = decide(known, seen(centre(again)), SETTINGS)
+    assert secret in enrolled.delete
+    assert "tokenExpires" not in enrolled.status["units"][0]
+    late = seen(centre(well("berlin")), now=NOW + timedelta(hours=2))
+    assert secret in decide(known, late, SETTINGS).delete
+
+
+def test_the_backlog_of_a_resource_that_is_fenced_is_written_at_once():
+    """A person waits for the last record to be stored."""
+    fenced = {"annotations": {"bluewhale.dev/fenced": "true"}}
+    said = centre(well("berlin", backlog_records=9))
+    status = decide(resource(**fenced), seen(said), SETTINGS).status
+    less = seen(centre(well("berlin", backlog_records=8)), now=NOW + timedelta(seconds=1))
+    assert decide(resource(status=status, **fenced), less, SETTINGS).status_changed is True
+    assert decide(resource(status=status, **fenced), seen(said), SETTINGS).status_changed is False

@@ -10,7 +10,7 @@ from bluewhale.operator.conditions import TYPES
 from bluewhale.operator.resource import GROUP, KIND, PLURAL, VERSION, read_resource
 from bluewhale.operator.status import status_of
 
-from tests.support.remoteunits import centre, pair, resource, seen, well
+from tests.support.remoteunits import NOW, centre, pair, resource, seen, well
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFINITION = ROOT / "charts/bluewhale-crds/files/remoteunits.bluewhale.dev.yaml"
@@ -96,15 +96,15 @@ def test_the_status_that_is_written_is_the_one_that_is_declared():
         centre(
             well(
                 "berlin-1",
-                backlog_age_s=5.0,
+                backlog_records=2,
+                waiting_since_ms=int(NOW.timestamp() * 1000) - 5_000,
                 days_left=3.25,
-                received_through=9,
+                received_through=11,
                 stored_through=9,
                 gaps=0,
             ),
             well(
                 "berlin-2",
-                backlog_age_s=0.0,
                 days_left=9.0,
                 received_through=1,
                 stored_through=1,

@@ -6,6 +6,7 @@ of answers. Does not own what follows from them (`decide`).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -34,23 +35,32 @@ class Ingest:
     def __init__(self, address: str, identity: Path | None) -> None:
         self._address, self._identity = address, identity
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self._seen = b""
+        self._seen: tuple[bytes, ...] = ()
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Close connections."""
+        self._end_channels()
+        await asyncio.gather(*self._ending)
+
+    def _end_channels(self) -> None:
+        """Use no channel any more; calls under way may end."""
         for channel in self._channels.values():
-            await channel.close()
+            ending = asyncio.create_task(channel.close(TIMEOUT_S))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
         self._channels = {}
 
     async def view(self) -> Centre:
         """Give all units and the owners of all links; what cannot be asked is the problem."""
         try:
-            units = await self._units()
+            units, wrong = await self._units()
             statuses, profile = await self._ownership()
         except IngestError as error:
             return Centre(problem=str(error))
         reports = {unit.unit_uid: report_of(unit) for unit in units}
-        return Centre(reports, links_of(units, statuses), profile, problem="")
+        links = links_of(units, statuses)
+        return Centre(reports, links, profile, tuple(dict.fromkeys(wrong)), problem="")
 
     async def mint(self, unit: str) -> tuple[str, datetime]:
         """Give a one-time token and when it expires."""
@@ -87,8 +97,10 @@ class Ingest:
 
     # ---- inside ------------------------------------------------------------------------
 
-    async def _units(self) -> list[units_pb2.Unit]:
+    async def _units(self) -> tuple[list[units_pb2.Unit], list[str]]:
+        """Give every unit, and what is wrong with the files that ingest reads."""
         found: list[units_pb2.Unit] = []
+        wrong: list[str] = []
         page = ""
         while True:
             async with self._asking() as channel:
@@ -96,9 +108,10 @@ class Ingest:
                     units_pb2.ListRequest(page_size=PAGE, page_token=page), timeout=TIMEOUT_S
                 )
             found.extend(reply.units)
+            wrong.extend(reply.configuration_problems)
             page = reply.next_page_token
             if not page:
-                return found
+                return found, wrong
 
     async def _ownership(
         self,
@@ -126,18 +139,18 @@ class Ingest:
     async def _asking(self, address: str = "") -> AsyncIterator[grpc.aio.Channel]:
         target = address or self._address
         try:
-            yield await self._channel(target)
+            yield self._channel(target)
         except grpc.aio.AioRpcError as error:
             raise IngestError(f"{target}: {error.details()}") from error
 
-    async def _channel(self, target: str) -> grpc.aio.Channel:
+    def _channel(self, target: str) -> grpc.aio.Channel:
         """Give the channel to an address; new files of the identity make new channels."""
         if self._identity is None:
             if target not in self._channels:
                 self._channels[target] = grpc.aio.insecure_channel(target)
             return self._channels[target]
         try:
-            trust, key, certificate = (
+            files = tuple(
                 (self._identity / name).read_bytes()
                 for name in (TRUST_FILE, KEY_FILE, CERTIFICATE_FILE)
             )
@@ -146,13 +159,13 @@ class Ingest:
                 f"{error.filename} cannot be read ({error.strerror}); make it with"
                 " `bluewhale unit authority operator`"
             ) from error
-        if self._seen != certificate:
-            await self.close()
-            self._seen = certificate
+        if self._seen != files:
+            self._end_channels()
+            self._seen = files
         if target not in self._channels:
             self._channels[target] = grpc.aio.secure_channel(
                 target,
-                grpc.ssl_channel_credentials(trust, key, certificate),
+                grpc.ssl_channel_credentials(*files),
                 (("grpc.ssl_target_name_override", SERVER_NAME),),
             )
         return self._channels[target]
@@ -172,6 +185,13 @@ def report_of(unit: units_pb2.Unit) -> UnitReport:
         backlog_records=_total(copies, "backlog_records"),
         received_through=_total(copies, "journaled_through"),
         stored_through=_total(copies, "stored_through"),
+        waiting_since_ms=min(
+            (c.oldest_waiting_at_ms for c in copies if c.oldest_waiting_at_ms), default=0
+        ),
+        days_left=min(
+            (c.journal_days_left for c in copies if c.HasField("journal_days_left")), default=None
+        ),
+        gaps=sum(link.records_lost for link in unit.links),
         certificate_not_after_ms=max(ends, default=0),
         copies=len(copies),
         overrides=json.loads(overrides) if overrides else {},

@@ -11,15 +11,17 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from bluewhale.operator.draining import is_empty
-from bluewhale.operator.observed import Observed, UnitReport
-from bluewhale.operator.resource import ENROL, FENCED, FORCE_DELETE, RemoteUnit, instant
-from bluewhale.operator.specs import token_name
+from bluewhale.operator.observed import Centre, Observed, UnitReport
+from bluewhale.operator.resource import ENROL, FENCED, FORCE_DELETE, RemoteUnit, instant, span
+from bluewhale.operator.specs import fragment_name, token_name
 
 Status = Literal["True", "False", "Unknown"]
 TYPES = (
     "Ready", "Enrolled", "Connected", "ConfigSynced", "Owned", "SpoolHealthy", "CertificateValid",
 )  # fmt: skip
 JOURNAL_RATIO_MAX = 0.7
+BACKLOG_AGE_MAX_S = 300.0
+DAYS_LEFT_MIN = 1.0
 
 
 class Finding(NamedTuple):
@@ -42,7 +44,7 @@ def findings(resource: RemoteUnit, observed: Observed) -> dict[str, Finding]:
             _connected(units, observed),
             _config_synced(resource, units, observed),
             _owned(resource, observed),
-            _spool(units),
+            _spool(units, observed),
             _certificate(units),
         ]
     if observed.conflicts:
@@ -81,6 +83,13 @@ def turned(before: Sequence[Mapping[str, Any]], found: Mapping[str, Finding]) ->
     """Give the conditions whose status or reason is another one than before."""
     known = {c["type"]: (c.get("status"), c.get("reason")) for c in before}
     return [found[n] for n in TYPES if known.get(n) != (found[n].status, found[n].reason)]
+
+
+def wrong_with(resource: RemoteUnit, centre: Centre) -> tuple[str, ...]:
+    """Give what ingest says against the links of a resource: field, mistake, remedy."""
+    place = f"/{fragment_name(resource.key)}:"  # then the line, which a person never sees
+    said = (text.partition(place)[2] for text in centre.wrong)
+    return tuple(text.partition(": ")[2] for text in said if text)
 
 
 def names(units: Iterable[UnitReport | str]) -> str:
@@ -150,6 +159,10 @@ def _enrolled(resource: RemoteUnit, units: list[UnitReport]) -> Finding:
 def _connected(units: list[UnitReport], observed: Observed) -> Finding:
     away = [u for u in units if u.state != "connected"]
     if not away:
+        for name, reason in (("copies", "RunsTwice"), ("link", "PbxAway"), ("clock", "ClockWrong")):
+            said = [f"{u.name}: {u.wrong[name]}" for u in units if name in u.wrong]
+            if said:
+                return Finding("Connected", "True", reason, "; ".join(said))
         return Finding("Connected", "True", "Connected")
     why = [
         f"{u.name}: {pod.waiting}"
@@ -165,6 +178,9 @@ def _connected(units: list[UnitReport], observed: Observed) -> Finding:
 def _config_synced(
     resource: RemoteUnit, units: list[UnitReport], observed: Observed
 ) -> Finding:  # the conflict is put in by the caller
+    if wrong := wrong_with(resource, observed.centre):
+        text = f"{'; '.join(wrong)}. The roles go on with what they had"
+        return Finding("ConfigSynced", "False", "Invalid", text)
     wanted = {link.name for link in resource.links}
     behind = [u for u in units if set(u.links) != wanted]
     if behind:
@@ -176,9 +192,9 @@ def _config_synced(
             " does not, its log names the mistake: `configuration`",
         )
     for unit in units:
-        if wrong := unit.wrong.get("configuration"):
-            reason = "RolledBack" if wrong.startswith("rolled_back") else "NotInEffect"
-            return Finding("ConfigSynced", "False", reason, f"{unit.name}: {wrong}")
+        if said := unit.wrong.get("configuration"):
+            reason = "RolledBack" if said.startswith("rolled_back") else "NotInEffect"
+            return Finding("ConfigSynced", "False", reason, f"{unit.name}: {said}")
     text = ""
     profile, failover = observed.centre.profile, resource.failover
     asked = (failover.lease_s, failover.renew_deadline_s, failover.retry_s)
@@ -207,21 +223,46 @@ def _owned(resource: RemoteUnit, observed: Observed) -> Finding:
     )
 
 
-def _spool(units: list[UnitReport]) -> Finding:
+def _spool(units: list[UnitReport], observed: Observed) -> Finding:
     heard = [u for u in units if u.state == "connected"]
     if not heard:
         return Finding("SpoolHealthy", "Unknown", "NotReported", "no unit is connected")
-    full = [u for u in heard if u.journal_ratio > JOURNAL_RATIO_MAX]
-    if not full:
-        return Finding("SpoolHealthy", "True", "Healthy")
-    worst = max(full, key=lambda u: u.journal_ratio)
-    return Finding(
-        "SpoolHealthy",
-        "False",
-        "FillingUp",
-        f"the journal of {worst.name} is {worst.journal_ratio:.0%} full: records are not being"
-        " stored. Look at storage, or raise spec.buffer.quotaMiB",
-    )
+    worst = max(heard, key=lambda u: u.journal_ratio)
+    if worst.journal_ratio > JOURNAL_RATIO_MAX:
+        return Finding(
+            "SpoolHealthy",
+            "False",
+            "FillingUp",
+            f"the journal of {worst.name} is {worst.journal_ratio:.0%} full{_room(worst)}: records"
+            " are not being stored. Look at storage, or raise spec.buffer.quotaMiB",
+        )
+    ages = {u.name: u.backlog_age_s(observed.now) or 0.0 for u in heard}
+    late = max(heard, key=lambda u: ages[u.name])
+    if ages[late.name] > BACKLOG_AGE_MAX_S:
+        return Finding(
+            "SpoolHealthy",
+            "False",
+            "NotStored",
+            f"{late.name} holds {late.backlog_records} records that are not stored, the oldest for"
+            f" {span(ages[late.name])}{_room(late)}. Look at storage, then at parser and billing",
+        )
+    if lost := sum(u.gaps or 0 for u in units):
+        text = f"{lost} records will never come; `bluewhale completeness` names them"
+        return Finding("SpoolHealthy", "True", "RecordsLost", text)
+    small = [u for u in heard if u.days_left is not None and u.days_left < DAYS_LEFT_MIN]
+    if small:
+        return Finding(
+            "SpoolHealthy",
+            "True",
+            "SmallBuffer",
+            f"the journal of {small[0].name} lasts {small[0].days_left:.1f} days without the"
+            " centre; raise spec.buffer.quotaMiB to outlast a longer outage",
+        )
+    return Finding("SpoolHealthy", "True", "Healthy")
+
+
+def _room(unit: UnitReport) -> str:
+    return "" if unit.days_left is None else f", with room for {unit.days_left:.1f} days"
 
 
 def _certificate(units: list[UnitReport]) -> Finding:
@@ -266,7 +307,7 @@ def _ready(resource: RemoteUnit, observed: Observed, found: Mapping[str, Finding
     for name in ("SpoolHealthy", "CertificateValid"):
         if found[name].status == "False":
             return Finding("Ready", "False", found[name].reason, found[name].message)
-    missing = found["Connected"]
-    if missing.status != "True":
-        return Finding("Ready", "True", missing.reason, missing.message)
+    for name in ("Connected", "SpoolHealthy"):  # records arrive, and somebody should look
+        if found[name].message:
+            return Finding("Ready", "True", found[name].reason, found[name].message)
     return Finding("Ready", "True", "Ready")

@@ -21,7 +21,7 @@ from bluewhale.operator.draining import former, is_drained, leaving, overrides_o
 from bluewhale.operator.observed import Object, ObjectId, Observed, UnitReport, id_of
 from bluewhale.operator.resource import ENROL, SWITCHOVER, RemoteUnit
 from bluewhale.operator.settings import Settings
-from bluewhale.operator.status import status_of
+from bluewhale.operator.status import entry_of, status_of, token_waits
 from bluewhale.operator.waves import UnitState, next_image
 
 TOKEN_LIFE = timedelta(hours=1)
@@ -157,10 +157,8 @@ def _wants_token(resource: RemoteUnit, report: UnitReport, now: datetime) -> boo
 
 def token_expiry(resource: RemoteUnit, unit: str) -> datetime | None:
     """Give until when a token waits for a unit, as the status says; None = none waits."""
-    for entry in resource.status.get("units", ()):
-        if entry["name"] == unit and entry.get("tokenExpires"):
-            return datetime.fromisoformat(entry["tokenExpires"])
-    return None
+    expires = entry_of(resource.status, "units", unit).get("tokenExpires")
+    return datetime.fromisoformat(expires) if expires else None
 
 
 def _hand_overs(resource: RemoteUnit, observed: Observed) -> Iterator[HandOver]:
@@ -273,8 +271,9 @@ def _superfluous(
                 yield ObjectId("PersistentVolumeClaim", name.namespace, claim)
     for unit in resource.units:
         report = observed.centre.units.get(unit)
-        enrolled = report is not None and report.certificate_not_after_ms
-        if enrolled and token_expiry(resource, unit) and ENROL not in resource.annotations:
+        if report is None or resource.annotations.get(ENROL) == unit:
+            continue
+        if token_expiry(resource, unit) and not token_waits(resource, report, observed.now):
             yield ObjectId("Secret", resource.namespace, specs.token_name(unit))
 
 
@@ -346,7 +345,7 @@ def _turned(resource: RemoteUnit, found: Mapping[str, Finding]) -> Iterator[Even
 
 
 def _worth_writing(resource: RemoteUnit, status: Mapping[str, Any], now: datetime) -> bool:
-    """Say whether a status must be written: at once what turned, figures once a minute."""
+    """Say whether a status must be written: at once what turned, else figures once a minute."""
     before = resource.status
     if _turning(before) != _turning(status):
         return True
@@ -354,6 +353,8 @@ def _worth_writing(resource: RemoteUnit, status: Mapping[str, Any], now: datetim
         k: v for k, v in status.items() if k != "reportedTime"
     }:
         return False
+    if resource.fenced or resource.deleting:
+        return True  # a person waits for the last record to be stored
     written = before.get("reportedTime")
     return written is None or now - datetime.fromisoformat(written) >= FIGURES_EVERY
 

@@ -50,7 +50,7 @@ class UnitReport:
     clock_skew_ms: int = 0
     journal_ratio: float = 0.0
     backlog_records: int | None = None
-    backlog_age_s: float | None = None
+    waiting_since_ms: int = 0  # when the oldest of the backlog came; 0 = not known, or none
     days_left: float | None = None
     received_through: int | None = None
     stored_through: int | None = None
@@ -60,6 +60,14 @@ class UnitReport:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)  # condition -> what is wrong
     links: tuple[str, ...] = ()  # as ingest has them in force
+
+    def backlog_age_s(self, now: datetime) -> float | None:
+        """Give the age of the oldest record that is not stored, 0 = all are; None = not known."""
+        if self.backlog_records == 0:
+            return 0.0
+        if not self.waiting_since_ms:
+            return None
+        return max(0.0, now.timestamp() - self.waiting_since_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class Centre:
     units: Mapping[str, UnitReport] = field(default_factory=dict)
     links: Mapping[str, LinkReport] = field(default_factory=dict)
     profile: tuple[float, float, float] | None = None  # lease, deadline, retry in force
+    wrong: tuple[str, ...] = ()  # with the files that ingest reads, by file and line
     problem: str = "was not asked yet"
 
 

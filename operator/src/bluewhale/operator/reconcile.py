@@ -20,6 +20,7 @@ from bluewhale.operator import specs
 from bluewhale.operator.apply import Cluster
 from bluewhale.operator.claims import Conflict, conflicts_of
 from bluewhale.operator.comparing import is_as_wanted
+from bluewhale.operator.conditions import wrong_with
 from bluewhale.operator.decide import (
     Call,
     Configure,
@@ -370,10 +371,15 @@ class Reconciler:
 
 
 def _concerns(resource: RemoteUnit, centre: Centre) -> Any:
-    """Give what of an answer changes a decision; figures wait for the next look."""
+    """Give what of an answer changes a decision; figures wait for the next look.
+
+    A person waits for those of a resource that is fenced or deleted.
+    """
+    waited_for = resource.fenced or resource.deleting
     units = [
         (
-            *(r.state, r.version, r.certificate_not_after_ms, r.backlog_records == 0),
+            *(r.state, r.version, r.certificate_not_after_ms),
+            r.backlog_records if waited_for else r.backlog_records == 0,
             *(dict(r.overrides), dict(r.wrong), r.links),
         )
         for unit in resource.units
@@ -384,7 +390,7 @@ def _concerns(resource: RemoteUnit, centre: Centre) -> Any:
         for link in resource.links
         if (x := centre.links.get(link.name)) is not None
     ]
-    return bool(centre.problem), units, links
+    return bool(centre.problem), units, links, wrong_with(resource, centre)
 
 
 def _ready(resource: RemoteUnit) -> str:

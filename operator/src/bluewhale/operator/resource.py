@@ -192,3 +192,11 @@ def _link(entry: Mapping[str, Any]) -> Link:
 def instant(moment: datetime) -> str:
     """Give a moment as Kubernetes writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def span(seconds: float) -> str:
+    """Show a span as kubectl does: its largest unit."""
+    for size, letter in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{letter}"
+    return f"{int(seconds)}s"

@@ -13,10 +13,8 @@ from bluewhale.operator import conditions
 from bluewhale.operator.conditions import Finding
 from bluewhale.operator.draining import leaving
 from bluewhale.operator.observed import Observed, UnitReport
-from bluewhale.operator.resource import Link, RemoteUnit, instant
+from bluewhale.operator.resource import Link, RemoteUnit, instant, span
 from bluewhale.operator.specs import service_name
-
-DAY_S = 86_400
 
 
 def status_of(
@@ -38,11 +36,12 @@ def status_of(
     links = {link.name: observed.centre.links.get(link.name) for link in resource.links}
     owners = sorted({r.owner for r in links.values() if r is not None and r.owner})
     last_ms = max((r.last_record_ms for r in links.values() if r is not None), default=0)
+    last = _instant(last_ms) or before.get("lastRecordTime")  # a unit that is away told it before
     made |= {
         "owner": ",".join(owners),
         "version": ",".join(sorted({r.version for r in reports if r.version})),
-        "lastRecordTime": _instant(last_ms),
-        "backlogAge": _worst(reports, lambda r: r.backlog_age_s, _span),
+        "lastRecordTime": last,
+        "backlogAge": _worst(reports, lambda r: r.backlog_age_s(observed.now), span),
         "backlogRecords": _sum(r.backlog_records for r in reports),
         "receivedThrough": _sum(r.received_through for r in reports),
         "storedThrough": _sum(r.stored_through for r in reports),
@@ -50,7 +49,7 @@ def status_of(
         "clockSkewMilliseconds": max((r.clock_skew_ms for r in reports), key=abs, default=None),
         "bufferDaysLeft": _days([r.days_left for r in reports if r.days_left is not None]),
         "units": [
-            _unit(resource, unit, observed.centre.units.get(unit))
+            _unit(resource, unit, observed)
             for unit in (*resource.units, *leaving(resource, observed.centre))
         ],
         "links": [_link(resource, link, observed) for link in resource.links],
@@ -58,11 +57,11 @@ def status_of(
     return {name: value for name, value in made.items() if value is not None}
 
 
-def _unit(resource: RemoteUnit, name: str, report: UnitReport | None) -> dict[str, Any]:
-    before: Mapping[str, Any] = next(
-        (u for u in resource.status.get("units", ()) if u["name"] == name), {}
-    )
-    report = report or UnitReport(name, "undeclared")
+def _unit(resource: RemoteUnit, name: str, observed: Observed) -> dict[str, Any]:
+    before = entry_of(resource.status, "units", name)
+    report = observed.centre.units.get(name) or UnitReport(name, "undeclared")
+    age_s = report.backlog_age_s(observed.now)
+    waits = token_waits(resource, report, observed.now)
     made = {
         "name": name,
         "state": report.state,
@@ -72,19 +71,45 @@ def _unit(resource: RemoteUnit, name: str, report: UnitReport | None) -> dict[st
         if report.state == "connected"
         else None,
         "backlogRecords": report.backlog_records,
+        "backlogAge": None if age_s is None else span(age_s),
+        "bufferDaysLeft": _days([] if report.days_left is None else [report.days_left]),
+        "gaps": report.gaps,
         "certificateNotAfter": _instant(report.certificate_not_after_ms),
-        "tokenExpires": None if report.certificate_not_after_ms else before.get("tokenExpires"),
+        "tokenExpires": before.get("tokenExpires") if waits else None,
     }
     return {key: value for key, value in made.items() if value is not None}
 
 
+def token_waits(resource: RemoteUnit, report: UnitReport, now: datetime) -> bool:
+    """Say whether a token of the status is still for use: not before its unit got a certificate.
+
+    A unit that lost its volume is enrolled again while its old certificate is known: what
+    counts is another one than the one that the status knew.
+    """
+    before = entry_of(resource.status, "units", report.name)
+    expires = before.get("tokenExpires")
+    if expires is None:
+        return False
+    if not report.certificate_not_after_ms:
+        return True
+    known = before.get("certificateNotAfter") == _instant(report.certificate_not_after_ms)
+    return known and now < datetime.fromisoformat(expires)
+
+
+def entry_of(status: Mapping[str, Any], part: str, name: str) -> Mapping[str, Any]:
+    """Give what the status says of one unit or link; {} = nothing."""
+    return next((entry for entry in status.get(part, ()) if entry["name"] == name), {})
+
+
 def _link(resource: RemoteUnit, link: Link, observed: Observed) -> dict[str, Any]:
     report = observed.centre.links.get(link.name)
+    before = entry_of(resource.status, "links", link.name)
+    last = _instant(report.last_record_ms) if report else None
     made = {
         "name": link.name,
         "owner": report.owner if report else None,
         "state": (report.state or None) if report else None,
-        "lastRecordTime": _instant(report.last_record_ms) if report else None,
+        "lastRecordTime": last or before.get("lastRecordTime"),
         "address": _address(resource, link, observed),
     }
     return {key: value for key, value in made.items() if value is not None}
@@ -136,14 +161,6 @@ def _worst(
 ) -> str | None:
     values = [value for r in reports if (value := read(r)) is not None]
     return show(max(values)) if values else None
-
-
-def _span(seconds: float) -> str:
-    """Show a span as kubectl does: its largest unit."""
-    for size, letter in ((DAY_S, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{letter}"
-    return f"{int(seconds)}s"
 
 
 def _days(values: list[float]) -> str | None:
