@@ -3,35 +3,49 @@
 # image. See images/README.md.
 ARG BASE=python:3.13-slim
 
-FROM ${BASE} AS build
+# what others made: changes with requirements.lock alone, so an upgrade does not fetch it again
+FROM ${BASE} AS pins
 ARG MEMBER=cli
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-# the pins change seldom: a layer of their own, the same for every release that has them
 COPY requirements.lock ./
 COPY images/pins.py images/build.txt images/
 COPY images/members images/members
+# left out: names of places, file systems of clouds, tests of libraries
 RUN python -m venv --without-pip /opt/bluewhale \
  && python -m pip install --require-hashes --only-binary :all: -r images/build.txt \
  && python images/pins.py "${MEMBER}" > /tmp/pins.txt \
- && python -m pip --python /opt/bluewhale/bin/python install --require-hashes --only-binary :all: -r /tmp/pins.txt
-COPY . .
-RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
-      $(python images/pins.py --folders "${MEMBER}") \
- && python -m pip --python /opt/bluewhale/bin/python install --no-deps --no-index /tmp/wheels/*.whl \
- && cp LICENSE /opt/bluewhale/LICENSE \
-# what nothing here uses: names of places, file systems of clouds, tests of libraries
+ && python -m pip --python /opt/bluewhale/bin/python install --require-hashes --only-binary :all: -r /tmp/pins.txt \
  && cd /opt/bluewhale/lib/python*/site-packages \
  && rm -rf phonenumbers/geodata phonenumbers/carrierdata pyarrow/include pyarrow/src \
       pyarrow/*flight* pyarrow/*s3* pyarrow/*gcs* pyarrow/*azure* pyarrow/*orc* \
- && find . -type d -name tests -prune -exec rm -rf {} + \
- && cd /src \
- && echo "${MEMBER}" > /opt/bluewhale/member \
- && install -m 0755 images/start.py /opt/bluewhale/bin/start
-# for any processor of the architecture: the numbers are in docs/adr/0013-kernels-in-images.md
-ENV NUMBA_CPU_NAME=generic
-RUN NUMBA_CACHE_DIR=/opt/bluewhale/kernels /opt/bluewhale/bin/python images/kernels.py \
-      examples/small-site charts/bluewhale/files/demo
+ && find . -type d -name tests -prune -exec rm -rf {} +
+
+# what the first records would wait for, compiled for any processor of the architecture
+FROM pins AS kernels
+ARG MEMBER=cli
+COPY protos protos
+COPY shared shared
+RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
+      $(python images/pins.py --folders "${MEMBER}" | grep -e /protos -e /shared)' \
+ && python -m pip --python /opt/bluewhale/bin/python install --no-deps --no-index --target /opt/code /tmp/wheels/*.whl
+COPY images/kernels.py images/
+COPY examples/small-site sites/small
+COPY charts/bluewhale/files/demo sites/demo
+RUN mkdir /opt/kernels \
+ && PYTHONPATH=/opt/code NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/kernels \
+      /opt/bluewhale/bin/python images/kernels.py sites/small sites/demo
+
+# what is ours
+FROM pins AS code
+ARG MEMBER=cli
+COPY . .
+RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
+      $(python images/pins.py --folders "${MEMBER}") \
+ && python -m pip --python /opt/bluewhale/bin/python install --no-deps --no-index --target /opt/code /tmp/wheels/*.whl \
+ && cp LICENSE /opt/code/LICENSE \
+ && echo "${MEMBER}" > /opt/code/member \
+ && install -D -m 0755 images/start.py /opt/code/bin/start
 
 FROM ${BASE}
 ARG MEMBER=cli
@@ -47,11 +61,13 @@ LABEL org.opencontainers.image.title="bluewhale-${MEMBER}" \
 RUN groupadd --gid 10001 bluewhale \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/bluewhale --shell /usr/sbin/nologin bluewhale \
  && install -d -o 10001 -g 10001 /var/lib/bluewhale /etc/bluewhale
-COPY --from=build /opt/bluewhale /opt/bluewhale
-ENV PATH="/opt/bluewhale/bin:${PATH}" \
+COPY --from=pins /opt/bluewhale /opt/bluewhale
+COPY --from=kernels /opt/kernels /opt/kernels
+COPY --from=code /opt/code /opt/code
+ENV PATH="/opt/code/bin:/opt/bluewhale/bin:${PATH}" PYTHONPATH=/opt/code \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/tmp/kernels
 USER 10001:10001
 WORKDIR /var/lib/bluewhale
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/opt/bluewhale/bin/start"]
+ENTRYPOINT ["/opt/code/bin/start"]

@@ -13,7 +13,8 @@ import runpy
 import sys
 from pathlib import Path
 
-IMAGE = Path("/opt/bluewhale")
+CODE = Path("/opt/code")
+KERNELS = Path("/opt/kernels")
 
 
 def link_kernels(compiled: Path, used: Path) -> int:
@@ -31,8 +32,8 @@ def link_kernels(compiled: Path, used: Path) -> int:
 
 def main() -> None:
     """Start what BLUEWHALE_MEMBER names, or else the image's own member."""
-    member = os.environ.get("BLUEWHALE_MEMBER") or (IMAGE / "member").read_text().strip()
-    link_kernels(IMAGE / "kernels", Path(os.environ["NUMBA_CACHE_DIR"]))
+    member = os.environ.get("BLUEWHALE_MEMBER") or (CODE / "member").read_text().strip()
+    link_kernels(KERNELS, Path(os.environ["NUMBA_CACHE_DIR"]))
     if member in ("cli", "all"):
         sys.argv[0] = "bluewhale"
         from bluewhale.cli.main import main as command

@@ -91,11 +91,11 @@ def test_the_image_starts_without_a_shell_as_a_user_above_ten_thousand():
     text = (ROOT / "Dockerfile").read_text()
     final = text.rsplit("\nFROM ", 1)[1]
     assert re.findall(r"^(?:ENTRYPOINT|CMD) (.*)$", final, re.MULTILINE) == [
-        '["/opt/bluewhale/bin/start"]'
+        '["/opt/code/bin/start"]'
     ]
     assert "USER 10001:10001" in final
     assert "useradd --uid 10001" in final
-    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "pins", "pins", "${BASE}"]
 
 
 def test_the_build_sees_sources_alone():
