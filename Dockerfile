@@ -27,7 +27,7 @@ ARG MEMBER=cli
 COPY protos protos
 COPY shared shared
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
-      $(python images/pins.py --folders "${MEMBER}" | grep -e /protos -e /shared)' \
+      $(python images/pins.py --folders "${MEMBER}" | grep -e /protos -e /shared) \
  && python -m pip --python /opt/bluewhale/bin/python install --no-deps --no-index --target /opt/code /tmp/wheels/*.whl
 COPY images/kernels.py images/
 COPY examples/small-site sites/small
