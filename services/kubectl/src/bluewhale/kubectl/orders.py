@@ -17,8 +17,8 @@ from bluewhale.kubectl.exceptions import InputError, NotDoneError
 from bluewhale.kubectl.resources import FENCED, SWITCHOVER, Key, Resource, Unit, read_resource
 
 POLL_S = 0.5
-# The operator looks every 30 s and writes figures once a minute: an older 0 may be from before.
-SETTLED_S = 95.0
+# Units report every few seconds, the operator asks every 2 s: an earlier 0 may be from before the order.
+SETTLED_S = 15.0
 LOOK = "kubectl bluewhale status"
 
 
