@@ -29,6 +29,7 @@ from bluewhale.database import CallFilter, Store, StoreError
 from tests.integration.cli.door import Answer, bluewhale
 from tests.integration.cli.places import Place
 from tests.support.feeding import Feeder
+from tests.support.full_disk import small_disk
 from tests.support.running import COMMAND, Cold, wait_until
 
 PATIENCE_S = 90
@@ -421,6 +422,29 @@ def test_a_sealed_file_that_is_damaged_or_gone_is_told_when_the_backup_is_made(
     assert complete(tmp_path / "bad") == []
     shutil.copy(backup / name, path)
     assert own_place.ask("backup", tmp_path / "bad").code == 0
+
+
+def test_a_full_disk_is_told_and_leaves_neither_backup_nor_installation(
+    place: Place, tmp_path: Path
+):
+    """64 KiB for 460: for the backup, then for what is restored of it; with room both succeed."""
+    backup = backed_up(place.folder, tmp_path / "backups")
+    other = emptied(place.folder, tmp_path / "other")
+    with small_disk(tmp_path / "small") as disk, small_disk(other / "data") as data:
+        if disk is None or data is None:
+            return  # no room can be made small here
+        answer = bluewhale("backup", disk.folder, "--config", place.folder)
+        said = (
+            f"bluewhale: no space left for the backup in {disk.folder}; make room and repeat:"
+            " nothing that looks like a backup was left\n"
+        )
+        assert (answer.code, answer.err) == (4, said)
+        assert [f.name for f in disk.folder.iterdir()] == [".lock"]
+        answer = restored(backup, other)
+        said = f"no space left to restore {backup}; make room and repeat: nothing was kept"
+        assert (answer.code, answer.err) == (4, f"bluewhale: {said}\n")
+        assert list(data.folder.iterdir()) == []
+    assert restored(backup, other).code == 0
 
 
 def test_an_installation_that_never_ran_has_nothing_to_back_up(place: Place, tmp_path: Path):

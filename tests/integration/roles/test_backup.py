@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import yaml
 from bluewhale.cli.backups.making import complete
 from bluewhale.cli.simulate.installation import ROLES
 from bluewhale.cli.simulate.verify import compare
@@ -71,6 +72,10 @@ def test_a_restored_main_database_reads_again_from_kafka_what_came_since(
 ):
     """A third before the backup, a third between it and the loss, a third after the restore."""
     world = world_of(tmp_path, calls=CALLS)
+    path = tmp_path / "bluewhale.yaml"
+    document = yaml.safe_load(path.read_text("utf-8"))
+    document["limits"] = {"window_ms": 500}  # a call without a leg more is soon whole
+    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     feeder = Feeder(world, SHARES)
     backups = tmp_path / "backups"
     segments = tmp_path / "segments"

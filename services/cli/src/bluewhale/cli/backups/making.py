@@ -73,6 +73,7 @@ def make(settings: Settings, into: Path, *, keep: int | None = None) -> Made:
         What the main database or the journal say.
     """
     from bluewhale.database import StoreFullError
+    from bluewhale.journal import JournalFullError
 
     streams = str(into) == STREAM
     room = settings.data / SCRATCH if streams else into
@@ -80,13 +81,13 @@ def make(settings: Settings, into: Path, *, keep: int | None = None) -> Made:
         with _partial(room) as folder, contextlib.ExitStack() as held:
             made = _Making(settings, folder, held)
             return made.streamed() if streams else made.kept(room, keep)
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise StoreFullError(
-                f"no space left for the backup in {room}; make room and repeat:"
-                " nothing that looks like a backup was left"
-            ) from None
-        raise InputError(f"the backup cannot be written: {error}") from None
+    except (OSError, StoreFullError, JournalFullError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_ROOM:
+            raise InputError(f"the backup cannot be written: {error}") from None
+        raise StoreFullError(
+            f"no space left for the backup in {room}; make room and repeat:"
+            " nothing that looks like a backup was left"
+        ) from None
 
 
 class _Making:

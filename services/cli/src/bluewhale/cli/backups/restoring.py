@@ -22,7 +22,9 @@ from bluewhale.cli.backups.reading import PIECE_BYTES, Backup, Checked, opened
 from bluewhale.cli.exceptions import InputError
 
 if TYPE_CHECKING:
+    from bluewhale.cli.backups.manifest import Entry
     from bluewhale.configuration import Settings
+    from bluewhale.database.dumping import Loading
 
 
 _ENGINES = {"sqlite": "SQLite (bluewhale up)", "postgresql": "PostgreSQL (roles)"}
@@ -195,7 +197,7 @@ def _standard(settings: Settings, backup: Backup) -> str:
                         written.append(segments / Path(entry.name).name)
                         _save(file, written[-1])
                     else:
-                        loads.take(entry.name, file)
+                        _load(loads, entry, file)
                 sync_folder(segments)
             return database.place
     except StoreAwayError:
@@ -203,6 +205,15 @@ def _standard(settings: Settings, backup: Backup) -> str:
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
+        raise
+
+
+def _load(loads: Loading, entry: Entry, file: Checked) -> None:
+    """Give the database one table; if it makes nothing of it, damage is the better reason."""
+    try:
+        loads.take(entry.name, file)
+    except Exception:
+        file.finish()
         raise
 
 
