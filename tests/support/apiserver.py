@@ -80,14 +80,16 @@ class ApiServer(KubernetesEmulator):
 
 
 @contextlib.asynccontextmanager
-async def api_server(folder: Path) -> AsyncIterator[tuple[ApiServer, Path]]:
+async def api_server(
+    folder: Path, kind: type[ApiServer] = ApiServer
+) -> AsyncIterator[tuple[Any, Path]]:
     """Run the emulator; give it and a kubeconfig."""
-    async with ApiServer() as emulated, Server(emulated) as server:
-        for where, (kind, subresources) in KINDS.items():
+    async with kind() as emulated, Server(emulated) as server:
+        for where, (name, subresources) in KINDS.items():
             emulated.resources[where] = {
-                "kind": kind,
+                "kind": name,
                 "verbs": VERBS,
-                "namespaced": kind not in CLUSTERWIDE,
+                "namespaced": name not in CLUSTERWIDE,
                 "subresources": subresources,
             }
         path = folder / "kubeconfig"
