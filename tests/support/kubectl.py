@@ -6,9 +6,12 @@ kubectl is not on PATH; with BLUEWHALE_REQUIRE_KUBECTL=1 it fails instead.
 
 from __future__ import annotations
 
+import base64
 import copy
+import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -23,7 +26,7 @@ from bluewhale.operator.status import status_of
 from kmock import resource
 from typer.testing import CliRunner
 
-from tests.support.apiserver import ApiServer
+from tests.support.apiserver import APPLY, ApiServer
 from tests.support.remoteunits import centre, seen, well
 
 MISSING = (
@@ -38,6 +41,8 @@ class ForKubectl(ApiServer):
     logs: Mapping[str, str] = {}  # path -> what a container wrote
 
     async def _handle(self, request: Any) -> Any:
+        if APPLY in request.headers.get("Content-Type", "") and b'"stringData"' in request.body:
+            object.__setattr__(request, "body", _encoded(request.body))
         if request.url.path.endswith("/log"):
             text = self.logs.get(request.url.path.split("/")[-2], "")
             return aiohttp.web.Response(text=text)
@@ -62,6 +67,15 @@ class ForKubectl(ApiServer):
         key = (resource(where), meta.get("namespace"), meta["name"])
         version = where.rpartition("/")[0]
         self.objects[key] = {"apiVersion": version, "kind": self.resources[where].kind, **made}
+
+
+def _encoded(body: bytes) -> bytes:
+    """Give a Secret as it is kept: what was said as text is base64."""
+    made = json.loads(body)
+    said = made.pop("stringData")
+    made["data"] = {k: base64.b64encode(v.encode()).decode() for k, v in said.items()}
+    made["metadata"].setdefault("resourceVersion", str(time.monotonic_ns()))
+    return json.dumps(made).encode()
 
 
 class Said(NamedTuple):

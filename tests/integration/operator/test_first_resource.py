@@ -38,8 +38,11 @@ async def mount(server: ApiServer, folder: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def installation(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, **given: Any
-) -> AsyncIterator[ApiServer]:
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[ApiServer] = ApiServer,
+    **given: Any,
+) -> AsyncIterator[Any]:
     """API server, ingest, operator; the operator watches all namespaces."""
     path = write_configuration(folder)
     document = yaml.safe_load(path.read_text()) | {"include": ["units.d"]}
@@ -48,7 +51,7 @@ async def installation(
     mounted.mkdir()
     with ingest_in(folder) as port:
         keys = identity_of(folder)
-        async with api_server(folder) as (server, kubeconfig):
+        async with api_server(folder, kind) as (server, kubeconfig):
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
             settings = Settings(
                 namespace="bluewhale",
