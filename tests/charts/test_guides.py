@@ -17,7 +17,7 @@ from bluewhale.kubectl.main import app as plugin
 from bluewhale.operator import claims, conditions, decide
 from bluewhale.operator.resource import GROUP
 
-from tests.support.helm import CHART, CRDS_CHART, ROOT
+from tests.support.helm import CHART, CRDS_CHART, ROOT, Helm
 
 FOLDER = ROOT / "docs" / "guides"
 NAMES = (
@@ -163,6 +163,34 @@ def lacking(command: Any, words: list[str]) -> list[str]:
     return [
         " ".join([*path, w]) for w in words if w.startswith("-") and w.split("=")[0] not in known
     ]
+
+
+STANDARD = ["--set", "profile=standard", "--set", "kafka.bootstrap=b:9092"]
+STANDARD += ["--set", "database.existingSecret=db"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_install_and_every_values_file_of_a_guide_renders(
+    name: str, helm: Helm, tmp_path: Path
+):
+    """The schema of the chart takes them, and so do its own checks."""
+    files = [b for b in blocks(GUIDES[name], "yaml") if b.startswith("# values.yaml")]
+    for i, block in enumerate(files):
+        path = tmp_path / f"values-{i}.yaml"
+        path.write_text(block.replace("...", "x: y"))
+        more = STANDARD if "ingest" in yaml.safe_load(block) else []
+        assert "kind: " in helm.render(CHART, "--values", path, *more)
+    (tmp_path / "values.yaml").write_text((tmp_path / "values-0.yaml").read_text() if files else "")
+    for words in commands(GUIDES[name]):
+        if words[0] != "helm" or len(words) < 5:
+            continue
+        chart = next((ROOT / w for w in words if w.startswith("charts/")), None)
+        if chart is not None:
+            given = [str(tmp_path / w) if w == "values.yaml" else w for w in words[2:]]
+            skip = {"--install", "--create-namespace", "--wait", "-n", "--namespace"}
+            at = [w for w in given if w not in skip and not w.startswith("charts/")]
+            rest = [w for w in at if w.startswith("-") or at[at.index(w) - 1].startswith("-")]
+            assert "kind: " in helm.render(chart, *rest), " ".join(words)
 
 
 @pytest.mark.parametrize("name", NAMES)
