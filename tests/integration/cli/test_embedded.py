@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import sqlite3
 import threading
 import urllib.request
 from pathlib import Path
@@ -19,6 +21,16 @@ from bluewhale.configuration import load
 from bluewhale.database import Store
 
 from tests.integration.cli.door import bluewhale
+from tests.support.embedded import (
+    PATIENCE_S,
+    connected,
+    journaled,
+    quicken,
+    records,
+    send,
+    stored,
+    waiting,
+)
 from tests.support.running import Cold, wait_until
 
 
@@ -110,6 +122,30 @@ def test_what_was_received_before_the_stop_is_stored(tmp_path: Path):
     with Store.open(tmp_path / "data" / "store") as store:
         received = sum(store.completeness().days.column("received").to_pylist())
     assert received == len(world.lines[world.pbxs[0].pbx_uid])
+
+
+def test_a_crash_behind_a_commit_leaves_nothing_in_the_journal_for_ever(tmp_path: Path):
+    """Stored, but not told to the journal when the power went: told at the next start."""
+    world = _world(tmp_path, 0)
+    quicken(tmp_path)
+    up = Cold().start(tmp_path, "up")
+    files = tmp_path / "data" / "store" / "main.db", tmp_path / "data" / "journal.db"
+    with connected(tmp_path) as pbx, contextlib.ExitStack() as locks:
+        main, journal = (
+            locks.enter_context(contextlib.closing(sqlite3.connect(f, timeout=30))) for f in files
+        )
+        main.execute("BEGIN IMMEDIATE")
+        send(pbx, lines := world.lines[world.pbxs[0].pbx_uid])
+        wait_until(lambda: journaled(tmp_path) == records(lines), PATIENCE_S, "the journal")
+        journal.execute("BEGIN IMMEDIATE")
+        main.rollback()
+        with Store.open(tmp_path / "data" / "store") as store:
+            wait_until(lambda: stored(store)[0] == records(lines), PATIENCE_S, "the commit")
+        assert up.kill()
+    assert waiting(tmp_path) == records(lines)
+    up = Cold().start(tmp_path, "up")
+    wait_until(lambda: waiting(tmp_path) == 0, PATIENCE_S, "what is stored to leave")
+    up.stop()
 
 
 def test_layers_of_the_configuration_govern_the_embedded_installation_too(tmp_path: Path):

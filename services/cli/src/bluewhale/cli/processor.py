@@ -74,6 +74,15 @@ class Processor:
         self._claim = store.claim("embedded", "journal", 0)
         self._offset = self._claim.next_offset
         self._after = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
+        # a crash between commit and acknowledgement: nothing more comes of such a lane
+        self._acknowledge(
+            {
+                key: lane.journaled_through
+                for lane in journal.streams()
+                if self._after.get(key := (lane.stream_id, lane.incarnation))
+                == lane.journaled_through
+            }
+        )
         self._tallied: dict[tuple[int, int], tuple[int, int]] = {}
         self._quiet_at_s = math.inf
         self.legs_since_seal = 0
