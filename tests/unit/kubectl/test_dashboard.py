@@ -147,3 +147,15 @@ def test_what_is_worth_a_look_is_shown_and_is_well():
         "1 of 1 well.\n\nWorth a look:\n\npbx/berlin\n  Ready: PbxAway\n    the PBX is away" in text
     )
     assert read_resource(made).not_well == []
+
+
+def test_a_unit_tells_how_long_it_could_go_on_and_what_is_lost():
+    """Age of the oldest record, days of room, sequence numbers that will never come."""
+    unit = {
+        "name": "berlin", "state": "connected", "backlogRecords": 1204, "backlogAge": "3m",
+        "journalPercent": 4, "bufferDaysLeft": "12.5", "gaps": 2,
+    }  # fmt: skip
+    text = detail(read_resource(body(status={"units": [unit]})), now=NOW)
+    assert text.splitlines()[1].split()[:7] == [
+        "berlin", "connected", "1,204", "(3m)", "4%", "12.5d", "2",
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bluewhale.kubectl.resources import FENCED, SWITCHOVER, Condition, Resource, age
 
@@ -59,8 +59,10 @@ def detail(resource: Resource, *, now: datetime) -> str:
         {
             "UNIT": u.name,
             "STATE": u.state,
-            "NOT STORED": "-" if u.backlog_records is None else f"{u.backlog_records:,}",
+            "NOT STORED": _waiting(u.backlog_records, u.backlog_age),
             "JOURNAL": "-" if u.journal_percent is None else f"{u.journal_percent}%",
+            "ROOM": f"{u.buffer_days}d" if u.buffer_days else "-",
+            "LOST": "-" if u.gaps is None else f"{u.gaps:,}",
             "CERTIFICATE UNTIL": u.certificate_until or "-",
             "TOKEN UNTIL": u.token_expires or "-",
             "VERSION": u.version or "-",
@@ -104,15 +106,14 @@ def _row(resource: Resource, now: datetime) -> dict[str, str]:
         "OWNER": status.get("owner") or "nobody",
         "UNITS": f"{connected}/{len(resource.declared)}",
         "LAST RECORD": age(status.get("lastRecordTime", ""), now),
-        "BACKLOG": _backlog(status),
+        "BACKLOG": _waiting(status.get("backlogRecords"), status.get("backlogAge", "")),
         "BUFFER": f"{status['bufferDaysLeft']}d" if "bufferDaysLeft" in status else "-",
         "VERSION": status.get("version") or "-",
         "AGE": age(resource.created, now),
     }
 
 
-def _backlog(status: Any) -> str:
-    records, oldest = status.get("backlogRecords"), status.get("backlogAge")
+def _waiting(records: int | None, oldest: str) -> str:
     if records is None:
         return "-"
     return f"{records:,} ({oldest})" if oldest and records else f"{records:,}"

@@ -41,6 +41,9 @@ class Unit(NamedTuple):
     journal_percent: int | None = None
     token_expires: str = ""
     certificate_until: str = ""
+    backlog_age: str = ""
+    buffer_days: str = ""
+    gaps: int | None = None
 
     @property
     def empty(self) -> bool:
@@ -168,6 +171,9 @@ def read_resource(body: Mapping[str, Any]) -> Resource:
                 u.get("journalPercent"),
                 u.get("tokenExpires", ""),
                 u.get("certificateNotAfter", ""),
+                u.get("backlogAge", ""),
+                u.get("bufferDaysLeft", ""),
+                u.get("gaps"),
             )
             for u in status.get("units", ())
         ),
