@@ -92,6 +92,10 @@ def test_a_mistake_in_values_is_refused(helm: Helm, typo: list[str]):
         ),
         (["--set", "installation.files.directory\\.yaml=x"], "has no bluewhale.yaml"),
         (["--set", "installation.files.bluewhale\\.yaml=a: ]"], "bluewhale.yaml is not YAML"),
+        (
+            ["--set", "backup.enabled=true", "--set", "persistence.enabled=false"],
+            "backup.enabled needs persistence.enabled",
+        ),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_the_remedy(
