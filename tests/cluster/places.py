@@ -22,9 +22,9 @@ from bluewhale.database import Store
 from tests.cluster.kube import Kube, KubeError
 
 RELEASE = "bluewhale"
-DIALECT, SEED, CALLS, PBXS = "asterisk_csv", 5, 30_000, 3
-CALLS_PER_S = 5.0
-SENT_AGAIN = 600  # calls: two minutes
+DIALECT, SEED, CALLS, PBXS = "asterisk_csv", 5, 24_000, 3
+CALLS_PER_S = 3.0
+SENT_AGAIN = 600  # calls: three minutes
 PBX_PORT, OTHER_PORT, DOOR = 9100, 9101, 8080
 LISTENED = 9001  # where units listen to the PBX that connects
 SMALL = {"requests": {"cpu": "20m", "memory": "96Mi"}}
