@@ -58,6 +58,8 @@ _PARTS = {  # class of the settings -> the key under which it stands
     "IngestSettings": "cluster.ingest",
     "ServerSettings": "cluster.ingest.internal",
     "OwnershipSettings": "cluster.ingest.ownership",
+    "TermSettings": "cluster.ingest.ownership.term",
+    "KubernetesTermSettings": "cluster.ingest.ownership.term.kubernetes",
     "ParserSettings": "cluster.parser",
     "BillingSettings": "cluster.billing",
     "StorageSettings": "cluster.storage",

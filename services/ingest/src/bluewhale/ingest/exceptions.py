@@ -2,9 +2,12 @@
 
 BluewhaleError (bluewhale.capture.exceptions)
 ├── TemporaryError
-│   └── EnrolmentBusyError    too many attempts from one address; try again later
+│   ├── EnrolmentBusyError    too many attempts from one address; try again later
+│   ├── ApiAwayError          the API server of Kubernetes does not answer
+│   └── TermUnclearError      whether the term is still ours could not be learned
 └── PermanentError
     ├── AuthorityError        the certificate authority's files cannot be used
+    ├── ApiRefusedError       the API server of Kubernetes refuses us
     └── AdmissionError        this peer, or this request of it, is not admitted
 
 Does not own bad frames: those are refused on their stream, with a message.
@@ -19,6 +22,24 @@ class EnrolmentBusyError(TemporaryError):
     """Too many enrolments from one address, or too many addresses at once."""
 
     code = "enrolment_busy"
+
+
+class ApiAwayError(TemporaryError):
+    """The API server does not answer, or has trouble of its own."""
+
+    code = "api_away"
+
+
+class TermUnclearError(TemporaryError):
+    """Neither place of the term said yes, and one did not answer."""
+
+    code = "term_unclear"
+
+
+class ApiRefusedError(PermanentError):
+    """The API server, or the way to it, is not set up for us."""
+
+    code = "api_refused"
 
 
 class AuthorityError(PermanentError):

@@ -14,11 +14,10 @@ from typing import Any
 import grpc
 from bluewhale.api.ownership.v1 import ownership_pb2 as pb
 from bluewhale.api.ownership.v1 import ownership_pb2_grpc
-from bluewhale.database.terms import Terms
 from bluewhale.ingest.admission import operator_of, unit_of
 from bluewhale.ingest.exceptions import AdmissionError
 from bluewhale.ingest.ownership_metrics import OwnershipMetrics
-from bluewhale.ingest.ownership_term import Links, TermKeeper
+from bluewhale.ingest.ownership_term import Links, TermKeeper, Terms
 from bluewhale.ingest.uplink_door import status_of
 from bluewhale.ownership import (
     DEFAULT,

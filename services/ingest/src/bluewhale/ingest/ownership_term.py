@@ -1,7 +1,8 @@
-"""Winning, renewing and losing the term of ownership, by the row in the main database.
+"""Winning, renewing and losing the term of ownership.
 
 Owns that loop and the leader that lives as long as the term. Does not own the
-decisions (`bluewhale.ownership`), the row (`bluewhale.database.terms`) or gRPC.
+decisions (`bluewhale.ownership`), where the term is kept (`bluewhale.database.terms`,
+`term_witnesses`) or gRPC.
 """
 
 from __future__ import annotations
@@ -9,23 +10,38 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.ownership import Leader, Profile, TermCandidate, TermRow, boot_time
 from bluewhale.telemetry import get_logger
 
-if TYPE_CHECKING:
-    from bluewhale.database.terms import Terms
-
 Links = Callable[[], Mapping[str, Sequence[str]]]
 T = TypeVar("T")
+
+
+class Terms(Protocol):
+    """Where the term is kept: changed by compare-and-set, asked by one thread at a time."""
+
+    def read(self) -> TermRow | None:
+        """Give what it says; None = nobody ever led."""
+
+    def take(
+        self, seen: TermRow | None, *, holder: str, address: str, lease_s: float
+    ) -> TermRow | None:
+        """Begin the next term if it is as it was seen; None = it is not."""
+
+    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
+        """Count a renewal and say how long leases may run; False = the term is another's."""
+
+    def resign(self, term: int, holder: str) -> None:
+        """Give the term up, so that another may begin at once; nothing if it is another's."""
 
 
 class TermKeeper:
     """One would-be leader.
 
-    `terms` opens the row and may fail while the database is away; `links` gives
+    `terms` opens where it is kept and may fail while that is away; `links` gives
     the links that several units may read, each with its units, preferred first;
     `address` is where units reach this process; `renewed` is told how long each
     renewal took and how many seconds were left of the term then.
@@ -51,7 +67,7 @@ class TermKeeper:
         self._log = get_logger("ownership")
         self._problem = ""
         self._resigned = False
-        self.leader_address = ""  # who leads, as the row said last
+        self.leader_address = ""  # who leads, as was read last
         self.term = 0  # of this leader, or of the row as seen last
 
     def leading(self) -> Leader | None:
@@ -74,7 +90,7 @@ class TermKeeper:
             await self.resign()
 
     async def resign(self) -> None:
-        """Lead no more, let another begin at once; without the database it begins later."""
+        """Lead no more, let another begin at once; where nobody can be told it begins later."""
         self._resigned = True
         if self._leader is None:
             return
@@ -126,7 +142,7 @@ class TermKeeper:
         )
         if row is None:
             return
-        if self._resigned:  # while the database answered
+        if self._resigned:  # while it was answered
             await self._call(lambda t: t.resign(row.term, row.holder))
             return
         now = self._clock()
@@ -149,5 +165,5 @@ class TermKeeper:
         self._holder = secrets.token_hex(8)
 
     async def _call(self, work: Callable[[Terms], T]) -> T:
-        """Ask the database in a thread; the loop goes on."""
+        """Ask in a thread; the loop goes on."""
         return await asyncio.to_thread(lambda: work(self._terms()))

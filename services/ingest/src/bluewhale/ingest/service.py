@@ -27,9 +27,12 @@ from bluewhale.ingest.current import Current
 from bluewhale.ingest.enrolment import Enrolment
 from bluewhale.ingest.exceptions import AuthorityError
 from bluewhale.ingest.fleet import Fleet
+from bluewhale.ingest.lease_api import LeaseApi
 from bluewhale.ingest.marks_feed import MarksFeed
 from bluewhale.ingest.ownership_service import OwnershipDoor
 from bluewhale.ingest.raw_log import RawLog
+from bluewhale.ingest.term_lease import TermLease
+from bluewhale.ingest.term_witnesses import TermWitnesses
 from bluewhale.ingest.units_door import UnitsDoor
 from bluewhale.ingest.uplink_door import EnrolmentDoor, UplinkDoor
 from bluewhale.ownership import PROFILES
@@ -134,8 +137,9 @@ class Ingest:
         self.units_door = UnitsDoor(
             self.database.units, self.enrolment, self.fleet, instance=self.instance
         )
+        witnesses = self._witnesses = self._term_witnesses()
         self.ownership = OwnershipDoor(
-            self.database.terms,
+            self.database.terms if witnesses is None else lambda: witnesses,
             self.current.shared_links,
             address=settings.address,
             metrics=metrics,
@@ -203,6 +207,8 @@ class Ingest:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.raw_log.close()
+            if self._witnesses is not None:
+                self._witnesses.close()
             await asyncio.to_thread(self.database.close)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -212,6 +218,23 @@ class Ingest:
         self._log.error("A part of ingest failed", exc_info=error)
         if self._failed is not None:
             self._failed(error)
+
+    def _term_witnesses(self) -> TermWitnesses | None:
+        """Give the term with a Lease beside the row, where there is a Kubernetes."""
+        ownership = self._settings.ownership
+        where = ownership.term.kubernetes
+        if where is None:
+            return None
+        patience_s = PROFILES[ownership.profile].retry_s
+        api = LeaseApi(
+            where.lease,
+            namespace=where.namespace,
+            url=where.api,
+            credentials=where.credentials,
+            timeout_s=patience_s,
+        )
+        lease = TermLease(api, instance=self.instance)
+        return TermWitnesses(self.database.terms, lease, patience_s=patience_s)
 
     def _credentials(self) -> listeners.Credentials:
         settings = self._settings

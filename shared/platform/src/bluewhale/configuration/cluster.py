@@ -123,6 +123,28 @@ class ServerSettings(Strict):
         return f"127.0.0.1:{port}" if host in WILDCARDS else self.listen
 
 
+class KubernetesTermSettings(Strict):
+    """The Lease that says which copy of ingest leads."""
+
+    lease: UID = Field(default="bluewhale-ownership", description="its name")
+    namespace: str = Field(default="", description="empty = that of the service account")
+    api: str = Field(
+        default="", description="the API server, https://host:port; empty = as a pod finds it"
+    )
+    credentials: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount"),
+        description="folder of the service account: token, ca.crt, namespace",
+    )
+
+
+class TermSettings(Strict):
+    """Where copies of ingest agree which of them leads: in the main database, always."""
+
+    kubernetes: KubernetesTermSettings | None = Field(
+        default=None, description="and in a Lease of this Kubernetes; none = in the database alone"
+    )
+
+
 class OwnershipSettings(Strict):
     """Which of several units reads a link, and how fast another takes over."""
 
@@ -135,6 +157,9 @@ class OwnershipSettings(Strict):
         ge=0,
         description="a link goes back to its preferred unit after that was there for so long;"
         " none = only by order",
+    )
+    term: TermSettings = Field(
+        default=TermSettings(), description="where copies agree which of them leads"
     )
 
 

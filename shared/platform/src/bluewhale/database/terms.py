@@ -53,29 +53,30 @@ class Terms:
         return TermRow(term, holder, address, renewals, lease_ms / 1000)
 
     def take(
-        self, seen: TermRow | None, *, holder: str, address: str, lease_s: float
+        self, seen: TermRow | None, *, holder: str, address: str, lease_s: float, above: int = 0
     ) -> TermRow | None:
-        """Begin the next term if the row is still what was seen; None = it is not."""
+        """Begin the next term, beyond `above`, if the row is as it was seen; None = it is not."""
         lease_ms = round(lease_s * 1000)
+        term = max(above, seen.term if seen is not None else 0) + 1
         with self._database.write_beside() as tx:
             if seen is None:
                 changed = tx.run(
                     "INSERT INTO ownership_term (name, term, holder, address, renewals, lease_ms)"
-                    " VALUES (?, 1, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
-                    (_NAME, holder, address, lease_ms),
+                    " VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+                    (_NAME, term, holder, address, lease_ms),
                 )
             else:
                 changed = tx.run(
                     "UPDATE ownership_term SET term = ?, holder = ?, address = ?, renewals = 0,"
                     " lease_ms = ? WHERE name = ? AND term = ? AND holder = ? AND renewals = ?",
                     (
-                        *(seen.term + 1, holder, address, lease_ms),
+                        *(term, holder, address, lease_ms),
                         *(_NAME, seen.term, seen.holder, seen.renewals),
                     ),
                 )
         if changed != 1:
             return None
-        return TermRow(seen.term + 1 if seen else 1, holder, address, 0, lease_s)
+        return TermRow(term, holder, address, 0, lease_s)
 
     def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
         """Count a renewal and say how long leases may run; False = the term is another's."""
