@@ -23,6 +23,7 @@ from bluewhale.cli.simulate.session import DIALECTS, World
 from bluewhale.cli.simulate.verify import compare
 from bluewhale.configuration import read_settings
 from bluewhale.database import CallFilter, Store, StoreError
+from bluewhale.journal import Journal
 
 from tests.integration.cli.door import Answer, bluewhale
 from tests.integration.cli.places import Place
@@ -259,10 +260,35 @@ def test_a_restore_is_refused_where_something_is_already(place: Place, own_place
     answer = restored(backup, own_place.folder)
     assert answer.code == 2
     assert answer.err == (
-        f"bluewhale: {own_place.folder}/data/store is there already; move it away, or name another"
-        " `data`: nothing was changed\n"
+        f"bluewhale: {own_place.folder}/data/store is there already; --aside moves it away first, or"
+        " name another `data`: nothing was changed\n"
     )
     assert asked(own_place.folder) == before
+
+
+def test_what_is_there_moves_aside_and_comes_back_if_the_restore_fails(
+    place: Place, own_place: Place, tmp_path: Path
+):
+    """One journal more than before: in its place again, then beside what was restored."""
+    backup = backed_up(place.folder, tmp_path / "backups")
+    bad = shutil.copytree(backup, tmp_path / "bad")
+    damage(bad, "segments/*.index")
+    data = own_place.folder / "data"
+    with Journal.open(data / "journal.db") as journal:
+        journal.append(1, [], notes={"a": b"b"})
+        answer = own_place.ask("restore", backup, "--aside")
+        said = f"{data}/journal.db: in use by another process; end it, or use another journal file"
+        assert (answer.code, answer.err) == (4, f"bluewhale: {said}\n")
+    before = asked(own_place.folder)
+    assert own_place.ask("restore", bad, "--aside").code == 2
+    assert asked(own_place.folder) == before
+    assert list(data.glob("before-*")) == []
+    assert own_place.ask("restore", backup, "--aside").code == 0
+    assert asked(own_place.folder) == asked(place.folder)
+    assert not (data / "journal.db").exists()  # there was none in the backup
+    (away,) = data.glob("before-*")
+    with Journal.open(away / "journal.db") as journal:
+        assert journal.note("a") == b"b"
 
 
 def test_what_is_no_backup_or_of_a_newer_release_is_refused_with_the_remedy(

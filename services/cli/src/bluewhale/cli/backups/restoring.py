@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,11 @@ def verify(path: Path) -> Restored:
         return _told(backup, "")
 
 
-def restore(settings: Settings, path: Path) -> Restored:
+def restore(settings: Settings, path: Path, *, aside: bool = False) -> Restored:
     """Bring a backup (a folder, a tar, `-`) into the empty installation of a configuration.
+
+    aside: what is in `data` already moves into a folder beside it, and back if
+    the restore fails.
 
     Raises
     ------
@@ -74,7 +78,12 @@ def restore(settings: Settings, path: Path) -> Restored:
         with opened(path) as backup:
             _fits(settings, backup)
             if backup.manifest.engine == "sqlite":
-                return _told(backup, _embedded(settings.data, backup))
+                return _told(backup, _embedded(settings.data, backup, aside=aside))
+            if aside:
+                raise InputError(
+                    "--aside is for bluewhale up; create a fresh database for roles, and name an"
+                    " empty folder for sealed files: nothing was changed"
+                )
             return _told(backup, _standard(settings, backup))
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -114,36 +123,58 @@ def _fits(settings: Settings, backup: Backup) -> None:
         )
 
 
-def _embedded(data: Path, backup: Backup) -> str:
+def _embedded(data: Path, backup: Backup, *, aside: bool) -> str:
     """Restore into the folder `data`; the main database gets its name last of all."""
     from bluewhale.database.sqlite import FILE_NAME, UNFINISHED
 
     store, journal = data / "store", data / JOURNAL
     marker = store / f"{FILE_NAME}{UNFINISHED}"
-    with _alone(marker) as begun:
+    with _alone(marker) as begun, contextlib.ExitStack() as undone:
         if begun:
             _wipe(store, journal)
+        if aside:
+            _move_aside(data, undone)
         for path in (store, journal):
             if path.exists():
                 raise InputError(
-                    f"{path} is there already; move it away, or name another `data`: nothing was"
-                    " changed"
+                    f"{path} is there already; --aside moves it away first, or name another"
+                    " `data`: nothing was changed"
                 )
+        undone.callback(_wipe, store, journal)
+        (store / SEGMENTS).mkdir(parents=True, mode=0o700)
+        marker.touch()
         names = {FILE_NAME: marker, JOURNAL: journal}
-        try:
-            (store / SEGMENTS).mkdir(parents=True, mode=0o700)
-            marker.touch()
-            for entry, file in backup.files():
-                to = names.get(entry.name, store / entry.name)
-                _save(file, to)
-            for folder in (store / SEGMENTS, data):
-                sync_folder(folder)
-            marker.rename(store / FILE_NAME)
-        except BaseException:
-            _wipe(store, journal)
-            raise
-        sync_folder(store)
+        for entry, file in backup.files():
+            _save(file, names.get(entry.name, store / entry.name))
+        for folder in (store / SEGMENTS, data):
+            sync_folder(folder)
+        marker.rename(store / FILE_NAME)
+        undone.pop_all()
+    sync_folder(store)
     return str(data)
+
+
+def _move_aside(data: Path, undone: contextlib.ExitStack) -> None:
+    """Move an installation that nobody runs into a folder of its own; undone, it comes back.
+
+    Raises
+    ------
+    JournalInUseError
+        Somebody runs it.
+    """
+    from bluewhale.journal import Journal
+
+    if (data / JOURNAL).exists():
+        Journal.open(data / JOURNAL).close()  # nobody has it, and all of it is in one file
+    there = [path for path in (data / "store", data / JOURNAL) if path.exists()]
+    if not there:
+        return
+    away = data / f"before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    away.mkdir(mode=0o700)
+    undone.callback(away.rmdir)
+    for path in there:
+        to = path.rename(away / path.name)
+        undone.callback(to.rename, path)
 
 
 @contextlib.contextmanager

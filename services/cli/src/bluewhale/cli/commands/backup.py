@@ -70,6 +70,13 @@ def restore(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read and compare every file; restore nothing.")
     ] = False,
+    aside: Annotated[
+        bool,
+        typer.Option(
+            "--aside",
+            help="Move what is in `data` into a folder before-MOMENT there, first (bluewhale up).",
+        ),
+    ] = False,
     config: ConfigOption = HERE,
     json: JsonOption = False,
 ) -> None:
@@ -86,7 +93,7 @@ def restore(
     else:
         from bluewhale.configuration import read_settings
 
-        done = restoring.restore(read_settings(config), source)
+        done = restoring.restore(read_settings(config), source, aside=aside)
     if json:
         emit([asdict(done)], form=Format.JSON)
         return
