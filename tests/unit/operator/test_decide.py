@@ -250,9 +250,18 @@ def test_a_deletion_pauses_then_waits_for_every_record_then_revokes_and_lets_go(
     assert decide(deleted, seen(draining), SETTINGS).released is False
 
     drained = decide(deleted, seen(centre(well("berlin", overrides=PAUSED))), SETTINGS)
-    assert drained.released is True
-    assert drained.calls == (Revoke("berlin"),)
-    assert drained.delete == (ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0"),)
+    assert (drained.calls, drained.released, drained.status_changed) == ((), False, True)
+    assert drained.status["drainedTime"] == "2026-11-22T09:00:00Z"
+
+    written = resource(meta=GONE, status=drained.status)
+    let_go = decide(written, seen(centre(well("berlin", overrides=PAUSED))), SETTINGS)
+    assert let_go.released is True
+    assert let_go.calls == (Revoke("berlin"),)
+    assert let_go.delete == (ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0"),)
+
+    revoked = centre(well("berlin", state="revoked", backlog_records=None))
+    again = decide(written, seen(revoked), SETTINGS)  # the operator ended in between
+    assert (again.calls, again.released) == ((), True)
 
 
 @pytest.mark.parametrize(

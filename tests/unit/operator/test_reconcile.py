@@ -210,6 +210,8 @@ def test_links_of_a_resource_go_when_it_is_let_go_not_before():
     assert asyncio.run(reconciler.reconcile(("pbx", "berlin"))) is False
     assert list(cluster.objects[UNITS]["data"]) == ["pbx.berlin.yaml"]
     reconciler.centre = centre(well("berlin", overrides=paused))
+    assert asyncio.run(reconciler.reconcile(("pbx", "berlin"))) is False  # written down first
+    assert ingest.calls == []
     assert asyncio.run(reconciler.reconcile(("pbx", "berlin"))) is True
     assert cluster.objects[UNITS]["data"] == {}
     assert ingest.calls == [("revoke", "berlin")]

@@ -19,7 +19,7 @@ from bluewhale.operator.comparing import is_as_wanted
 from bluewhale.operator.conditions import Finding
 from bluewhale.operator.draining import former, is_drained, leaving, overrides_of
 from bluewhale.operator.observed import Object, ObjectId, Observed, UnitReport, id_of
-from bluewhale.operator.resource import ENROL, SWITCHOVER, RemoteUnit
+from bluewhale.operator.resource import ENROL, SWITCHOVER, RemoteUnit, instant
 from bluewhale.operator.settings import Settings
 from bluewhale.operator.status import entry_of, status_of, token_waits
 from bluewhale.operator.waves import UnitState, next_image
@@ -295,8 +295,9 @@ def _deletion(
     units = [u for u in (*resource.units, *former(resource)) if f"unit {u}" not in taken]
     reports = {unit: observed.centre.units.get(unit) for unit in units}
     paused = overrides_of(resource, paused=True)
-    drained = reachable and all(
-        report is None or is_drained(report, paused) for report in reports.values()
+    known = "drainedTime" in resource.status
+    drained = known or (
+        reachable and all(r is None or is_drained(r, paused) for r in reports.values())
     )
     if not (drained or resource.forced):
         pause = [
@@ -318,6 +319,9 @@ def _deletion(
         for report in reports.values()
         if report is not None and report.state in ENROLLED
     ]
+    if revoke and drained and not known:  # written down first: who is revoked says nothing more
+        status["drainedTime"] = instant(observed.now)
+        return Decision(status=status, status_changed=True, events=tuple(events))
     claims = [
         ObjectId("PersistentVolumeClaim", resource.namespace, specs.journal_claim(unit))
         for unit in units

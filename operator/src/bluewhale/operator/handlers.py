@@ -148,8 +148,11 @@ def _register_looks(registry: kopf.OperatorRegistry, resync_s: float) -> None:
 
     async def drain(namespace: str | None, name: str | None, memo: Any, **kwargs: Any) -> None:
         running = await _begun(memo)
-        try:
-            released = await running.reconciler.reconcile((str(namespace), str(name)))
+        key = (str(namespace), str(name))
+        try:  # the first look may write down that all is stored, the second then lets go
+            released = await running.reconciler.reconcile(
+                key
+            ) or await running.reconciler.reconcile(key)
         except BluewhaleError as error:
             raise kopf.TemporaryError(str(error), delay=ERROR_AGAIN_S) from error
         if not released:
