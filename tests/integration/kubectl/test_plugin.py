@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import signal
+import sys
 import tarfile
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -94,6 +96,32 @@ def test_the_dashboard_shows_owner_and_operator_and_ends_with_0(tmp_path: Path):
         assert "1 of 1 well." in said.out
         one = await world.run("status", "berlin", "-n", "pbx")
         assert "hq-avaya   berlin-1   connected" in one.out
+
+    live(scenario, tmp_path)
+
+
+def test_a_watch_goes_on_while_the_cluster_is_away_and_ends_by_ctrl_c(tmp_path: Path):
+    """Look after look; an API server that does not answer is told, and looked for again."""
+
+    async def scenario(world: World) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bluewhale.kubectl.main", "status", "-A", "--watch", "--every", "1",
+            "--kubeconfig", str(tmp_path / "moving"), stdout=-1,
+        )  # fmt: skip
+
+        async def told(text: str) -> None:
+            async with asyncio.timeout(20):
+                while text not in (await process.stdout.readline()).decode():
+                    pass
+
+        await told("the cluster does not answer")  # there is no such file yet
+        (tmp_path / "moving").symlink_to(tmp_path / "kubeconfig")
+        for _ in range(2):
+            await told("1 of 1 well.")
+        (tmp_path / "moving").unlink()
+        await told("the cluster does not answer")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
 
     live(scenario, tmp_path)
 

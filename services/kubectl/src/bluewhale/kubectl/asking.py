@@ -28,6 +28,7 @@ _AWAY = (
     "context deadline exceeded",
     "does not exist",  # a context that the file does not have; clients differ in words
     "Error in configuration",
+    "no such file or directory",  # of --kubeconfig or KUBECONFIG
     "Unauthorized",
     "must be logged in",
 )

@@ -20,7 +20,7 @@ from bluewhale.kubectl.asking import REMOTE_UNITS, Kubectl
 from bluewhale.kubectl.bundle import PART, Bundle, own_version
 from bluewhale.kubectl.dashboard import OperatorSeen, detail, overview
 from bluewhale.kubectl.enrolling import Centre, centre_of, enrol, unit_file
-from bluewhale.kubectl.exceptions import BluewhaleError, InputError, NotDoneError
+from bluewhale.kubectl.exceptions import BluewhaleError, ClusterError, InputError, NotDoneError
 from bluewhale.kubectl.orders import Orders
 from bluewhale.kubectl.resources import Resource, read_resource
 
@@ -107,19 +107,16 @@ def status(
       kubectl bluewhale status -A --watch
     """  # noqa: D301 - click keeps the lines behind \b as they are
     kubectl = Kubectl(context, kubeconfig, namespace, everywhere)
-    while True:
-        resources = _resources(kubectl, name)
-        shown = _dashboard(kubectl, resources)
-        if name:
-            shown += "\n\n" + detail(resources[0], now=datetime.now(UTC))
-        if watch and sys.stdout.isatty():
-            print(CLEAR, end="")
-        print(shown, flush=True)
-        if not watch:
-            break
+    while watch:
+        try:
+            shown, _ = _looked(kubectl, name)
+        except ClusterError as error:  # it comes back, and the watch is still there
+            shown = str(error)
+        print(f"{CLEAR if sys.stdout.isatty() else ''}{shown}\n", flush=True)
         time.sleep(every)
-        print()
-    if any(r.not_well for r in resources):
+    shown, well = _looked(kubectl, name)
+    print(shown)
+    if not well:
         raise typer.Exit(1)
 
 
@@ -325,6 +322,15 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - ours: told with its traceback, once, under a code of its own
         traceback.print_exc()
         raise SystemExit(5) from None
+
+
+def _looked(kubectl: Kubectl, name: str) -> tuple[str, bool]:
+    """Give the dashboard, and whether all is well."""
+    resources = _resources(kubectl, name)
+    shown = _dashboard(kubectl, resources)
+    if name:
+        shown += "\n\n" + detail(resources[0], now=datetime.now(UTC))
+    return shown, not any(r.not_well for r in resources)
 
 
 def _resources(kubectl: Kubectl, name: str) -> list[Resource]:
