@@ -159,3 +159,11 @@ def test_a_unit_tells_how_long_it_could_go_on_and_what_is_lost():
     assert text.splitlines()[1].split()[:7] == [
         "berlin", "connected", "1,204", "(3m)", "4%", "12.5d", "2",
     ]  # fmt: skip
+
+
+def test_what_many_resources_have_alike_is_told_once():
+    """Ingest is away for a hundred of them: one text, five names and how many more."""
+    many = [read_resource(body(f"site-{i:02}", status={})) for i in range(100)]
+    text = shown(*many)
+    assert text.count("the operator has not looked at it yet") == 1
+    assert "pbx/site-00, pbx/site-01, pbx/site-02, pbx/site-03, pbx/site-04 and 95 more" in text

@@ -6,7 +6,7 @@ Owns the layout: one line per resource, then what is not well with its remedy.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from bluewhale.kubectl.resources import FENCED, SWITCHOVER, Condition, Resource,
 
 GAP = "   "
 MARGIN = 4
+NAMES_MAX = 5  # of resources that have the same to say
 WIDTH_MIN = 60
 LEASE_LATE_S = 30  # an operator renews its Lease every 2 s
 
@@ -43,12 +44,9 @@ def overview(
     unwell = [r for r in resources if r.not_well]
     well = len(resources) - len(unwell)
     lines += ["", f"{well} of {len(resources)} well." + (" Not well:" if unwell else "")]
-    for resource in unwell:
-        lines += _told(resource, resource.not_well, width)
-    if noted := [r for r in resources if r.worth_a_look]:
-        lines += ["", "Worth a look:"]
-        for resource in noted:
-            lines += _told(resource, resource.worth_a_look, width)
+    lines += _told([(r, r.not_well) for r in unwell], width)
+    if noted := [(r, r.worth_a_look) for r in resources if r.worth_a_look]:
+        lines += ["", "Worth a look:", *_told(noted, width)]
     orders = [line for r in resources for line in _orders(r)]
     return "\n".join(lines + (["", *orders] if orders else []))
 
@@ -154,12 +152,18 @@ def _operator_line(operators: Sequence[OperatorSeen] | None, now: datetime) -> s
     return "Operator: " + "; ".join(parts)
 
 
-def _told(resource: Resource, conditions: Sequence[Condition], width: int) -> list[str]:
-    lines = ["", f"{resource.namespace}/{resource.name}"]
-    for condition in conditions:
-        lines.append(f"  {condition.type}: {condition.reason}")
-        lines += _wrapped(condition.message, width)
-    return lines
+def _told(found: Sequence[tuple[Resource, Sequence[Condition]]], width: int) -> Iterator[str]:
+    """Tell conditions with their remedies; what many resources have alike is told once."""
+    alike: dict[tuple[Condition, ...], list[str]] = {}
+    for resource, conditions in found:
+        name = f"{resource.namespace}/{resource.name}"
+        alike.setdefault(tuple(conditions), []).append(name)
+    for conditions, names in alike.items():
+        more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+        yield from ("", ", ".join(names[:NAMES_MAX]) + more)
+        for condition in conditions:
+            yield f"  {condition.type}: {condition.reason}"
+            yield from _wrapped(condition.message, width)
 
 
 def _wrapped(message: str, width: int) -> list[str]:
