@@ -22,7 +22,7 @@ from tests.support.helm import CHART, CRDS_CHART, ROOT, Helm
 FOLDER = ROOT / "docs" / "guides"
 NAMES = (
     "kubernetes-in-ten-minutes", "connect-a-pbx", "production-checklist", "sizing", "failover-drill",
-    "upgrade", "troubleshooting",
+    "upgrade", "troubleshooting", "backup-and-restore",
 )  # fmt: skip
 GUIDES = {name: (FOLDER / f"{name}.md").read_text("utf-8") for name in NAMES}
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -30,7 +30,8 @@ DEFINITION = yaml.safe_load((CRDS_CHART / "files" / "remoteunits.bluewhale.dev.y
 SCHEMA = DEFINITION["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
 # of the programs themselves: kubectl 1.34, Helm 4
 KUBECTL = {
-    "annotate", "apply", "create", "delete", "describe", "exec", "get", "logs", "rollout", "scale",
+    "annotate", "apply", "create", "delete", "describe", "exec", "get", "logs", "patch", "rollout",
+    "scale", "wait",
 }  # fmt: skip
 HELM = {"history", "install", "rollback", "test", "uninstall", "upgrade"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -161,7 +162,9 @@ def lacking(command: Any, words: list[str]) -> list[str]:
         return [" ".join([*path, words[0]])]
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
     return [
-        " ".join([*path, w]) for w in words if w.startswith("-") and w.split("=")[0] not in known
+        " ".join([*path, w])
+        for w in words
+        if w.startswith("-") and w != "-" and w.split("=")[0] not in known
     ]
 
 

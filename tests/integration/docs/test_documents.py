@@ -35,7 +35,7 @@ def test_the_five_minutes_of_the_readme_are_true(tmp_path: Path):
     assert "10 legs stored, 0 duplicates" in said["import"]
 
 
-@pytest.mark.parametrize("document", ["getting-started.md", "vectors.md"])
+@pytest.mark.parametrize("document", ["getting-started.md", "vectors.md", "backup-and-restore.md"])
 def test_a_guide_prints_what_it_shows(document: str, tmp_path: Path):
     """`python -m tests.integration.docs.console docs/guides/NAME` writes the outputs anew."""
     environment = ready(tmp_path)
