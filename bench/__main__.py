@@ -48,6 +48,7 @@ GROUPS = (
     "pipeline",
     "ratio",
     "importing",
+    "backup",
     "memory",
     "uplink",
     "nexus",
@@ -60,7 +61,10 @@ GROUPS_OF_SERVICES = {
     "cluster": SERVICES,
     "telemetry": (*SERVICES, "OTLP_GRPC_ENDPOINT"),
 }
-LONG_ONLY = {"telemetry"}  # says nothing on less data: asked for by name, or measured in full
+LONG_ONLY = {
+    "telemetry",
+    "backup",
+}  # says nothing on less data: asked for by name, or measured in full
 
 
 def child(group: str, *, short: bool, sizes: Sequence[str] = ()) -> list[Figure]:
@@ -104,7 +108,7 @@ def main() -> None:
         + (" (short: less data, targets are for the full run)" if options.short else "")
     )
     figures: list[Figure] = []
-    chosen = options.only or list(GROUPS)
+    chosen = options.only or [g for g in GROUPS if not (options.short and g in LONG_ONLY)]
     if not options.only:
         chosen += [
             group
