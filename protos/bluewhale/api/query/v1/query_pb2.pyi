@@ -559,6 +559,7 @@ class GetCallRequest(_message.Message):
 
     CALL_ID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
+    """or its first letters, six or more, where one call has them"""
     def __init__(
         self,
         *,

@@ -220,16 +220,17 @@ def opened(configuration: Configuration, store: Store | None, server: str | None
         try:
             yield DistantJobs(stub)
         except grpc.RpcError as error:
-            raise _meant(error, address) from error
+            raise refusal(error, address) from error
 
 
-def _meant(error: Any, address: str) -> BluewhaleError:
+def refusal(error: Any, address: str) -> BluewhaleError:
+    """Give what storage refused, or that it does not answer, as an error of the command."""
     import grpc
 
     code, text = error.code(), error.details()
     if code == grpc.StatusCode.NOT_FOUND:
         return NotFoundError(text)
-    if code == grpc.StatusCode.UNAVAILABLE:
+    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         return StorageAwayError(f"storage at {address} does not answer: {text}")
     return InputError(f"storage at {address}: {text}")
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import grpc
 from bluewhale.api.query.v1 import query_pb2 as api
 from bluewhale.api.query.v1 import query_pb2_grpc as doors
-from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.capture.exceptions import BluewhaleError, InputError, TemporaryError
 from bluewhale.database import NotFoundError, StateError, page_key
+from bluewhale.jobs.explaining import call_named
 from bluewhale.storage import answers, questions
 from bluewhale.storage.exceptions import InvalidRequestError
 from typing_extensions import override
@@ -29,7 +30,7 @@ def told(context: grpc.ServicerContext) -> Iterator[None]:
     """Say operating errors as a status with their text."""
     try:
         yield
-    except InvalidRequestError as error:
+    except (InvalidRequestError, InputError) as error:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except NotFoundError as error:
         context.abort(grpc.StatusCode.NOT_FOUND, str(error))
@@ -78,9 +79,7 @@ class QueryDoor(doors.QueryServicer):
     @override
     def GetCall(self, request: api.GetCallRequest, context: grpc.ServicerContext) -> api.CallDetail:
         with told(context):
-            return answers.detail(
-                self._store.get_call(questions.stored_id("call_id", request.call_id))
-            )
+            return answers.detail(self._store.get_call(call_named(self._store, request.call_id)))
 
     @override
     def Report(self, request: api.ReportRequest, context: grpc.ServicerContext) -> api.ReportReply:

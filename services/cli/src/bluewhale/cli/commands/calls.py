@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
+from bluewhale.cli.asking import ServerOption, stored
 from bluewhale.cli.door import (
     ConfigOption,
     FormatOption,
@@ -16,11 +17,11 @@ from bluewhale.cli.door import (
     OutputOption,
     chosen,
     guarded,
-    open_store,
 )
 from bluewhale.cli.exceptions import CheckFailedError, InputError, NotFoundError
 from bluewhale.cli.output import Format, bar, duration, emit, instant, money, note, show_table
-from bluewhale.cli.tariffing import CALL_TIMEOUT_S, ServerOption, tariffs_of
+from bluewhale.cli.tariffing import CALL_TIMEOUT_S, tariffs_of
+from bluewhale.cli.tariffing import ServerOption as BillingOption
 
 if TYPE_CHECKING:
     from bluewhale.configuration import Settings
@@ -76,19 +77,21 @@ def calls(
         bool, typer.Option("--unrated", help="Only calls with an unpriced charge.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=PAGE_CALLS_MAX)] = 50,
+    server: ServerOption = None,
     form: FormatOption = Format.TABLE,
     json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
     """List calls, newest first."""
-    settings, store = open_store(config)
-    wanted = _filter(
-        settings, since=since, until=until, number=number, person=person, department=department,
-        site=site, trunk=trunk, extension=extension, direction=direction, call_class=call_class,
-        disposition=disposition, account_code=account_code, min_cost=min_cost, max_cost=max_cost,
-        price_list=price_list, text=text, unrated=unrated,
-    )  # fmt: skip
-    found = store.search_calls(wanted, limit=limit)
+    with stored(config, server) as (settings, store):
+        wanted = _filter(
+            settings, since=since, until=until, number=number, person=person,
+            department=department, site=site, trunk=trunk, extension=extension,
+            direction=direction, call_class=call_class, disposition=disposition,
+            account_code=account_code, min_cost=min_cost, max_cost=max_cost,
+            price_list=price_list, text=text, unrated=unrated,
+        )  # fmt: skip
+        found = store.search(wanted, limit=limit)
     if chosen(form, json) is Format.TABLE and output is None:
         show_table([_row(c) for c in found.to_pylist()])
         if found.num_rows == limit:
@@ -98,12 +101,15 @@ def calls(
 
 
 @guarded
-def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = False) -> None:
+def call(
+    call_id: CallName,
+    config: ConfigOption = HERE,
+    server: ServerOption = None,
+    json: JsonOption = False,
+) -> None:
     """Show one call: legs, why they are one call, charges, and the lines the PBX printed."""
-    from bluewhale.jobs.explaining import call_named
-
-    _, store = open_store(config)
-    detail = store.get_call(call_named(store, call_id))
+    with stored(config, server) as (_, store):
+        detail = store.call(call_id)
     if json:
         emit([_detail(detail)], form=Format.JSON)
         return
@@ -139,7 +145,7 @@ def call(call_id: CallName, config: ConfigOption = HERE, json: JsonOption = Fals
 
 
 @guarded
-def explain(call_id: CallName, config: ConfigOption = HERE, server: ServerOption = None) -> None:
+def explain(call_id: CallName, config: ConfigOption = HERE, server: BillingOption = None) -> None:
     """Say in plain words how each price of a call came about."""
     from bluewhale.api.tariffs.v1 import tariffs_pb2 as api
 
@@ -196,6 +202,7 @@ def report(
     site: str | None = None,
     price_list: Annotated[str | None, typer.Option(help="Only this price list.")] = None,
     limit: Annotated[int | None, typer.Option(min=1)] = None,
+    server: ServerOption = None,
     form: FormatOption = Format.TABLE,
     json: JsonOption = False,
     output: OutputOption = None,
@@ -205,12 +212,10 @@ def report(
 
     if by not in REPORT_KINDS:
         raise InputError(f"--by {by}: one of {', '.join(REPORT_KINDS)}")
-    settings, store = open_store(config)
-    wanted = _filter(settings, since=since, until=until, department=department, site=site)
-    rows = [
-        r for r in store.report(cast("ReportBy", by), wanted, limit=limit).to_pylist()
-        if price_list is None or r["price_list"] == price_list
-    ]  # fmt: skip
+    with stored(config, server) as (settings, store):
+        wanted = _filter(settings, since=since, until=until, department=department, site=site)
+        found = store.report(cast("ReportBy", by), wanted, limit=limit)
+    rows = [r for r in found if price_list is None or r["price_list"] == price_list]
     if chosen(form, json) is not Format.TABLE or output is not None:
         emit(rows, form=chosen(form, json), to=output)
         return
@@ -239,6 +244,7 @@ def report(
 def completeness(
     config: ConfigOption = HERE,
     site: str | None = None,
+    server: ServerOption = None,
     form: FormatOption = Format.TABLE,
     json: JsonOption = False,
     output: OutputOption = None,
@@ -247,8 +253,8 @@ def completeness(
 
     Exit code 1 where a sum does not balance or a gap is known.
     """
-    _, store = open_store(config)
-    found = store.completeness(site=site)
+    with stored(config, server) as (_, store):
+        found = store.completeness(site)
     emit(found.days, form=chosen(form, json), to=output)
     if found.gaps.num_rows:
         emit(
@@ -264,7 +270,7 @@ def completeness(
 
 
 def _filter(
-    settings: Settings,
+    settings: Settings | None,
     *,
     department: str | None = None,
     min_cost: str | None = None,
@@ -287,10 +293,12 @@ def _filter(
     )
 
 
-def _with_below(settings: Settings, department: str) -> list[str]:
+def _with_below(settings: Settings | None, department: str) -> list[str]:
     from bluewhale.records.directory import DepartmentTree
     from bluewhale.records.directory_files import load_directory
 
+    if settings is None:
+        raise InputError("--department needs the directory: say --config, too")
     tree = DepartmentTree.of(load_directory(settings.directory).departments)
     if department not in tree.parents:
         known = ", ".join(sorted(tree.parents))
