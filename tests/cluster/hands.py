@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.kube import Kube
+from tests.cluster.kube import Kube, is_ready
 
 SIGNAL = """
 import os, sys, time
@@ -52,6 +52,7 @@ class Hands:
         """Signal the processes of a pod; gives when, in seconds since 1970."""
         container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
         hand = f"hand-{pod['spec']['nodeName']}"
+        self.kube.until(hand, lambda: is_ready(self.kube.get("pod", hand)))
         said = self.kube.execute(
             hand, "/opt/bluewhale/bin/python", "-c", SIGNAL, container, str(number)
         )

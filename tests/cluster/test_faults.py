@@ -125,10 +125,7 @@ def leading_ingest(roles) -> dict:
     """Give the pod of the ingest that leads the ownership of links."""
     for pod in roles.kube.pods(roles.place.component("ingest")):
         text = roles.kube.door(pod["metadata"]["name"], 9465, "/metrics")
-        if any(
-            line.startswith("bluewhale_ownership_links{") and float(line.rpartition(" ")[2]) > 0
-            for line in text.splitlines()
-        ):
+        if "\nbluewhale_ownership_leading 1.0" in text:
             return pod
     raise LookupError("no ingest leads")
 

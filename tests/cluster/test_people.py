@@ -40,7 +40,9 @@ def test_the_dashboard_is_well_and_says_who_leads(roles, person, record_property
     said = person("status")
     assert said.code == 0, said.out
     assert "2 of 2 well." in said.out
-    assert re.search(r"^Operator: bluewhale-operator-\S+ leads, renewed \d+s ago$", said.out, re.MULTILINE)
+    assert re.search(
+        r"^Operator: bluewhale-operator-\S+ leads, renewed \d+s ago$", said.out, re.MULTILINE
+    )
     record_property("figure", f"kubectl bluewhale status\n{said.out.rstrip()}")
 
 

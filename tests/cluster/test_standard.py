@@ -206,14 +206,15 @@ def test_a_unit_outside_of_the_cluster_enrols_with_its_token(roles, tmp_path, re
         "data": str(tmp_path / "data"),
     }
     (tmp_path / "unit.yaml").write_text(yaml.safe_dump(settings))
-    unit = subprocess.Popen(
-        [sys.executable, "-m", "bluewhale.remoteunit", "--config", str(tmp_path / "unit.yaml")],
-        stdout=(tmp_path / "log").open("w"),
-        stderr=subprocess.STDOUT,
-    )
+    with (tmp_path / "log").open("w") as log:
+        unit = subprocess.Popen(
+            [sys.executable, "-m", "bluewhale.remoteunit", "--config", str(tmp_path / "unit.yaml")],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     try:
         began = roles.kube.until(
-            f"{OUTSIDE}; {(tmp_path / 'log').read_text()[-2000:]}",
+            OUTSIDE,
             lambda: roles.told(OUTSIDE)["reason"] == "Ready",
         )
         with (tmp_path / "spool" / "Master.csv").open("ab") as file:
