@@ -292,6 +292,9 @@ def test_the_operator_is_told_settings_that_it_knows(helm: Helm):
     assert {n for n in told if n.startswith("BLUEWHALE_OPERATOR_")} <= known
     assert settings.ingest == "bluewhale-ingest.calls.svc:7440"
     assert settings.watched is None
+    ratio = helm.objects(CHART, *cases.arguments("operator"), "--set", "telemetry.sampleRatio=1")
+    env = pod_specs(ratio)["Deployment/bluewhale-operator"]["containers"][0]["env"]
+    assert {v["name"]: v.get("value") for v in env}["BLUEWHALE_OPERATOR_SAMPLE_RATIO"] == "1"
 
 
 def test_roles_follow_the_links_that_the_operator_publishes(

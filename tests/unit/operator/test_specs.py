@@ -238,3 +238,12 @@ def test_unit_yaml_names_the_centre_and_where_a_token_waits():
         "health_host": "0.0.0.0",
         "health_port": 8081,
     }
+
+
+def test_units_trace_as_the_installation_does():
+    """The trace of a call begins at its unit."""
+    settings = SETTINGS.model_copy(
+        update={"otlp_endpoint": "http://jaeger:4317", "sample_ratio": 1.0}
+    )
+    made = yaml.safe_load(specs.unit_configmap(resource(), "berlin", settings)["data"]["unit.yaml"])
+    assert (made["otlp_endpoint"], made["sample_ratio"]) == ("http://jaeger:4317", 1.0)

@@ -160,7 +160,7 @@ class Elector:
             async with asyncio.timeout(self._retry_s * 2):
                 seen = read_lease(await self._cluster.get(self._name))
         except (BluewhaleError, TimeoutError) as error:
-            self._log.warning("Lease cannot be read", error=str(error))
+            self._log.warning("Lease cannot be read", error=str(error) or "no answer in time")
             seen = None
         self.state, action = step(self.state, seen, self._clock())
         if action is Action.STOP:
@@ -179,7 +179,7 @@ class Elector:
         except ConflictError:
             return  # somebody else was faster
         except (BluewhaleError, TimeoutError) as error:
-            self._log.warning("Lease cannot be written", error=str(error))
+            self._log.warning("Lease cannot be written", error=str(error) or "no answer in time")
             return
         self.state = written(self.state, answer["metadata"].get("resourceVersion", ""), sent_at)
         if not led:

@@ -22,6 +22,7 @@ from bluewhale.telemetry import Endpoint, Metrics, configure_logs, get_logger
 
 LOST, FAILED = 3, 1  # exit codes
 STOP_WAITS_S = 20.0
+TLS_ENDS_S = 0.25  # connections of watches end behind their sessions
 
 
 class Worker:
@@ -52,23 +53,25 @@ class Worker:
     def _run(self) -> None:
         registry = kopf.OperatorRegistry()
         register(registry, self._settings, self._metrics)
-        watched, own = self._settings.watched, self._settings.namespace
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=registry,
-                    standalone=True,
-                    clusterwide=watched is None,
-                    # the roles' links are published where the operator runs
-                    namespaces=[] if watched is None else sorted({watched, own}),
-                    stop_flag=self._stop,
-                    ready_flag=self.ready,
-                )
-            )
+            asyncio.run(self._work(registry))
         except Exception:  # noqa: BLE001 - whatever it was: said, and the process ends
             get_logger("operator").exception("Operator failed")
         if not self._stop.is_set():
             self.failed.set()
+
+    async def _work(self, registry: kopf.OperatorRegistry) -> None:
+        watched, own = self._settings.watched, self._settings.namespace
+        await kopf.operator(
+            registry=registry,
+            standalone=True,
+            clusterwide=watched is None,
+            # the roles' links are published where the operator runs
+            namespaces=[] if watched is None else sorted({watched, own}),
+            stop_flag=self._stop,
+            ready_flag=self.ready,
+        )
+        await asyncio.sleep(TLS_ENDS_S)
 
 
 def run(settings: Settings) -> int:

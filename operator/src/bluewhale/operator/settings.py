@@ -43,6 +43,7 @@ class Settings(BaseModel):
     units_configmap: str = Field(default="", description="empty = <installation>-units")
     lease: str = Field(default="", description="empty = <installation>-operator")
     otlp_endpoint: str = Field(default="", description="where units send traces")
+    sample_ratio: float = Field(default=0.01, ge=0, le=1, description="share of traced frames")
     health_host: str = "0.0.0.0"  # noqa: S104 - probes come from the node
     health_port: int = Field(default=8080, ge=0, le=65535)
     resync_s: float = Field(default=30.0, ge=1, description="each resource is looked at so often")

@@ -39,6 +39,7 @@ def unit_configmap(resource: RemoteUnit, unit: str, settings: Settings) -> dict[
     }
     if settings.otlp_endpoint:
         document["otlp_endpoint"] = settings.otlp_endpoint
+        document["sample_ratio"] = settings.sample_ratio
     return stamped({
         "apiVersion": "v1",
         "kind": "ConfigMap",
