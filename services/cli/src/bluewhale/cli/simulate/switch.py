@@ -31,6 +31,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from bluewhale.cli.simulate.session import World
 
@@ -194,7 +196,8 @@ class _Door(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    def log_message(self, *_: object) -> None:
+    @override
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing for each question."""
 
 
