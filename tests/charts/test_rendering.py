@@ -65,10 +65,11 @@ def test_every_pod_is_restricted(helm: Helm, case: str):
             assert not container["image"].endswith(":latest"), name
             names = Counter(v["name"] for v in container.get("env", []))
             assert max(names.values(), default=1) == 1, name  # server-side apply refuses twins
-        asks = {"certificates", "operator"}
+        asks = {"certificates", "operator", "Deployment/bluewhale-ingest"}
         assert spec["automountServiceAccountToken"] is any(x in name for x in asks), name
         volumes = {v for each in spec["volumes"] for v in each.keys() - {"name"}}
-        assert volumes <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}, name
+        plain = {"configMap", "secret", "projected", "emptyDir", "persistentVolumeClaim"}
+        assert volumes <= plain, name
 
 
 @pytest.mark.parametrize("case", cases.CASES)
@@ -224,11 +225,125 @@ def test_what_a_pod_of_a_role_is_told_makes_a_valid_configuration(
             for one in told:
                 secret = "postgresql://user:password@host/database"
                 patch.setenv(one["name"], one.get("value", secret).replace("$(POD_IP)", "10.1.2.3"))
-            process = process_settings(load(CHART / "files" / "demo"), role)
+            configuration = load(CHART / "files" / "demo")
+            process = process_settings(configuration, role)
+        term = configuration.cluster.ingest.ownership.term.kubernetes
+        assert (term and term.lease) == ("bluewhale-ownership" if role == "ingest" else None)
         assert process.health_port == 9465
         assert process.listen.startswith("0.0.0.0:")
         assert process.peers["query"] == "dns:///bluewhale-storage.calls.svc:7442"
         assert [x["layer"] for x in process.layers][-2:] == ["encryption", "balancing"]
+
+
+FILES = "/var/run/bluewhale"
+
+
+def _files(spec: dict) -> dict[str, tuple[str, str]]:
+    """Give the files that a pod gets from Secrets: path -> (Secret, key)."""
+    found = {}
+    mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+    for volume in spec["volumes"]:
+        secret = volume.get("secret", {})
+        sources = [{"name": secret.get("secretName"), "items": secret.get("items", [])}]
+        sources += [s["secret"] for s in volume.get("projected", {}).get("sources", [])]
+        for source in sources:
+            for item in source["items"]:
+                path = f"{mounts[volume['name']]}/{item['path']}"
+                found[path] = (source["name"], item["key"])
+    return found
+
+
+def test_the_address_of_the_database_is_a_file_of_those_that_open_it(helm: Helm):
+    """Ingest, billing, storage, the migrations; the parser has nothing to do with it."""
+    specs = pod_specs(helm.objects(CHART, *cases.arguments("standard")))
+    wanted = {f"{FILES}/database/url": ("bluewhale-database", "url")}
+    for name in ("ingest", "billing", "storage"):
+        spec = specs[f"Deployment/bluewhale-{name}"]
+        assert _files(spec).items() >= wanted.items()
+    assert _files(specs["Job/bluewhale-migrations"]) == wanted
+    assert _files(specs["Deployment/bluewhale-parser"]) == {}
+    for name, spec in specs.items():
+        assert "secretKeyRef" not in json.dumps(spec), name
+
+
+WAYS_TO_KAFKA = {
+    "ssl": (
+        ["protocol=ssl", "caSecret=ca"],
+        {"SECURITY": "ssl", "CA": f"{FILES}/kafka/ca"},
+        {f"{FILES}/kafka/ca": ("ca", "ca.crt")},
+    ),
+    "ssl with our certificate": (
+        ["protocol=ssl", "caSecret=ca", "userSecret=us", "keys.certificate=user.crt"],
+        {
+            "SECURITY": "ssl", "CA": f"{FILES}/kafka/ca",
+            "CERTIFICATE": f"{FILES}/kafka/certificate", "KEY": f"{FILES}/kafka/key",
+        },
+        {
+            f"{FILES}/kafka/ca": ("ca", "ca.crt"),
+            f"{FILES}/kafka/certificate": ("us", "user.crt"),
+            f"{FILES}/kafka/key": ("us", "tls.key"),
+        },
+    ),
+    "sasl": (
+        ["protocol=sasl_ssl", "username=me", "userSecret=us", "mechanism=PLAIN"],
+        {
+            "SECURITY": "sasl_ssl", "MECHANISM": "PLAIN", "USERNAME": "me",
+            "PASSWORD_FILE": f"{FILES}/kafka/password",
+        },
+        {f"{FILES}/kafka/password": ("us", "password")},
+    ),
+    "in the clear": ([], {}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS_TO_KAFKA)
+def test_each_way_to_kafka_is_told_with_its_files(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, way: str
+):
+    """The variables make a valid configuration; every file that they name is mounted."""
+    chosen, wanted, files = WAYS_TO_KAFKA[way]
+    told = [x for one in chosen for x in ("--set", f"kafka.security.{one}")]
+    specs = pod_specs(helm.objects(CHART, *cases.arguments("standard"), *told))
+    begins = "BLUEWHALE_CLUSTER__KAFKA__"
+    usual = {"BOOTSTRAP", "PREFIX", "PARTITIONS", "REPLICATION"}
+    for role in ("ingest", "parser", "billing", "storage"):
+        spec = specs[f"Deployment/bluewhale-{role}"]
+        env = {v["name"]: v.get("value", "") for v in spec["containers"][0]["env"]}
+        said = {k.removeprefix(begins): v for k, v in env.items() if k.startswith(begins)}
+        assert {k: v for k, v in said.items() if k not in usual} == wanted
+        mounted = {k: v for k, v in _files(spec).items() if "/kafka/" in k}
+        assert mounted == files
+    with monkeypatch.context() as patch:
+        for name, value in env.items():
+            patch.setenv(name, value.replace("$(POD_IP)", "10.1.2.3"))
+        kafka = load(CHART / "files" / "demo").cluster.kafka
+    assert kafka.security == wanted.get("SECURITY", "plaintext")
+
+
+def test_ingest_alone_may_touch_its_own_lease_and_no_other(helm: Helm):
+    """Without the value nobody asks the API server, and there are no rights."""
+    objects = helm.objects(CHART, *cases.arguments("standard"))
+    ours = [o for o in objects if o["metadata"]["name"] == "bluewhale-ingest"]
+    (role,) = [o for o in ours if o["kind"] == "Role"]
+    assert [(r["verbs"], r.get("resourceNames")) for r in role["rules"]] == [
+        (["create"], None),
+        (["get", "update"], ["bluewhale-ownership"]),
+    ]
+    (binding,) = [o for o in ours if o["kind"] == "RoleBinding"]
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "bluewhale-ingest", "namespace": "calls"}
+    ]
+    spec = pod_specs(objects)["Deployment/bluewhale-ingest"]
+    assert spec["serviceAccountName"] == "bluewhale-ingest"
+    values = [*cases.arguments("standard"), "--set", "ingest.lease=false"]
+    without = helm.objects(CHART, *values)
+    kinds = {o["kind"] for o in without if o["metadata"]["name"] == "bluewhale-ingest"}
+    assert kinds == {"Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget"}
+    spec = pod_specs(without)["Deployment/bluewhale-ingest"]
+    assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == (
+        "bluewhale",
+        False,
+    )
 
 
 def test_the_own_authority_names_each_role_as_others_call_it(helm: Helm):
@@ -241,7 +356,9 @@ def test_the_own_authority_names_each_role_as_others_call_it(helm: Helm):
     names = json.loads(env["BLUEWHALE_NAMES"])
     assert names["storage"][0] == "bluewhale-storage.calls.svc"
     assert names["ingest"][0] == "bluewhale-ingest-internal.calls.svc"
-    role = next(o for o in objects if o["kind"] == "Role")
+    role = next(
+        o for o in objects if o["kind"] == "Role" and "certificates" in o["metadata"]["name"]
+    )
     assert role["rules"][0]["verbs"] == ["create"]
     assert role["rules"][1]["resourceNames"] == [
         "bluewhale-authority",

@@ -21,6 +21,7 @@ TYPOS = {
     "a digest that is none": ["--set", "images.cli.digest=sha256:12"],
     "brokers without a port": ["--set", "kafka.bootstrap=kafka"],
     "a share above 1": ["--set", "telemetry.sampleRatio=2"],
+    "an unknown way to Kafka": ["--set", "kafka.security.protocol=tls"],
 }
 
 
@@ -93,9 +94,18 @@ def test_a_mistake_in_values_is_refused(helm: Helm, typo: list[str]):
         (["--set", "installation.files.directory\\.yaml=x"], "has no bluewhale.yaml"),
         (["--set", "installation.files.bluewhale\\.yaml=a: ]"], "bluewhale.yaml is not YAML"),
         (
+            [*cases.arguments("standard"), "--set", "kafka.security.protocol=sasl_ssl"],
+            "sasl_ssl needs kafka.security.username and userSecret",
+        ),
+        (
+            [*cases.arguments("standard"), "--set", "kafka.security.caSecret=x"],
+            "caSecret is of no use with protocol plaintext: choose ssl or sasl_ssl",
+        ),
+        (
             ["--set", "backup.enabled=true", "--set", "persistence.enabled=false"],
             "backup.enabled needs persistence.enabled",
         ),
+        (["--set", "backup.enabled=true"], "backup.enabled needs backup.existingClaim"),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_the_remedy(

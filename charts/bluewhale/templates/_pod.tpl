@@ -19,12 +19,13 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Where and how a pod runs: (dict "root" $ "component" NAME "values" VALUES-OF-THE-ROLE "spread" BOOL). */}}
+{{/* Where and how a pod runs: (dict "root" $ "component" NAME "values" VALUES-OF-THE-ROLE "spread" BOOL); with an
+     "account" of its own it asks the API server. */}}
 {{- define "bluewhale.placement" -}}
 {{- $pod := .root.Values.pod -}}
 {{- $own := default dict .values -}}
-serviceAccountName: {{ include "bluewhale.serviceAccount" .root }}
-automountServiceAccountToken: false
+serviceAccountName: {{ default (include "bluewhale.serviceAccount" .root) .account }}
+automountServiceAccountToken: {{ not (empty .account) }}
 enableServiceLinks: false
 securityContext:
   {{- include "bluewhale.podSecurity" .root | nindent 2 }}

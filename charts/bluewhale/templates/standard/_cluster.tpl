@@ -65,6 +65,29 @@
   value: {{ $values.kafka.partitions | quote }}
 - name: BLUEWHALE_CLUSTER__KAFKA__REPLICATION
   value: {{ $values.kafka.replication | quote }}
+{{- with $values.kafka.security }}
+{{- if ne .protocol "plaintext" }}
+- name: BLUEWHALE_CLUSTER__KAFKA__SECURITY
+  value: {{ .protocol }}
+{{- end }}
+{{- if and .caSecret (hasSuffix "ssl" .protocol) }}
+- name: BLUEWHALE_CLUSTER__KAFKA__CA
+  value: /var/run/bluewhale/kafka/ca
+{{- end }}
+{{- if hasPrefix "sasl" .protocol }}
+- name: BLUEWHALE_CLUSTER__KAFKA__MECHANISM
+  value: {{ .mechanism }}
+- name: BLUEWHALE_CLUSTER__KAFKA__USERNAME
+  value: {{ .username | quote }}
+- name: BLUEWHALE_CLUSTER__KAFKA__PASSWORD_FILE
+  value: /var/run/bluewhale/kafka/password
+{{- else if and .userSecret (eq .protocol "ssl") }}
+- name: BLUEWHALE_CLUSTER__KAFKA__CERTIFICATE
+  value: /var/run/bluewhale/kafka/certificate
+- name: BLUEWHALE_CLUSTER__KAFKA__KEY
+  value: /var/run/bluewhale/kafka/key
+{{- end }}
+{{- end }}
 {{ include "bluewhale.databaseEnvironment" $root }}
 - name: BLUEWHALE_CLUSTER__DATABASE__SEGMENTS
   value: /var/lib/bluewhale/segments
@@ -99,15 +122,70 @@
   value: /var/run/bluewhale/authority
 - name: BLUEWHALE_CLUSTER__INGEST__OWNERSHIP__PROFILE
   value: {{ $values.ingest.failoverProfile }}
+{{- if and (eq .component "ingest") $values.ingest.lease }}
+- name: BLUEWHALE_CLUSTER__INGEST__OWNERSHIP__TERM__KUBERNETES__LEASE
+  value: {{ include "bluewhale.lease" $root }}
+{{- end }}
 {{ include "bluewhale.commonEnvironment" $root }}
 {{- end -}}
 
+{{/* The address of the database is a file, read for each connection: its Secret may change under running pods. */}}
 {{- define "bluewhale.databaseEnvironment" -}}
-- name: BLUEWHALE_CLUSTER__DATABASE__URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.database.existingSecret }}
-      key: {{ .Values.database.secretKey }}
+- name: BLUEWHALE_CLUSTER__DATABASE__URL_FILE
+  value: /var/run/bluewhale/database/url
+{{- end -}}
+
+{{- define "bluewhale.databaseMount" -}}
+- name: database
+  mountPath: /var/run/bluewhale/database
+  readOnly: true
+{{- end -}}
+
+{{- define "bluewhale.databaseVolume" -}}
+- name: database
+  secret:
+    secretName: {{ .Values.database.existingSecret }}
+    defaultMode: 288  # 0440
+    items:
+      - {key: {{ .Values.database.secretKey }}, path: url}
+{{- end -}}
+
+{{/* "true" where pods need files to be let in by Kafka. */}}
+{{- define "bluewhale.kafkaFiles" -}}
+{{- with .Values.kafka.security -}}
+{{- if and (ne .protocol "plaintext") (or .caSecret .userSecret) -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "bluewhale.kafkaVolume" -}}
+- name: kafka
+  projected:
+    defaultMode: 288  # 0440
+    sources:
+      {{- with .Values.kafka.security }}
+      {{- if .caSecret }}
+      - secret:
+          name: {{ .caSecret }}
+          items:
+            - {key: {{ .keys.ca }}, path: ca}
+      {{- end }}
+      {{- if .userSecret }}
+      - secret:
+          name: {{ .userSecret }}
+          items:
+            {{- if hasPrefix "sasl" .protocol }}
+            - {key: {{ .keys.password }}, path: password}
+            {{- else }}
+            - {key: {{ .keys.certificate }}, path: certificate}
+            - {key: {{ .keys.key }}, path: key}
+            {{- end }}
+      {{- end }}
+      {{- end }}
+{{- end -}}
+
+{{/* The Lease that the leading copy of ingest holds. */}}
+{{- define "bluewhale.lease" -}}
+{{- printf "%s-ownership" (include "bluewhale.fullname" .) -}}
 {{- end -}}
 
 {{/* A volume of one node: billing goes where storage is, storage rather where billing is. */}}
