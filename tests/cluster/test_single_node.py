@@ -132,6 +132,13 @@ def test_an_upgrade_and_a_rollback_under_load_lose_nothing_on_the_way(single, re
 def test_every_call_that_the_pbxs_printed_is_there_once_with_its_price(single, record_property):
     """After all of it: 0 lost, 0 double, every price equal to the truth."""
     printed = single.stop_switches()
+    true(single, printed)
+    assert min(printed.values()) > 100
+    record_property("figure", f"single-node: {printed} calls printed; 0 lost, 0 double")
+
+
+def true(place: places.Place, printed: dict[str, int]) -> None:
+    """Wait until what the pod has stored is what the PBXs printed, each call once."""
     asked = [
         "/opt/bluewhale/bin/python", "-c", COMPARE, json.dumps(printed),
         json.dumps([places.PBXS, places.DIALECT, places.CALLS, places.SEED]),
@@ -139,15 +146,62 @@ def test_every_call_that_the_pbxs_printed_is_there_once_with_its_price(single, r
     said = [["not compared"], 0]
 
     def equal() -> bool:
-        said[:] = json.loads(single.kube.execute(POD, *asked).splitlines()[-1])
+        said[:] = json.loads(place.kube.execute(POD, *asked).splitlines()[-1])
         return said == [[], 0]
 
     try:
-        single.kube.until("the truth", equal, 180)
+        place.kube.until("the truth", equal, 180)
     except AssertionError as error:
         pytest.fail(f"{said}\n{error}")
-    assert min(printed.values()) > 100
-    record_property("figure", f"single-node: {printed} calls printed; 0 lost, 0 double")
+
+
+def test_a_backup_that_a_job_made_comes_back_by_a_job(single, record_property):
+    """The commands of the guide: the data moves aside, every call is there once, new ones follow."""
+    printed = single.stop_switches()
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    single.kube.apply(
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "backups"},
+         "spec": claim}
+    )  # fmt: skip
+    single.values |= {
+        "backup": {"enabled": True, "existingClaim": "backups", "resources": SMALL},
+    }
+    single.put("upgrade")
+    began = time.monotonic()
+    path = done(single, "backup-now").partition(":")[0]
+    took = time.monotonic() - began
+    assert path.startswith("/backups/bluewhale-")
+    single.kube.run("scale", "statefulset", RELEASE, "--replicas", "0")
+    single.kube.until("the pod to go", lambda: not single.kube.exists("pod", POD))
+    began = time.monotonic()
+    assert done(single, "restore", "restore", path, "--aside").startswith(f"{path}: restored into ")
+    back = time.monotonic() - began
+    single.kube.run("scale", "statefulset", RELEASE, "--replicas", "1")
+    single.kube.until("the pod", lambda: single.kube.ready(single.component("single-node")), 300)
+    true(single, printed)
+    single.tested()
+    single.kube.run("delete", "job", "backup-now", "restore")
+    single.kube.run("delete", "pvc", "backups")
+    record_property("figure", f"single-node: backup by job {took:.0f} s, restore {back:.0f} s")
+
+
+def done(place: places.Place, name: str, *arguments: str) -> str:
+    """Run the job of the CronJob once, with other arguments if given; gives what it said."""
+    job = json.loads(
+        place.kube.run(
+            "create", "job", f"--from=cronjob/{RELEASE}-backup", name, "--dry-run=client", "-o",
+            "json",
+        )
+    )  # fmt: skip
+    pod = job["spec"]["template"]["spec"]
+    if arguments:
+        pod["containers"][0]["args"] = list(arguments)
+        del pod["affinity"]
+    place.kube.apply(job)
+    place.kube.until(
+        f"the job {name}", lambda: place.kube.get("job", name)["status"].get("succeeded") == 1, 120
+    )
+    return place.kube.run("logs", f"job/{name}")
 
 
 def test_after_the_uninstall_only_the_volume_is_left(single):
