@@ -12,6 +12,7 @@ from bluewhale.configuration import (
     ConfigurationError,
     Following,
     load,
+    loading,
     stream_id,
 )
 
@@ -243,3 +244,23 @@ def test_a_mistake_in_an_included_file_takes_nothing_from_those_who_read_its_lin
     assert following.refresh()
     assert [u.unit_uid for u in following.configuration.settings.units] == ["east", "north"]
     assert following.told == ""
+
+
+def test_of_many_included_files_those_alone_are_read_that_changed(
+    world, configuration, monkeypatch
+):
+    """A thousand RemoteUnits, and one of them is edited."""
+    names = [f"u{n}" for n in range(20)]
+    folder = include(configuration, **{name: added(world, name) for name in names})
+    following = Following(load(configuration.path))
+    read = []
+    parsed = loading._parsed
+    monkeypatch.setattr(loading, "_parsed", lambda text: (read.append(text), parsed(text))[1])
+    wrong = added(world, "u7")
+    wrong["units"][0]["links"] = ["u7-link", "nowhere"]
+    include(configuration, u7=wrong)
+    assert following.refresh()
+    assert [text.count("nowhere") for text in read] == [1]
+    (problem,) = following.problems
+    assert problem.startswith(f"{folder}/u7.yaml:10: units.0 (u7): links: 'nowhere' is no link")
+    assert len(following.configuration.settings.units) == 21

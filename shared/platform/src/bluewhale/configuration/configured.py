@@ -29,6 +29,7 @@ class Included:
     """A file of an included folder; what it adds stands behind `before` of the same."""
 
     file: Path
+    text: str
     node: yaml.Node | None
     part: Part
     before: Mapping[str, int] = field(default_factory=dict)

@@ -8,7 +8,8 @@ tariffs. Does not own their formats or the shape of the file (`settings`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"  # the unit that the embedded runtime is
 RESERVED_UNITS = frozenset({EMBEDDED, "import"})
+PARTS = frozenset(Part.model_fields)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONNECTOR_TYPES = frozenset(
     {"tcp_server", "tcp_client", "folder", "syslog_udp", "syslog_tcp", "import"}
 )
@@ -57,7 +60,7 @@ def load(path: Path, before: Configuration | None = None) -> Configuration:
     mistakes: list[str] = []
     directory = _load_directory(settings, mistakes)
     tariffs = _load_tariffs(settings, mistakes)
-    parts, refused = _read_parts(settings)
+    parts, refused = _read_parts(settings, before.parts if before is not None else ())
     kept = {part.file: part for part in before.parts} if before is not None else {}
     parts += [kept.pop(name) for name in refused if name in kept]
     while True:
@@ -168,20 +171,24 @@ class _Places:
 
     def entry(self, key: str, index: int) -> str:
         """Name an entry of a list: where it was written, and its place in that file."""
-        for one in self.included:
-            own = one.place_of(key, index)
-            if own is not None:
-                return f"{self.where(key, index)}: {key}.{own}"
-        return f"{self.where(key, index)}: {key}.{index}"
+        found = self._included(key, index)
+        return f"{self.where(key, index)}: {key}.{index if found is None else found[1]}"
+
+    def _included(self, key: str, index: int) -> tuple[Included, int] | None:
+        """Give the file that an entry of a list comes from, and its place there; None = our own."""
+        at = bisect_right(self.included, index, key=lambda one: one.before[key]) - 1
+        if at < 0:
+            return None
+        own = self.included[at].place_of(key, index)
+        return None if own is None else (self.included[at], own)
 
     def where(self, *location: str | int) -> str:
         """Name the variable that set a key, or file and line."""
         if len(location) > 1:
             key, index, *rest = location
-            for one in self.included:
-                own = one.place_of(str(key), int(index))
-                if own is not None:
-                    return f"{one.file}:{_line(one.node, [key, own, *rest])}"
+            if key in PARTS and (found := self._included(str(key), int(index))) is not None:
+                one, own = found
+                return f"{one.file}:{_line(one.node, [key, own, *rest])}"
         for place, name in self.variables.items():
             below = place[: len(location)] == location and not _stands(self.node, location)
             if location[: len(place)] == place or below:
@@ -220,18 +227,25 @@ class _Whole(NamedTuple):
     places: _Places
 
 
-def _read_parts(settings: Settings) -> tuple[list[Included], dict[Path, list[str]]]:
+def _read_parts(
+    settings: Settings, before: Sequence[Included]
+) -> tuple[list[Included], dict[Path, list[str]]]:
     """Read the files of included folders; give what is wrong with those that are not read.
 
-    A folder that is not there is empty: a mount that is optional.
+    A folder that is not there is empty: a mount that is optional. Of a thousand files
+    those alone are read that changed.
     """
+    known = {part.file: part for part in before}
     parts: list[Included] = []
     refused: dict[Path, list[str]] = {}
     for folder in settings.include:
         for file in sorted(folder.glob("*.yaml")):
             try:
                 text = file.read_text("utf-8")
-                node, document = yaml.compose(text), yaml.safe_load(text)
+                if file in known and known[file].text == text:
+                    parts.append(known[file])
+                    continue
+                node, document = _parsed(text)
                 part = Part.model_validate(document if document is not None else {})
             except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
                 refused[file] = [f"{file}:1: cannot be read ({error}); mend or remove it"]
@@ -240,8 +254,19 @@ def _read_parts(settings: Settings) -> tuple[list[Included], dict[Path, list[str
                 refused[file] = [_mistake(places, e) for e in error.errors()]
             else:
                 links = _anchored_links(part.links, folder)
-                parts.append(Included(file, node, part.model_copy(update={"links": links})))
+                part = part.model_copy(update={"links": links})
+                parts.append(Included(file, text, node, part))
     return parts, refused
+
+
+def _parsed(text: str) -> tuple[yaml.Node | None, Any]:
+    """Give what was written where, and what it says; by libyaml where it is there."""
+    loader = _LOADER(text)
+    try:
+        node = loader.get_single_node()
+        return node, None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def _joined(settings: Settings, places: _Places, parts: list[Included]) -> _Whole:
