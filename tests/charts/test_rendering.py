@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -457,7 +458,12 @@ def test_definitions_of_custom_resources_outlive_the_release(helm: Helm):
     ):
         found = [o for o in objects if o["kind"] == "CustomResourceDefinition"]
         assert [o["metadata"]["name"] for o in found] == ["remoteunits.bluewhale.dev"]
-        assert found[0]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert found[0]["metadata"]["annotations"] == {
+            "helm.sh/resource-policy": "keep",
+            "bluewhale.dev/definition": hashlib.sha256(
+                next((CRDS_CHART / "files").glob("*.yaml")).read_bytes()
+            ).hexdigest(),
+        }
     assert not [
         o
         for o in helm.objects(CHART, *cases.arguments("standard"))
