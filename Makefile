@@ -8,7 +8,7 @@ MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
 WORKERS ?= 2
 PATHS  := shared services operator images tests bench protos/generate.py
 
-.PHONY: help setup demo roles-demo test test-fast test-slow test-cluster simulate-ownership check fix bench up lock clean
+.PHONY: help setup demo roles-demo test test-fast test-slow test-cluster simulate-ownership check fix charts bench up lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -59,6 +59,9 @@ fix: setup  ## repair what a machine can: format, lint fixes, generated pages
 	$(BIN)/ruff check --fix $(PATHS)
 	$(BIN)/python protos/generate.py
 	$(BIN)/python -m bluewhale.cli.reference --write
+
+charts: setup  ## render the examples of the chart anew (needs Helm)
+	$(BIN)/python -m tests.charts.regenerate
 
 bench: setup  ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m bench
