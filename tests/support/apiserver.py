@@ -36,12 +36,24 @@ CLUSTERWIDE = {"Namespace", "CustomResourceDefinition"}
 SERVED = {"resourceVersion": "1", "generation": 1}
 REVIEWS = "selfsubjectaccessreviews"
 APPLY = "application/apply-patch+yaml"
+ROOT = Path(__file__).resolve().parents[2]
+DEFINITION = ROOT / "charts/bluewhale-crds/files/remoteunits.bluewhale.dev.yaml"
+
+
+def published() -> dict[str, Any]:
+    """What an API server says of the definition of RemoteUnit."""
+    schema = yaml.safe_load(DEFINITION.read_text())["spec"]["versions"][0]["schema"]
+    kind = {"group": "bluewhale.dev", "kind": "RemoteUnit", "version": "v1alpha1"}
+    named = schema["openAPIV3Schema"] | {"x-kubernetes-group-version-kind": [kind]}
+    return {"components": {"schemas": {"RemoteUnit": named}}}
 
 
 class ApiServer(KubernetesEmulator):
     """The emulator; an object that is applied and not there is made."""
 
     async def _handle(self, request: Any) -> Any:
+        if request.url.path.startswith("/openapi/v3/"):
+            return aiohttp.web.json_response(published())
         if request.resource is not None and request.resource.plural == REVIEWS:
             return aiohttp.web.json_response({"status": {"allowed": True}})  # asked, not kept
         if request.method == "PUT" and request.name is not None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from bluewhale.operator.conditions import TYPES
+from bluewhale.operator.definition import STATUS_FIELDS, check_definition, status_fields
+from bluewhale.operator.exceptions import DefinitionError
 from bluewhale.operator.resource import GROUP, KIND, PLURAL, VERSION, read_resource
 from bluewhale.operator.status import status_of
 
@@ -121,6 +124,26 @@ def test_the_status_that_is_written_is_the_one_that_is_declared():
         assert [key for entry in made[part] for key in entry if key not in declared] == []
     assert (made["backlogAge"], made["bufferDaysLeft"]) == ("5s", "3.2")
     assert made["lastRecordTime"] == "2023-11-14T22:13:20Z"
+
+
+def published(status: Any) -> dict[str, Any]:
+    """What an API server says of a definition."""
+    schema = {
+        "properties": {"status": {"properties": status}},
+        "x-kubernetes-group-version-kind": [{"group": GROUP, "kind": KIND, "version": VERSION}],
+    }
+    return {"components": {"schemas": {"dev.bluewhale.v1alpha1.RemoteUnit": schema}}}
+
+
+def test_a_definition_of_an_older_release_is_found_at_start_with_what_it_lacks():
+    """It stays when a release is uninstalled; every status would be refused."""
+    assert status_fields(published(STATUS)) == STATUS_FIELDS
+    check_definition(published(STATUS))
+    older = {k: v for k, v in STATUS.items() if k != "drainedTime"}
+    with pytest.raises(DefinitionError, match=r"lacks drainedTime; install or upgrade the chart"):
+        check_definition(published(older))
+    with pytest.raises(DefinitionError, match="this cluster has no definition of RemoteUnit; "):
+        check_definition(None)
 
 
 def test_conditions_are_a_list_map_with_the_seven_types_in_the_description():

@@ -168,6 +168,12 @@ class KubernetesCluster:
         path = path_of(made["kind"], meta["namespace"])
         return await self._asked("POST", path, {"fieldManager": MANAGER}, made)
 
+    async def published(self) -> dict[str, Any] | None:
+        """Give what the API server says of RemoteUnit (OpenAPI 3); None = it knows none."""
+        path = f"/openapi/v3/apis/{GROUP}/{VERSION}"
+        status, found = await self._ask("GET", path)
+        return None if status == _NOT_FOUND else _checked(status, found, path)
+
     async def may(self, verb: str, group: str, resource: str, namespace: str) -> bool:
         """Ask whether the operator has a right."""
         plural, _, subresource = resource.partition("/")

@@ -33,3 +33,9 @@ class RightsError(PermanentError):
     """The operator may not do what it needs; every missing right is named."""
 
     code = "rights_missing"
+
+
+class DefinitionError(TemporaryError):
+    """The definition of RemoteUnit is missing or of another release; somebody may mend it."""
+
+    code = "definition_of_another_release"

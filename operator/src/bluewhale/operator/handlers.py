@@ -17,6 +17,7 @@ import kopf
 from bluewhale.capture import BluewhaleError
 from bluewhale.operator.apply import KubernetesCluster
 from bluewhale.operator.centre import Ingest
+from bluewhale.operator.definition import check_definition
 from bluewhale.operator.exceptions import RightsError
 from bluewhale.operator.reconcile import Reconciler
 from bluewhale.operator.resource import GROUP, PLURAL, VERSION, read_resource
@@ -70,6 +71,7 @@ def _register_life(
         cluster = await KubernetesCluster.connect(metrics)
         try:
             await check_rights(cluster.may, own)
+            check_definition(await cluster.published())
         except RightsError as error:
             await cluster.close()
             raise kopf.PermanentError(str(error)) from error

@@ -49,6 +49,7 @@ from bluewhale.telemetry import Metrics, get_logger
 
 CONFLICTS_FOR_S = 1.0
 AT_ONCE = 8
+ASKING_SHARE = 4.0  # an answer of a second is asked for every five
 FOLLOWERS = f"{GROUP}/follows=units"  # pods of roles that read the published links
 PUBLISHED = f"{GROUP}/units"  # annotation that makes the kubelet look at once
 
@@ -118,6 +119,7 @@ class Reconciler:
         self._log = get_logger("operator")
         self.centre = Centre()
         self.asked = asyncio.Event()  # ingest answered, or did not, at least once
+        self._took_s = 0.0  # the last answer of ingest
         self._locks: dict[Key, asyncio.Lock] = {}
         self._refused: dict[Key, str] = {}
         self._released: set[Key] = set()
@@ -344,10 +346,13 @@ class Reconciler:
                 self._log.exception("Ingest was not understood")
             self.asked.set()
             self._measure()
-            await asyncio.sleep(self._settings.poll_s)
+            # thousands of units take their time: most of it is for others
+            await asyncio.sleep(max(self._settings.poll_s, ASKING_SHARE * self._took_s))
 
     async def _ask(self) -> None:
+        began = time.monotonic()
         before, self.centre = self.centre, await self._ingest.view()
+        self._took_s = time.monotonic() - began
         concerned = [
             resource.key
             for resource in self._store.resources()
