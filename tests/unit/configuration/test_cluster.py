@@ -176,7 +176,12 @@ def test_files_of_secrets_are_read_from_the_folder_of_the_configuration(tmp_path
         "username": "bluewhale",
         "password_file": "kafka-password",
     }
-    cluster = {"kafka": kafka, "database": {"url_file": "database-url"}}
+    term = {"kubernetes": {"credentials": "account"}}
+    cluster = {
+        "kafka": kafka,
+        "database": {"url_file": "database-url"},
+        "ingest": {"ownership": {"term": term}},
+    }
     settings = read_settings(write(tmp_path, cluster=cluster))
     assert settings.cluster is not None
     assert settings.cluster.kafka.ca == Path("/var/run/kafka/ca.crt")
@@ -184,6 +189,10 @@ def test_files_of_secrets_are_read_from_the_folder_of_the_configuration(tmp_path
     assert settings.cluster.kafka.certificate is None
     assert settings.cluster.kafka.mechanism == "SCRAM-SHA-512"
     assert settings.cluster.database.url_file == tmp_path / "database-url"
+    kubernetes = settings.cluster.ingest.ownership.term.kubernetes
+    assert kubernetes is not None
+    assert kubernetes.credentials == tmp_path / "account"
+    assert kubernetes.lease == "bluewhale-ownership"
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
         failback_hold_s: float | None = FAILBACK_HOLD_S,
         plaintext: bool = False,
         refusal: Refusal = lambda _unit, _serial: None,
+        told: Callable[[str], None] = lambda _problem: None,
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._clock, self._plaintext, self._refusal = clock, plaintext, refusal
@@ -69,6 +70,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
             profile=profile,
             failback_hold_s=failback_hold_s,
             renewed=self._metrics.renewed_term,
+            told=told,
             clock=clock,
         )
         self._watches: dict[tuple[str, int], set[asyncio.Event]] = {}

@@ -44,7 +44,8 @@ class TermKeeper:
     `terms` opens where it is kept and may fail while that is away; `links` gives
     the links that several units may read, each with its units, preferred first;
     `address` is where units reach this process; `renewed` is told how long each
-    renewal took and how many seconds were left of the term then.
+    renewal took and how many seconds were left of the term then; `told` what keeps
+    this process from knowing or changing the term, "" = nothing.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class TermKeeper:
         profile: Profile,
         failback_hold_s: float | None,
         renewed: Callable[[float, float], None],
+        told: Callable[[str], None] = lambda _problem: None,
         clock: Callable[[], float] = boot_time,
     ) -> None:
         self._terms, self._links, self._clock = terms, links, clock
         self._address, self.profile = address, profile
-        self._failback_hold_s, self._renewed = failback_hold_s, renewed
+        self._failback_hold_s, self._renewed, self._told = failback_hold_s, renewed, told
         self._candidate = TermCandidate(profile)
         self._holder = secrets.token_hex(8)
         self._leader: Leader | None = None
@@ -81,10 +83,12 @@ class TermKeeper:
                 try:
                     await self._turn()
                     self._problem = ""
+                    self._told("")
                 except BluewhaleError as error:
                     if not self._problem:
                         self._log.warning("Term of ownership is out of reach", error=str(error))
                     self._problem = str(error)
+                    self._told(self._problem)
                 await asyncio.sleep(self.profile.retry_s)
         finally:
             await self.resign()

@@ -147,6 +147,7 @@ class Ingest:
             failback_hold_s=settings.ownership.failback_hold_s,
             plaintext=settings.plaintext,
             refusal=self.fleet.refusal,
+            told=lambda problem: say("ownership", not problem, problem),
         )
         self._uplink_door = UplinkDoor(
             self.enrolment,

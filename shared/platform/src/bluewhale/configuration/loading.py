@@ -31,7 +31,7 @@ from bluewhale.configuration.settings import (
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from bluewhale.configuration.cluster import ClusterSettings
+    from bluewhale.configuration.cluster import ClusterSettings, OwnershipSettings
     from bluewhale.rating.tariff import TariffVersion
     from bluewhale.records.batches import LinkProfile
     from bluewhale.records.directory import Directory
@@ -330,9 +330,23 @@ def _anchored_cluster(cluster: ClusterSettings, base: Path) -> ClusterSettings:
                     "url_file": database.url_file and base / database.url_file,
                 }
             ),
-            "ingest": ingest.model_copy(update={"authority": base / ingest.authority}),
+            "ingest": ingest.model_copy(
+                update={
+                    "authority": base / ingest.authority,
+                    "ownership": _anchored_ownership(ingest.ownership, base),
+                }
+            ),
         }
     )
+
+
+def _anchored_ownership(ownership: OwnershipSettings, base: Path) -> OwnershipSettings:
+    where = ownership.term.kubernetes
+    if where is None:
+        return ownership
+    kubernetes = where.model_copy(update={"credentials": base / where.credentials})
+    term = ownership.term.model_copy(update={"kubernetes": kubernetes})
+    return ownership.model_copy(update={"term": term})
 
 
 def _load_directory(settings: Settings, mistakes: list[str]) -> Directory | None:
