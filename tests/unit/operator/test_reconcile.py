@@ -249,3 +249,20 @@ def test_what_the_operator_wrote_itself_is_no_sign_of_life_of_a_watch():
     assert store.quiet_s >= 600
     store.heard()
     assert store.quiet_s < 60
+
+
+def test_what_many_new_resources_want_is_published_together():
+    """Not a ConfigMap of a thousand parts a thousand times."""
+    reconciler, cluster, _ = world(centre(), body())
+
+    async def scenario() -> None:
+        looks = [asyncio.create_task(reconciler.reconcile(("pbx", "berlin")))]
+        for n in range(12):
+            await asyncio.sleep(0.01)
+            cluster.put(body(f"site-{n}", links=[link(f"link-{n}")]))
+            looks.append(asyncio.create_task(reconciler.reconcile(("pbx", f"site-{n}"))))
+        await asyncio.gather(*looks)
+
+    asyncio.run(scenario())
+    assert cluster.asked.count("apply ConfigMap bluewhale-units") == 2
+    assert len(cluster.objects[UNITS]["data"]) == 13

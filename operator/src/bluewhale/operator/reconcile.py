@@ -49,6 +49,7 @@ from bluewhale.telemetry import Metrics, get_logger
 
 CONFLICTS_FOR_S = 1.0
 AT_ONCE = 8
+PUBLISH_EVERY_S = 0.5
 ASKING_SHARE = 4.0  # an answer of a second is asked for every five
 FOLLOWERS = f"{GROUP}/follows=units"  # pods of roles that read the published links
 PUBLISHED = f"{GROUP}/units"  # annotation that makes the kubelet look at once
@@ -126,6 +127,7 @@ class Reconciler:
         self._conflicts: tuple[float, dict[Key, int], dict[Key, tuple[Conflict, ...]]] = (0, {}, {})
         self._fragments: dict[Key, tuple[Any, str]] = {}
         self._publishing = asyncio.Lock()
+        self._published_at = 0.0
         self._room = asyncio.Semaphore(AT_ONCE)
 
     # ---- one resource ------------------------------------------------------------------
@@ -301,20 +303,27 @@ class Reconciler:
     async def publish(self) -> None:
         """Let the roles have the links of all resources; nothing to do is nothing done."""
         async with self._publishing:
-            published = self._store.published()
-            found = (published.get("data") or {}) if published else {}
-            fragments = {
-                specs.fragment_name(resource.key): text
-                for resource in self._store.resources()
-                if (text := self._fragment(resource, found)) is not None
-            }
-            made = specs.units_configmap(self._settings, fragments)
-            mark = made["metadata"]["annotations"][specs.WANTED]
-            if is_as_wanted(made, published):
+            if is_as_wanted(self._parts(), self._store.published()):
                 return
+            # what a thousand new resources want goes together, not one by one
+            pause_s = self._published_at + PUBLISH_EVERY_S - time.monotonic()
+            await asyncio.sleep(max(0.0, pause_s))
+            made = self._parts()
             answer = await self._cluster.apply(made)
+            self._published_at = time.monotonic()
             self._store.saw_child("ConfigMap", answer, gone=False)
-            await self._wake(mark)
+            await self._wake(made["metadata"]["annotations"][specs.WANTED])
+
+    def _parts(self) -> dict[str, Any]:
+        """Give the ConfigMap with the parts of all resources."""
+        published = self._store.published()
+        found = (published.get("data") or {}) if published else {}
+        fragments = {
+            specs.fragment_name(resource.key): text
+            for resource in self._store.resources()
+            if (text := self._fragment(resource, found)) is not None
+        }
+        return specs.units_configmap(self._settings, fragments)
 
     def _fragment(self, resource: RemoteUnit, published: Mapping[str, str]) -> str | None:
         """Give the part of a resource; one in conflict keeps what is in force, or has none."""
