@@ -28,6 +28,7 @@ class LeaseServer:
         self.lock = threading.RLock()
         self.version = 0
         self.status = 0  # answered to everything, 0 = what is right
+        self.conflicts = 0  # so many writes come too late
         self.hanging = threading.Event()
         self.asked: list[str] = []
         self.folder = folder
@@ -140,6 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 404, {"message": f'leases "{name}" not found'}
         if self.command == "GET":
             return 200, found
+        if served.conflicts:
+            served.conflicts -= 1
+            return 409, {"message": "the object has been modified"}
         if body["metadata"].get("resourceVersion") != found["metadata"]["resourceVersion"]:
             return 409, {"message": "the object has been modified"}
         return 200, served.write(name, body)

@@ -67,7 +67,7 @@ def test_storage_answers_as_the_store_does(place: Place, server: str, question: 
 @pytest.mark.usefixtures("nowhere")
 def test_a_call_is_shown_by_the_letters_of_the_list(place: Place, server: str) -> None:
     """Legs, joins, ledger and the PBX's own lines, of each of the newest calls."""
-    rows = bluewhale("calls", "--limit", "12", "--json", "--server", server).rows()
+    rows = bluewhale("calls", "--limit", "5", "--json", "--server", server).rows()
     for row in rows:
         name = row["call_id"][:12]
         here, there = place.ask("call", name), bluewhale("call", name, "--server", server)

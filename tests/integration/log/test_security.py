@@ -125,10 +125,6 @@ REFUSALS = {
         "BOTH", "sasl_ssl", {"password": "falsch"},
         "refuses us: correct cluster.kafka.username, password_file or mechanism",
     ),
-    "an unknown user": (
-        "SASL", "sasl_plaintext", {"username": "nobody"},
-        "refuses us: correct cluster.kafka.username, password_file or mechanism",
-    ),
     "an authority that signed nothing here": (
         "TLS", "ssl", {"stranger": True},
         "certificate verify failed",

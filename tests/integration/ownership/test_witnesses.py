@@ -239,6 +239,17 @@ def test_giving_up_lets_another_begin_at_once(led: World):
     assert led.lease()["spec"]["leaseTransitions"] == 1
 
 
+def test_a_resignation_that_meets_a_last_renewal_is_repeated(led: World):
+    """Two writes come too late, the third frees the Lease; always too late is told."""
+    led.server.conflicts = 2
+    led.a.resign(1, "x")
+    assert led.lease()["spec"]["holderIdentity"] == ""
+    assert led.b.take(led.b.read(), holder="y", address="b:1", lease_s=6.0).term == 2
+    led.server.conflicts = 3
+    with pytest.raises(ApiAwayError, match="at each attempt"):
+        led.b.resign(2, "y")
+
+
 def test_half_a_resignation_leaves_the_rest_to_time(led: World):
     """The API server is away: the row is free, the Lease is not; nobody begins at once."""
     led.server.stop()

@@ -19,6 +19,7 @@ from bluewhale.ingest.exceptions import ApiAwayError
 
 TERM, ADDRESS, RENEWALS = "bluewhale.dev/term", "bluewhale.dev/address", "bluewhale.dev/renewals"
 LABELS = {"app.kubernetes.io/part-of": "bluewhale"}
+TRIES = 3
 LEASE_S = 15.0  # of a Lease that does not say it
 
 
@@ -89,9 +90,13 @@ class TermLease:
 
     def resign(self, term: int, holder: str) -> None:
         """Give the Lease up; nothing if it is another's."""
-        seen = self.read()
-        if seen is not None and (seen.holder, seen.term) == (holder, term):
-            self._write(seen, {ADDRESS: ""}, "", seen.lease_s)
+        for _ in range(TRIES):  # a last renewal of ours may be under way
+            seen = self.read()
+            if seen is None or (seen.holder, seen.term) != (holder, term):
+                return
+            if self._write(seen, {ADDRESS: ""}, "", seen.lease_s):
+                return
+        raise ApiAwayError("the Lease was changed at each attempt to give it up")
 
     def _write(
         self, seen: LeaseSeen | None, says: dict[str, str], holder: str, lease_s: float
