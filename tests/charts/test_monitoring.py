@@ -47,4 +47,4 @@ def test_every_alert_says_what_it_means_and_how_bad_it_is():
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"].endswith(".")
     names = [rule["alert"] for rule in ALERTS]
-    assert len(names) == len(set(names)) == 13
+    assert len(names) == len(set(names)) == 16
