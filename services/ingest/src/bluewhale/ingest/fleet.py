@@ -18,6 +18,7 @@ from bluewhale.database.units import Desired, Report, Revocations, Units
 from bluewhale.ingest.connection import Connection, now
 from bluewhale.ingest.current import Current
 from bluewhale.ingest.documents import unit_document
+from bluewhale.ingest.holes import Holes
 from bluewhale.records.batches import StreamTally
 from bluewhale.telemetry import get_logger
 
@@ -62,6 +63,7 @@ class Fleet:
         self._made_of: tuple[Configuration | None, Mapping[str, Any]] = (None, {})
         self._raw_log: RawLog | None = None
         self._feed: MarksFeed | None = None
+        self._holes = Holes()
         self.draining = False
         self._polling = asyncio.Lock()
 
@@ -120,7 +122,7 @@ class Fleet:
         self._configure(connection)
 
     def reported(self, connection: Connection, heartbeat: pb.Heartbeat) -> None:
-        """Take a heartbeat: edge counts go into the log, the clock's skew into metrics."""
+        """Take a heartbeat: edge counts and holes go into the log, the clock's skew into metrics."""
         own = self.current.streams_of(connection.unit_uid)
         assert self._raw_log is not None
         self._raw_log.tally(
@@ -133,6 +135,25 @@ class Fleet:
             connection.clock_skew_ms / 1000,
             unit_uid=connection.unit_uid,
         )
+        self._name_holes(connection.unit_uid, heartbeat, own)
+
+    def _name_holes(self, unit_uid: str, heartbeat: pb.Heartbeat, own: Mapping[int, str]) -> None:
+        """Put into the log what the unit has deleted and a restored main database does not have."""
+        assert self._feed is not None
+        assert self._raw_log is not None
+        if not self._feed.complete:
+            return
+        for hole in self._holes.found(heartbeat.streams, own, self._feed.of(own), now().clock_ms):
+            self._log.error(
+                "Main database knows less than its unit was told: it was restored; named as lost"
+                " what the log does not have",
+                unit_uid=unit_uid,
+                stream_id=hole.stream_id,
+                incarnation=hole.incarnation,
+                first_seq=hole.first_seq,
+                last_seq=hole.last_seq,
+            )
+            self._raw_log.note(hole, self.current.partition(hole.stream_id))
 
     # ---- what happens to all ---------------------------------------------------------------
 

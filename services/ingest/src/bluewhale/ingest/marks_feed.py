@@ -46,6 +46,7 @@ class MarksFeed:
         self._call: Any = None
         self._heard_s = 0.0
         self._problem = "storage was not reached yet"
+        self.complete = False  # storage speaks, and all of its marks are here
 
     def of(self, streams: Iterable[int]) -> list[StoredMark]:
         """Give the marks of these streams, every incarnation."""
@@ -125,9 +126,13 @@ class MarksFeed:
                 )
                 for m in reply.marks
             ]
-            if marks:
-                with contextlib.suppress(RuntimeError):  # the loop ended
-                    loop.call_soon_threadsafe(self.take, marks)
+            with contextlib.suppress(RuntimeError):  # the loop ended
+                loop.call_soon_threadsafe(self._replied, marks)
+
+    def _replied(self, marks: list[StoredMark]) -> None:
+        """Take a reply; the first of a call has every mark."""
+        self.take(marks)
+        self.complete = True
 
     def _tell(self, loop: asyncio.AbstractEventLoop, problem: str) -> None:
         if problem == self._problem:
@@ -136,4 +141,8 @@ class MarksFeed:
         if problem:
             self._log.warning("No marks", error=problem)
         with contextlib.suppress(RuntimeError):  # the loop ended
-            loop.call_soon_threadsafe(self._told, problem)
+            loop.call_soon_threadsafe(self._say, problem)
+
+    def _say(self, problem: str) -> None:
+        self.complete &= not problem
+        self._told(problem)

@@ -86,6 +86,16 @@ class RawLog:
         # the log that every connection counts for now: `changed` comes in the same turn of the loop
         return self._send(partition, replace(raw, log_id=self.log_id).encode())
 
+    def note(self, raw: RawFrame, partition: int | None) -> None:
+        """Send a frame of our own; whoever wants it in the log notes it again."""
+        loop = asyncio.get_running_loop()
+
+        def answered(_: Future[int]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop ended
+                loop.call_soon_threadsafe(self.released, len(raw.packed))
+
+        self.append(raw, partition).add_done_callback(answered)
+
     def released(self, size_bytes: int) -> None:
         """Take that a frame given to `append`, of that packed size, was answered."""
         self.under_way_bytes -= size_bytes

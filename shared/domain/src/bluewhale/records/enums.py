@@ -132,6 +132,7 @@ class LossReason(StrEnum):
     JOURNAL_FULL = "journal_full"
     PROTOCOL_OVERRUN = "protocol_overrun"
     FRAME_UNREADABLE = "frame_unreadable"
+    DATABASE_RESTORED = "database_restored"
 
 
 class Flag(IntFlag):

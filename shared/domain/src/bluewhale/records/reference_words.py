@@ -329,6 +329,10 @@ REASONS = {
         "the source sent faster than its protocol lets us refuse",
         "Raise the buffer of the source, or use a link with acknowledgement.",
     ),
+    "database_restored": (
+        "the main database was restored from a backup without them; log and unit had them no more",
+        "Ask the PBX for the range again; keep topics longer than the age of a backup.",
+    ),
 }
 
 FLAGS = {
