@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from bluewhale.ingest.lease_api import LeaseApi
 from bluewhale.ingest.term_lease import TermLease
 from bluewhale.ingest.term_witnesses import TermWitnesses
 from bluewhale.ownership import FAST, TermCandidate
+from bluewhale.telemetry import configure_logs
 
 from tests.support.leases import NAMESPACE, LeaseServer
 
@@ -126,6 +129,27 @@ def test_who_leads_goes_on_without_the_api_server_and_nobody_else_begins(led: Wo
     assert led.a.renew(1, "x", lease_s=6.0)
     assert int(led.lease()["metadata"]["annotations"]["bluewhale.dev/renewals"]) >= 1
     assert led.b.read().holder == "x"
+
+
+def test_one_witness_alone_is_told_once_and_so_is_its_end(led: World, capsys):
+    """The third renewal in a row says it, with the reason; one that was late says nothing."""
+    configure_logs(stream=sys.stdout, pretty=False)
+    heard = Copy(led, "ingest-0")
+    for turns in (2, 5):
+        led.database_away = True
+        for _ in range(turns):
+            assert heard.renew(1, "x", lease_s=6.0)
+        led.database_away = False
+        assert heard.renew(1, "x", lease_s=6.0)
+    heard.close()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(x["event"], x.get("error")) for x in lines] == [
+        (
+            "Term of ownership is renewed in the Lease alone",
+            "the database at db:5432 cannot be reached",
+        ),
+        ("Term of ownership is renewed in both places again", None),
+    ]
 
 
 def test_without_both_it_is_not_known_who_leads(led: World):

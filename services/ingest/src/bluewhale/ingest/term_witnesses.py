@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bluewhale.ingest.term_lease import LeaseSeen, TermLease
 
 ROW, LEASE = "database", "Lease"
+ALONE_TOLD = 3
 
 
 class Row(Protocol):
@@ -63,7 +64,7 @@ class TermWitnesses:
     def __init__(self, row: Callable[[], Row], lease: TermLease, *, patience_s: float) -> None:
         self._row, self._lease, self._patience_s = row, lease, patience_s
         self._address = ""
-        self._alone = ""
+        self._alone = 0  # renewals in a row that one witness granted alone
         self._log = get_logger("ownership")
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="term")
         self._under_way: dict[str, Future[bool]] = {}
@@ -153,15 +154,18 @@ class TermWitnesses:
         return self._under_way[place]
 
     def _tell(self, row_error: str, lease_error: str) -> None:
-        """Say once that the term hangs on one of its witnesses, and once that it does no more."""
+        """Say once that the term hangs on one of its witnesses, and once that it does no more.
+
+        One renewal, or two, may come late at a busy server.
+        """
         alone = row_error or lease_error
-        if row_error and not self._alone:
+        before, self._alone = self._alone, self._alone + 1 if alone else 0
+        if row_error and self._alone == ALONE_TOLD:
             self._log.warning("Term of ownership is renewed in the Lease alone", error=alone)
-        elif lease_error and not self._alone:
+        elif lease_error and self._alone == ALONE_TOLD:
             self._log.warning("Term of ownership is renewed in the database alone", error=alone)
-        elif self._alone and not alone:
+        elif before >= ALONE_TOLD and not alone:
             self._log.info("Term of ownership is renewed in both places again")
-        self._alone = alone
 
 
 def _outcome(asked: Future[bool] | None) -> tuple[bool | None, str]:
