@@ -60,10 +60,12 @@ GROUPS_OF_SERVICES = {
     "hot_commit": SERVICES,
     "cluster": SERVICES,
     "telemetry": (*SERVICES, "OTLP_GRPC_ENDPOINT"),
+    "operator": ("KUBECONFIG",),
 }
 LONG_ONLY = {
     "telemetry",
     "backup",
+    "operator",
 }  # says nothing on less data: asked for by name, or measured in full
 
 
