@@ -6,10 +6,13 @@ own when the configuration is replaced (`bluewhale.configuration.Following`).
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bluewhale.configuration import Configuration, Following, stream_id
 from bluewhale.messaging import partition_of
+
+if TYPE_CHECKING:
+    from bluewhale.configuration.cluster import UnitSettings
 
 
 class _State(NamedTuple):
@@ -18,6 +21,7 @@ class _State(NamedTuple):
     configuration: Configuration
     streams: dict[str, dict[int, str]]  # unit -> stream -> link
     partitions: dict[int, int]  # by stream
+    units: dict[str, UnitSettings]  # by unit_uid
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -31,7 +35,8 @@ class _State(NamedTuple):
             for of_unit in streams.values()
             for stream in of_unit
         }
-        return cls(configuration, streams, partitions)
+        units = {unit.unit_uid: unit for unit in configuration.settings.units}
+        return cls(configuration, streams, partitions, units)
 
 
 class Current:
@@ -74,6 +79,10 @@ class Current:
             for uid in unit.links:
                 readers.setdefault(uid, []).append(unit.unit_uid)
         return {uid: tuple(units) for uid, units in readers.items() if len(units) > 1}
+
+    def unit(self, unit_uid: str) -> UnitSettings | None:
+        """Give the settings of a unit; None = not declared."""
+        return self._state.units.get(unit_uid)
 
     def units(self) -> list[str]:
         """Give the declared units, by name."""

@@ -25,7 +25,6 @@ from bluewhale.telemetry import get_logger
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from bluewhale.configuration import Configuration
     from bluewhale.database.units import Issued, Report, UnitRow, Units
     from bluewhale.ingest.enrolment import Enrolment
     from bluewhale.ingest.fleet import Fleet
@@ -157,12 +156,8 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
         assert self.loop is not None
         asyncio.run_coroutine_threadsafe(self._fleet.poll_now(), self.loop).result(APPLY_S)
 
-    @property
-    def _configuration(self) -> Configuration:
-        return self._fleet.current.configuration
-
     def _declared(self, unit_uid: str) -> None:
-        if self._configuration.unit(unit_uid) is None:
+        if self._fleet.current.unit(unit_uid) is None:
             raise NotFoundError(
                 f"unit {unit_uid} is not in the configuration; add it to `units` first"
             )
@@ -189,7 +184,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
         certificates: list[Issued],
         lost: Mapping[int, int],
     ) -> pb.Unit:
-        declared = self._configuration.unit(unit_uid)
+        declared = self._fleet.current.unit(unit_uid)
         streams = self._fleet.current.streams_of(unit_uid)
         here = {
             c.session: report_of(c, streams, self._instance) | {"connected": True}
