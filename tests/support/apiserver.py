@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ KINDS = {
     "coordination.k8s.io/v1/leases": ("Lease", []),
     "apiextensions.k8s.io/v1/customresourcedefinitions": ("CustomResourceDefinition", []),
 }
+ALLOWED = threading.Event()  # whether the operator has its rights
+ALLOWED.set()
 VERBS = ["get", "list", "watch", "create", "update", "patch", "delete"]
 CLUSTERWIDE = {"Namespace", "CustomResourceDefinition"}
 SERVED = {"resourceVersion": "1", "generation": 1}
@@ -55,7 +58,8 @@ class ApiServer(KubernetesEmulator):
         if request.url.path.startswith("/openapi/v3/"):
             return aiohttp.web.json_response(published())
         if request.resource is not None and request.resource.plural == REVIEWS:
-            return aiohttp.web.json_response({"status": {"allowed": True}})  # asked, not kept
+            # asked, not kept
+            return aiohttp.web.json_response({"status": {"allowed": ALLOWED.is_set()}})
         if request.method == "PUT" and request.name is not None:
             return self._replaced(request)
         if request.method == "POST" and request.resource is not None:

@@ -8,8 +8,12 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.support.apiserver import api_server, until
-from tests.support.remoteunits import body
+import pytest
+from bluewhale.operator import handlers
+from bluewhale.operator.process import Worker
+
+from tests.support.apiserver import ALLOWED, api_server, until
+from tests.support.remoteunits import SETTINGS, body
 
 LEASES, RU = "coordination.k8s.io/v1/leases", "bluewhale.dev/v1alpha1/remoteunits"
 
@@ -61,6 +65,33 @@ def test_a_replica_leads_follows_resources_and_ends_cleanly_on_sigterm(tmp_path:
             assert lease()["spec"]["holderIdentity"] == ""
             ready = server.found(RU, "berlin")["status"]["conditions"][0]
             assert (ready["status"], ready["reason"]) == ("Unknown", "CentreUnreachable")
+
+    asyncio.run(scenario())
+
+
+def test_an_operator_without_a_right_is_not_ready_and_begins_when_it_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Somebody mends the role; nobody has to think of the pod."""
+    monkeypatch.setattr(handlers, "START_AGAIN_S", 0.1)
+    settings = SETTINGS.model_copy(update={"watch": "*", "ingest": "127.0.0.1:1"})
+
+    async def scenario() -> None:
+        async with api_server(tmp_path) as (_, kubeconfig):
+            monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+            worker = Worker(settings)
+            ALLOWED.clear()
+            try:
+                worker.start()
+                problem = await until(lambda: worker.problem, "a word")
+                assert problem.startswith("the operator may not: get remoteunits.bluewhale.dev in")
+                assert not worker.ready.is_set()
+                ALLOWED.set()
+                await until(worker.ready.is_set, "the start")
+                assert worker.problem == ""
+            finally:
+                ALLOWED.set()
+                await asyncio.to_thread(worker.stop)
 
     asyncio.run(scenario())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from bluewhale.operator.claims import Conflict
@@ -463,3 +463,37 @@ def test_the_backlog_of_a_resource_that_is_fenced_is_written_at_once():
     less = seen(centre(well("berlin", backlog_records=8)), now=NOW + timedelta(seconds=1))
     assert decide(resource(status=status, **fenced), less, SETTINGS).status_changed is True
     assert decide(resource(status=status, **fenced), seen(said), SETTINGS).status_changed is False
+
+
+BEFORE_MS = int(datetime(2026, 10, 31, tzinfo=UTC).timestamp() * 1000)  # the resource is of 11-01
+
+
+def revoked(name: str = "berlin", at_ms: int = BEFORE_MS) -> UnitReport:
+    """A unit that was revoked, with the resource that had its name before."""
+    return well(
+        name,
+        state="revoked",
+        certificate_not_after_ms=0,
+        revoked_at_ms=at_ms,
+        backlog_records=None,
+    )
+
+
+def test_a_resource_made_again_gets_its_units_back_without_a_word():
+    """`kubectl delete`, then `kubectl apply` of the same file."""
+    decision = decide(resource(), seen(centre(revoked())), SETTINGS)
+    assert MintToken("berlin") in decision.calls
+    assert reason(decision) == ("False", "WaitingForUnit")
+    by_hand = centre(revoked(at_ms=NOW_MS))
+    decision = decide(resource(), seen(by_hand), SETTINGS)
+    assert MintToken("berlin") not in decision.calls
+    assert reason(decision) == ("False", "Revoked")
+
+
+def test_a_unit_that_never_ran_under_a_resource_holds_no_deletion_and_keeps_its_old_volume():
+    """Revoked with an earlier resource of that name: what that one left is not ours to remove."""
+    gone = decide(resource(meta=GONE), seen(centre(revoked())), SETTINGS)
+    assert (gone.released, gone.delete) == (True, ())
+    by_hand = decide(resource(meta=GONE), seen(centre(revoked(at_ms=NOW_MS))), SETTINGS)
+    assert by_hand.released is False
+    assert "berlin is revoked, not connected" in by_hand.status["conditions"][0]["message"]

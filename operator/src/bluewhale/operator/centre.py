@@ -193,6 +193,7 @@ def report_of(unit: units_pb2.Unit) -> UnitReport:
         ),
         gaps=sum(link.records_lost for link in unit.links),
         certificate_not_after_ms=max(ends, default=0),
+        revoked_at_ms=unit.revoked_at_ms,
         copies=len(copies),
         overrides=json.loads(overrides) if overrides else {},
         wrong={c.name: c.message for c in unit.conditions if not c.good},

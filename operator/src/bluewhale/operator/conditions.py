@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from bluewhale.operator.draining import is_empty
+from bluewhale.operator.draining import is_empty, was_revoked_before
 from bluewhale.operator.observed import Centre, Observed, UnitReport
 from bluewhale.operator.resource import ENROL, FENCED, FORCE_DELETE, RemoteUnit, instant, span
 from bluewhale.operator.specs import fragment_name, token_name
@@ -127,7 +127,7 @@ def _refused(observed: Observed) -> Finding:
 
 
 def _enrolled(resource: RemoteUnit, units: list[UnitReport]) -> Finding:
-    revoked = [u for u in units if u.state == "revoked"]
+    revoked = [u for u in units if u.state == "revoked" and not was_revoked_before(resource, u)]
     if revoked:
         return Finding(
             "Enrolled",
@@ -282,7 +282,7 @@ def _draining(resource: RemoteUnit, observed: Observed) -> Finding:
     waits = []
     for unit in resource.units:
         report = observed.centre.units.get(unit)
-        if report is None or is_empty(report):
+        if report is None or is_empty(resource, report):
             continue
         if report.state != "connected":
             waits.append(f"{unit} is {report.state}, not connected")

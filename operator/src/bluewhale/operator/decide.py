@@ -17,7 +17,13 @@ from typing import Any, Literal, NamedTuple
 from bluewhale.operator import conditions, specs
 from bluewhale.operator.comparing import is_as_wanted
 from bluewhale.operator.conditions import Finding
-from bluewhale.operator.draining import former, is_drained, leaving, overrides_of
+from bluewhale.operator.draining import (
+    former,
+    is_drained,
+    leaving,
+    overrides_of,
+    was_revoked_before,
+)
 from bluewhale.operator.observed import Object, ObjectId, Observed, UnitReport, id_of
 from bluewhale.operator.resource import ENROL, SWITCHOVER, RemoteUnit, instant
 from bluewhale.operator.settings import Settings
@@ -149,7 +155,9 @@ def _calls(resource: RemoteUnit, observed: Observed) -> Iterator[Call]:
 def _wants_token(resource: RemoteUnit, report: UnitReport, now: datetime) -> bool:
     if resource.annotations.get(ENROL) == report.name:
         return True
-    if report.certificate_not_after_ms or report.state == "revoked":
+    if report.certificate_not_after_ms:
+        return False
+    if report.state == "revoked" and not was_revoked_before(resource, report):
         return False
     expires = token_expiry(resource, report.name)
     return expires is None or expires - now < TOKEN_LATE
@@ -297,7 +305,7 @@ def _deletion(
     paused = overrides_of(resource, paused=True)
     known = "drainedTime" in resource.status
     drained = known or (
-        reachable and all(r is None or is_drained(r, paused) for r in reports.values())
+        reachable and all(r is None or is_drained(resource, r, paused) for r in reports.values())
     )
     if not (drained or resource.forced):
         pause = [
@@ -324,7 +332,9 @@ def _deletion(
         return Decision(status=status, status_changed=True, events=tuple(events))
     claims = [
         ObjectId("PersistentVolumeClaim", resource.namespace, specs.journal_claim(unit))
-        for unit in units
+        for unit, report in reports.items()
+        # a volume that an earlier resource left may hold records
+        if report is None or not was_revoked_before(resource, report)
     ]
     return Decision(
         calls=tuple(revoke) if reachable else (),

@@ -11,6 +11,8 @@ from typing import Any
 from bluewhale.operator.observed import Centre, UnitReport
 from bluewhale.operator.resource import RemoteUnit
 
+SECOND_MS = 1_000  # the age of a resource has whole seconds
+
 
 def overrides_of(resource: RemoteUnit, *, paused: bool) -> dict[str, Any]:
     """Give what units run by beside their links; the resource owns all of it."""
@@ -23,17 +25,30 @@ def overrides_of(resource: RemoteUnit, *, paused: bool) -> dict[str, Any]:
     return made
 
 
-def is_empty(report: UnitReport | None) -> bool:
+def was_revoked_before(resource: RemoteUnit, report: UnitReport) -> bool:
+    """Say whether a unit was revoked before its resource was made: with another of that name."""
+    return report.state == "revoked" and (
+        0 < report.revoked_at_ms < resource.created_ms + SECOND_MS
+    )
+
+
+def never_ran(resource: RemoteUnit, report: UnitReport) -> bool:
+    """Say whether a unit was never admitted under this resource."""
+    new = report.state in {"declared", "undeclared"} and not report.certificate_not_after_ms
+    return new or was_revoked_before(resource, report)
+
+
+def is_empty(resource: RemoteUnit, report: UnitReport | None) -> bool:
     """Say whether a unit holds nothing that the main database has not."""
     if report is None:
         return False
-    never = report.state in {"declared", "undeclared"} and not report.certificate_not_after_ms
-    return never or (report.state == "connected" and report.backlog_records == 0)
+    stored = report.state == "connected" and report.backlog_records == 0
+    return stored or never_ran(resource, report)
 
 
-def is_drained(report: UnitReport | None, paused: Mapping[str, Any]) -> bool:
+def is_drained(resource: RemoteUnit, report: UnitReport | None, paused: Mapping[str, Any]) -> bool:
     """Say whether a unit reads nothing more and holds nothing."""
-    if report is None or not is_empty(report):
+    if report is None or not is_empty(resource, report):
         return False
     if report.state != "connected":
         return True
@@ -52,5 +67,5 @@ def leaving(resource: RemoteUnit, centre: Centre) -> tuple[str, ...]:
     return tuple(
         unit
         for unit in former(resource)
-        if centre.problem or not is_drained(centre.units.get(unit), paused)
+        if centre.problem or not is_drained(resource, centre.units.get(unit), paused)
     )

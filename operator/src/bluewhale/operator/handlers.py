@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -18,7 +19,6 @@ from bluewhale.capture import BluewhaleError
 from bluewhale.operator.apply import KubernetesCluster
 from bluewhale.operator.centre import Ingest
 from bluewhale.operator.definition import check_definition
-from bluewhale.operator.exceptions import RightsError
 from bluewhale.operator.reconcile import Reconciler
 from bluewhale.operator.resource import GROUP, PLURAL, VERSION, read_resource
 from bluewhale.operator.rights import check_rights
@@ -28,7 +28,7 @@ from bluewhale.operator.watching import KINDS, LABELS, PODS, Watched
 from bluewhale.telemetry import Metrics
 
 DRAIN_FINALIZER = f"{GROUP}/drain"
-START_AGAIN_S = 2.0
+START_AGAIN_S = 5.0
 DRAIN_AGAIN_S = 5.0
 ERROR_AGAIN_S = 10.0
 JITTER = 0.5  # of the resync interval, so that a start is no storm
@@ -50,15 +50,22 @@ def register(
     registry: kopf.OperatorRegistry,
     settings: Settings | None = None,
     metrics: Metrics | None = None,
+    say: Callable[[str], None] = lambda _problem: None,
 ) -> None:
-    """Register every handler; settings None = from the environment, at start."""
-    _register_life(registry, settings, metrics or Metrics())
+    """Register every handler; settings None = from the environment, at start.
+
+    say: is told what keeps the operator from starting, "" = nothing.
+    """
+    _register_life(registry, settings, metrics or Metrics(), say)
     _register_watches(registry)
     _register_looks(registry, settings.resync_s if settings else 30.0)
 
 
 def _register_life(
-    registry: kopf.OperatorRegistry, given: Settings | None, metrics: Metrics
+    registry: kopf.OperatorRegistry,
+    given: Settings | None,
+    metrics: Metrics,
+    say: Callable[[str], None],
 ) -> None:
     @kopf.on.login(registry=registry, id="login")
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
@@ -72,12 +79,11 @@ def _register_life(
         try:
             await check_rights(cluster.may, own)
             check_definition(await cluster.published())
-        except RightsError as error:
+        except BluewhaleError as error:  # somebody may mend it: a right, the definition
             await cluster.close()
-            raise kopf.PermanentError(str(error)) from error
-        except BluewhaleError as error:
-            await cluster.close()
+            say(str(error))
             raise kopf.TemporaryError(str(error), delay=START_AGAIN_S) from error
+        say("")
         memo.running = Running(own, cluster, Ingest(own.ingest, own.identity), metrics)
 
     @kopf.on.cleanup(registry=registry, id="stop")

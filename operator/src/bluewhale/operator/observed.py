@@ -56,6 +56,7 @@ class UnitReport:
     stored_through: int | None = None
     gaps: int | None = None
     certificate_not_after_ms: int = 0
+    revoked_at_ms: int = 0
     copies: int = 0
     overrides: Mapping[str, Any] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)  # condition -> what is wrong

@@ -33,6 +33,7 @@ class Worker:
         self._stop = threading.Event()
         self.ready = threading.Event()
         self.failed = threading.Event()
+        self.problem = ""  # what keeps it from starting
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
     def start(self) -> None:
@@ -50,9 +51,14 @@ class Worker:
         """Say whether kopf runs."""
         return self._thread.is_alive()
 
+    def _say(self, problem: str) -> None:
+        if problem and problem != self.problem:
+            get_logger("operator").error("Operator cannot start yet", error=problem)
+        self.problem = problem
+
     def _run(self) -> None:
         registry = kopf.OperatorRegistry()
-        register(registry, self._settings, self._metrics)
+        register(registry, self._settings, self._metrics, self._say)
         try:
             asyncio.run(self._work(registry))
         except Exception:  # noqa: BLE001 - whatever it was: said, and the process ends
@@ -85,12 +91,15 @@ def run(settings: Settings) -> int:
     def wrong() -> dict[str, str]:
         return {"operator": "kopf ended"} if worker.failed.is_set() else {}
 
+    def not_ready() -> dict[str, str]:
+        return wrong() or ({"operator": worker.problem} if worker.problem else {})
+
     endpoint = Endpoint(
         metrics,
         wrong,
         host=settings.health_host,
         port=settings.health_port,
-        probes={"livez": wrong, "readyz": wrong, "startupz": dict},
+        probes={"livez": wrong, "readyz": not_ready, "startupz": dict},
     )
     with endpoint:
         return asyncio.run(_stand(settings, worker, metrics))

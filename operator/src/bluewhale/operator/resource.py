@@ -118,6 +118,11 @@ class RemoteUnit:
         return self.namespace, self.name
 
     @property
+    def created_ms(self) -> int:
+        """Give when it was made; the API server has whole seconds."""
+        return int(datetime.fromisoformat(self.created).timestamp() * 1000) if self.created else 0
+
+    @property
     def fenced(self) -> bool:
         """Say whether a person took the links from every unit."""
         return self.annotations.get(FENCED) == "true"

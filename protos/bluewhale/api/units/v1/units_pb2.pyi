@@ -154,10 +154,13 @@ class Unit(_message.Message):
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     CONFIGURATION_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    REVOKED_AT_MS_FIELD_NUMBER: _builtins.int
     unit_uid: _builtins.str
     state: _builtins.str
     """declared, enrolled, connected, revoked, undeclared"""
     site_uid: _builtins.str
+    revoked_at_ms: _builtins.int
+    """0 = not revoked"""
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnitLink]: ...
     @_builtins.property
@@ -183,10 +186,11 @@ class Unit(_message.Message):
         certificates: _abc.Iterable[Global___Certificate] | None = ...,
         configuration: Global___DocumentState | None = ...,
         conditions: _abc.Iterable[Global___Condition] | None = ...,
+        revoked_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "conditions", b"conditions", "configuration", b"configuration", "instances", b"instances", "links", b"links", "site_uid", b"site_uid", "state", b"state", "unit_uid", b"unit_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "conditions", b"conditions", "configuration", b"configuration", "instances", b"instances", "links", b"links", "revoked_at_ms", b"revoked_at_ms", "site_uid", b"site_uid", "state", b"state", "unit_uid", b"unit_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -205,6 +205,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
         made = pb.Unit(
             unit_uid=unit_uid,
             state=_state(row, declared is not None, bool(alive), bool(certificates)),
+            revoked_at_ms=row.revoked_at_ms if row is not None else 0,
             site_uid=(declared.site_uid or "") if declared is not None else "",
             links=[
                 pb.UnitLink(
