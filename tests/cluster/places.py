@@ -103,6 +103,14 @@ class Helm:
         )  # fmt: skip
 
 
+BACKUPS = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "backups"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
 @dataclass
 class Place:
     """A namespace, the release in it, and PBXs that talk to it."""
@@ -150,6 +158,31 @@ class Place:
     def component(self, name: str) -> str:
         """Give the selector of a component's pods."""
         return f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={name}"
+
+    def backup_job(
+        self, name: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> str:
+        """Run the job of the CronJob once, with other arguments if given; gives what it said.
+
+        environment: instead of the database's address.
+        """
+        made = ["create", "job", f"--from=cronjob/{RELEASE}-backup", name]
+        job = json.loads(self.kube.run(*made, "--dry-run=client", "-o", "json"))
+        pod = job["spec"]["template"]["spec"]
+        if arguments:
+            pod["containers"][0]["args"] = list(arguments)
+            pod.pop("affinity", None)  # the pod that has the volume may be gone
+        if environment:
+            kept = [e for e in pod["containers"][0]["env"] if "DATABASE" not in e["name"]]
+            more = [{"name": key, "value": value} for key, value in environment.items()]
+            pod["containers"][0]["env"] = kept + more
+        self.kube.apply(job)
+        self.kube.until(
+            f"the job {name}",
+            lambda: self.kube.get("job", name)["status"].get("succeeded") == 1,
+            120,
+        )
+        return self.kube.run("logs", f"job/{name}")
 
     # ---- PBXs --------------------------------------------------------------------------------
 

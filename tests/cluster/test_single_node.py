@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster import places
 from tests.cluster.hands import KILL
-from tests.cluster.places import DEMO, LISTENED, PBX_PORT, RELEASE, SMALL
+from tests.cluster.places import BACKUPS, DEMO, LISTENED, PBX_PORT, RELEASE, SMALL
 
 POD = f"{RELEASE}-0"
 START_LIMIT_S = 300.0
@@ -158,23 +158,19 @@ def true(place: places.Place, printed: dict[str, int]) -> None:
 def test_a_backup_that_a_job_made_comes_back_by_a_job(single, record_property):
     """The commands of the guide: the data moves aside, every call is there once, new ones follow."""
     printed = single.stop_switches()
-    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    single.kube.apply(
-        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "backups"},
-         "spec": claim}
-    )  # fmt: skip
-    single.values |= {
-        "backup": {"enabled": True, "existingClaim": "backups", "resources": SMALL},
-    }
+    single.kube.apply(BACKUPS)
+    single.values |= {"backup": {"enabled": True, "existingClaim": "backups", "resources": SMALL}}
     single.put("upgrade")
     began = time.monotonic()
-    path = done(single, "backup-now").partition(":")[0]
+    path = single.backup_job("backup-now").partition(":")[0]
     took = time.monotonic() - began
     assert path.startswith("/backups/bluewhale-")
     single.kube.run("scale", "statefulset", RELEASE, "--replicas", "0")
     single.kube.until("the pod to go", lambda: not single.kube.exists("pod", POD))
     began = time.monotonic()
-    assert done(single, "restore", "restore", path, "--aside").startswith(f"{path}: restored into ")
+    assert single.backup_job("restore", ["restore", path, "--aside"]).startswith(
+        f"{path}: restored into "
+    )
     back = time.monotonic() - began
     single.kube.run("scale", "statefulset", RELEASE, "--replicas", "1")
     single.kube.until("the pod", lambda: single.kube.ready(single.component("single-node")), 300)
@@ -183,25 +179,6 @@ def test_a_backup_that_a_job_made_comes_back_by_a_job(single, record_property):
     single.kube.run("delete", "job", "backup-now", "restore")
     single.kube.run("delete", "pvc", "backups")
     record_property("figure", f"single-node: backup by job {took:.0f} s, restore {back:.0f} s")
-
-
-def done(place: places.Place, name: str, *arguments: str) -> str:
-    """Run the job of the CronJob once, with other arguments if given; gives what it said."""
-    job = json.loads(
-        place.kube.run(
-            "create", "job", f"--from=cronjob/{RELEASE}-backup", name, "--dry-run=client", "-o",
-            "json",
-        )
-    )  # fmt: skip
-    pod = job["spec"]["template"]["spec"]
-    if arguments:
-        pod["containers"][0]["args"] = list(arguments)
-        del pod["affinity"]
-    place.kube.apply(job)
-    place.kube.until(
-        f"the job {name}", lambda: place.kube.get("job", name)["status"].get("succeeded") == 1, 120
-    )
-    return place.kube.run("logs", f"job/{name}")
 
 
 def test_after_the_uninstall_only_the_volume_is_left(single):

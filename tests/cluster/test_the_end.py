@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+from bluewhale.cli.borrowing import borrowed_database
+
+from tests.cluster import surroundings
 from tests.cluster.kube import table
-from tests.cluster.places import RELEASE
+from tests.cluster.places import BACKUPS, RELEASE, SMALL, charges, doubled_legs, stored_legs
 from tests.cluster.standard import LIMITS, NORTH, SOUTH
 
 pytestmark = pytest.mark.needs("services")
@@ -22,6 +26,34 @@ def test_every_call_that_the_pbxs_printed_is_there_once_with_its_price(
     took = roles.truth(tmp_path, printed)
     record_property("figure", f"standard: {printed} calls printed; 0 lost, 0 double ({took:.0f} s)")
     assert min(printed.values()) > 100
+
+
+def test_a_backup_that_a_job_made_fills_another_database_by_a_job(roles, record_property):
+    """Roles run on; every leg and charge of PostgreSQL is in the other one, behind it sealed files."""
+    roles.kube.apply(BACKUPS)
+    roles.place.values |= {
+        "backup": {"enabled": True, "existingClaim": "backups", "resources": SMALL},
+    }
+    roles.place.put("upgrade")
+    began = time.monotonic()
+    path = roles.place.backup_job("backup-now").partition(":")[0]
+    took = time.monotonic() - began
+    assert path.startswith("/backups/bluewhale-")
+    with borrowed_database(surroundings.given("POSTGRES_DSN")) as other:
+        said = roles.place.backup_job(
+            "restore", ["restore", path],
+            {
+                "BLUEWHALE_CLUSTER__DATABASE__URL": other,
+                "BLUEWHALE_CLUSTER__DATABASE__SEGMENTS": "/backups/segments",
+            },
+        )  # fmt: skip
+        assert said.startswith(f"{path}: restored into ")
+        kept = stored_legs(other), charges(other), doubled_legs(other)
+    assert kept == (stored_legs(roles.database), charges(roles.database), 0)
+    assert kept[0] > 100
+    roles.kube.run("delete", "job", "backup-now", "restore")
+    roles.kube.run("delete", "pvc", "backups")
+    record_property("figure", f"standard: backup of {kept[0]} legs by job {took:.0f} s")
 
 
 def test_units_took_over_within_their_budgets(roles, record_property):
