@@ -15,6 +15,7 @@ from bluewhale.cli.simulate.setup import OPTIONS
 from tests.cluster import places, surroundings
 from tests.cluster.kube import condition, is_ready
 from tests.cluster.places import DIALECT, LISTENED, PBX_PORT, SMALL, Place
+from tests.support.helm import CRDS_CHART
 
 FAST = {"leaseSeconds": 6, "renewDeadlineSeconds": 4, "retrySeconds": 1}
 DEFAULT = {"leaseSeconds": 15, "renewDeadlineSeconds": 10, "retrySeconds": 2}
@@ -63,6 +64,16 @@ class Standard:
             self.kube.run("delete", "crd", DEFINITION)
         self.place.values = self.values()
         self.installed_s = self.place.put("install", patience="600s")
+
+    def take_definition(self) -> None:
+        """Remove the definition of RemoteUnits that another release left; in use, bring it up to date."""
+        if not self.kube.exists("crd", DEFINITION):
+            return
+        if self.kube.run("get", "ru", "-A", "-o", "name").strip():
+            path = str(CRDS_CHART / "files" / f"{DEFINITION}.yaml")
+            self.kube.run("apply", "--server-side", "--force-conflicts", "-f", path)
+        else:
+            self.kube.run("delete", "crd", DEFINITION)
 
     def values(self) -> dict[str, Any]:
         """Give the values: every role, small."""

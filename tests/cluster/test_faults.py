@@ -154,9 +154,10 @@ def test_a_killed_leader_of_ingest_costs_no_reader(roles, hands, record_property
 def test_calls_are_stored_while_the_api_server_is_away(roles, record_property):
     """A minute without API server: nobody on the way of a call asks it anything."""
     roles.settled()
-    surroundings.command("BLUEWHALE_API_STOP")
-    began, longest = time.monotonic(), 0.0
+    longest = 0.0
     try:
+        surroundings.command("BLUEWHALE_API_STOP")
+        began = time.monotonic()
         while time.monotonic() - began < API_AWAY_S:
             longest = max(longest, roles.grows(by=5, patience_s=30))
     finally:

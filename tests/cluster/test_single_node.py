@@ -185,7 +185,8 @@ def test_after_the_uninstall_only_the_volume_is_left(single):
     """Nothing hangs; the claim of the data stays, as the README says."""
     single.helm.run("uninstall", RELEASE, "--wait", "--timeout", "180s")
     selector = f"app.kubernetes.io/instance={RELEASE}"
-    single.kube.until("pods to go", lambda: not single.kube.list("pods", selector))
+    ours = f"{selector},app.kubernetes.io/component!=test"  # Helm leaves the pod of `helm test`
+    single.kube.until("pods to go", lambda: not single.kube.list("pods", ours))
     kinds = "statefulsets,services,configmaps,networkpolicies,serviceaccounts,secrets"
     assert single.kube.list(kinds, selector) == []
     assert [c["metadata"]["name"] for c in single.kube.list("pvc")] == [f"data-{POD}"]

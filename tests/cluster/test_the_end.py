@@ -72,9 +72,8 @@ def test_after_the_uninstall_only_what_is_kept_on_purpose_is_left(roles):
     roles.kube.run("delete", "ru", NORTH, SOUTH, "--timeout", "180s")
     roles.place.helm.run("uninstall", RELEASE, "--wait", "--timeout", "300s")
     selector = f"app.kubernetes.io/instance={RELEASE}"
-    roles.kube.until(
-        "pods to go", lambda: not [p for p in roles.kube.list("pods") if "role" not in p["metadata"]["labels"]]
-    )  # fmt: skip
+    ours = f"{selector},app.kubernetes.io/component!=test"  # Helm leaves the pod of `helm test`
+    roles.kube.until("pods to go", lambda: not roles.kube.list("pods", ours))
     kinds = "deployments,statefulsets,services,networkpolicies,serviceaccounts,roles,cronjobs"
     left = [x["metadata"]["name"] for x in roles.kube.list(kinds, selector)]
     assert left == []
