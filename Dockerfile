@@ -11,7 +11,7 @@ WORKDIR /src
 COPY requirements.lock ./
 COPY images/pins.py images/build.txt images/
 COPY images/members images/members
-# left out: names of places, file systems of clouds, tests of libraries
+# left out: names of places, file systems of clouds, tests and sources of libraries, a library's second and third copy
 RUN python -m venv --without-pip /opt/bluewhale \
  && python -m pip install --require-hashes --only-binary :all: -r images/build.txt \
  && python images/pins.py "${MEMBER}" > /tmp/pins.txt \
@@ -19,6 +19,10 @@ RUN python -m venv --without-pip /opt/bluewhale \
  && cd /opt/bluewhale/lib/python*/site-packages \
  && rm -rf phonenumbers/geodata phonenumbers/carrierdata pyarrow/include pyarrow/src \
       pyarrow/*flight* pyarrow/*s3* pyarrow/*gcs* pyarrow/*azure* pyarrow/*orc* \
+      pyarrow/*.pyx pyarrow/*.pxi pyarrow/*.pxd zstandard/_cffi* \
+      numpy/_core/lib numpy/random/lib numpy/f2py sqlalchemy/testing \
+ && if [ -d pyarrow ]; then cd pyarrow && for lib in libarrow_python*.so.*.*.*; do \
+      ln -sf "$lib" "${lib%.*.*}" && ln -sf "$lib" "${lib%.so.*}.so"; done && cd ..; fi \
  && find . -type d -name tests -prune -exec rm -rf {} +
 
 # what the first records would wait for, compiled for any processor of the architecture
