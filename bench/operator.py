@@ -37,9 +37,10 @@ from tests.integration.ingest.places import write_configuration
 from tests.integration.operator.places import identity_of, ingest_in
 
 RESOURCES, RESOURCES_SHORT = 1_000, 50
-QUIET_S, QUIET_SHORT_S = 120.0, 30.0
+QUIET_S, QUIET_SHORT_S = 60.0, 30.0
 PATIENCE_S = 900.0
 AT_ONCE = 16
+COUNTS = "/bench-counts"
 DROPPED = {
     "host",
     "authorization",
@@ -51,7 +52,7 @@ DROPPED = {
 
 
 class CountingDoor:
-    """Passes every request on to the API server and counts it."""
+    """Passes every request on to the API server and counts it; a process of its own."""
 
     def __init__(self, api: Api) -> None:
         self.counted: Counter[str] = Counter()
@@ -62,9 +63,8 @@ class CountingDoor:
             self._tls.load_cert_chain(told.cert_file, told.key_file)
         self._token = told.api_key.get("BearerToken", "")
 
-    @contextlib.asynccontextmanager
-    async def open(self, folder: Path) -> AsyncIterator[Path]:
-        """Listen; gives a kubeconfig that leads here."""
+    async def serve(self) -> None:
+        """Listen until standard input ends; prints the address first."""
         app = web.Application(client_max_size=1 << 24)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         runner = web.AppRunner(app, auto_decompress=False)
@@ -77,14 +77,13 @@ class CountingDoor:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             host, port = runner.addresses[0][:2]
-            path = folder / "kubeconfig"
-            path.write_text(yaml.safe_dump(_kubeconfig(f"http://{host}:{port}")))
-            try:
-                yield path
-            finally:
-                await runner.cleanup()
+            print(f"http://{host}:{port}", flush=True)
+            await asyncio.to_thread(sys.stdin.read)
+            await runner.cleanup()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        if request.path == COUNTS:
+            return web.json_response(self.counted)
         self.counted[_named(request)] += 1
         headers = {k: v for k, v in request.headers.items() if k.lower() not in DROPPED}
         if self._token:
@@ -103,6 +102,35 @@ class CountingDoor:
                 await response.write(chunk)
             await response.write_eof()
         return response
+
+
+class Door:
+    """That process, as the bench uses it."""
+
+    def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
+        self.address, self._session = address, session
+
+    async def counted(self) -> Counter[str]:
+        async with self._session.get(self.address + COUNTS) as answer:
+            return Counter(await answer.json())
+
+
+@contextlib.asynccontextmanager
+async def counting_door() -> AsyncIterator[Door]:
+    """Run the door."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.operator", "--door",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdin is not None
+    address = (await process.stdout.readline()).decode().strip()
+    async with aiohttp.ClientSession() as session:
+        try:
+            yield Door(address, session)
+        finally:
+            process.stdin.close()
+            await process.wait()
 
 
 def _named(request: web.Request) -> str:
@@ -192,7 +220,7 @@ async def until(
     async with asyncio.timeout(PATIENCE_S):
         while not await true():
             assert process.returncode is None, f"the operator ended with {process.returncode}"
-            await asyncio.sleep(1)
+            await asyncio.sleep(3)
     print(f"# {what} after {time.monotonic() - began:.0f} s", file=sys.stderr)
     return time.monotonic() - began
 
@@ -216,8 +244,9 @@ async def measure(folder: Path) -> list[Figure]:
             await api.done("PATCH", path, {"metadata": {"finalizers": None}}, content=MERGE)
 
         await all_of(create, made)
-        door = CountingDoor(api)
-        kubeconfig = await stack.enter_async_context(door.open(folder))
+        door = await stack.enter_async_context(counting_door())
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(door.address)))
         port = stack.enter_context(ingest_in(folder))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bluewhale.operator",
@@ -235,18 +264,18 @@ async def measure(folder: Path) -> list[Figure]:
                 return sum("tokenExpires" in unit for unit in units) == 2 * count
 
             async def settled() -> bool:
-                before = sum(door.counted.values())
+                before = sum((await door.counted()).values())
                 await asyncio.sleep(10)
-                return sum(door.counted.values()) - before < max(20, count / 20)
+                return sum((await door.counted()).values()) - before < max(20, count / 20)
 
             first_s = await until(all_told, "every resource is reconciled", process)
             await until(settled, "quiet", process)
-            first = Counter(door.counted)
+            first = await door.counted()
             cpu, began = sum(watched.cpu_times()[:2]), time.monotonic()
             await asyncio.sleep(quiet_s)
             passed = time.monotonic() - began
             cpu = sum(watched.cpu_times()[:2]) - cpu
-            quiet = door.counted - first
+            quiet = await door.counted() - first
             rss, peak = watched.memory_info().rss / 2**20, _peak_mib(process.pid)
         finally:
             if process.returncode is None:
@@ -271,7 +300,15 @@ def _peak_mib(pid: int) -> float:
     return next(int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM:"))
 
 
+async def door_alone() -> None:
+    async with api_server() as api:
+        await CountingDoor(api).serve()
+
+
 def main() -> None:
+    if "--door" in sys.argv:
+        asyncio.run(door_alone())
+        return
     with tempfile.TemporaryDirectory() as place:
         give(asyncio.run(measure(Path(place))))
 

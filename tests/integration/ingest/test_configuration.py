@@ -208,3 +208,25 @@ def test_what_a_unit_holds_and_when_its_links_were_heard_is_shown(tmp_path: Path
                 assert links == {"hq-avaya-cdr": 1_790_000_000_000, "london-asterisk-cdr": 0}
 
     asyncio.run(scenario())
+
+
+def test_many_orders_at_once_are_one_look_at_the_database(tmp_path: Path) -> None:
+    """An order to each of a thousand units is not a thousand looks at all of them."""
+
+    async def scenario() -> None:
+        async with running(tmp_path) as (ingest, _):
+            fleet = ingest.fleet
+            before = fleet._polls_begun
+            await asyncio.gather(*(fleet.poll_now() for _ in range(40)))
+            # the one under way, the next one for all, and one of the clock
+            assert fleet._polls_begun - before <= 3
+            document = fleet.desired("shop")
+            units = ingest.database.units()
+            quota = {"journal_quota_mib": 64}
+            await asyncio.to_thread(units.override, "depot", quota, who="ada", now_ms=1)
+            old = fleet.desired("depot")
+            await fleet.poll_now()
+            assert fleet.desired("depot") != old
+            assert fleet.desired("shop") is document
+
+    asyncio.run(scenario())

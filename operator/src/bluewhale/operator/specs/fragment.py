@@ -17,6 +17,7 @@ from bluewhale.operator.specs.labels import COMPONENT, stamped
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the PBX is another machine; peers and policies say who may
 FOLDERS = "/links"  # volumes of folder connectors, by link
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # a thousand at a start
 _FOLDER_KEYS = ("pattern", "mode", "complete")
 
 
@@ -45,7 +46,7 @@ def fragment_text(resource: RemoteUnit, leaving: Iterable[str] = ()) -> str:
         ],
     }
     head = f"# from RemoteUnit {resource.namespace}/{resource.name}; change it there\n"
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return head + yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
 
 
 def units_configmap(settings: Settings, fragments: Mapping[str, str]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Fleet:
         self._holes = Holes()
         self.draining = False
         self._polling = asyncio.Lock()
+        self._polls_begun = 0
 
     def bind(self, raw_log: RawLog, feed: MarksFeed) -> None:
         """Take the two things that know the fleet and that it knows."""
@@ -186,9 +187,15 @@ class Fleet:
             tasks.create_task(self._poll())
 
     async def poll_now(self) -> None:
-        """Look at files and database at once; errors of the database are a condition."""
+        """Look at files and database at once; errors of the database are a condition.
+
+        A look that began after the call serves everybody who waited for it.
+        """
+        wanted = self._polls_begun + 1
         async with self._polling:
-            await self._poll_once()
+            if self._polls_begun < wanted:
+                self._polls_begun += 1
+                await self._poll_once()
 
     async def _poll_once(self) -> None:
         if await asyncio.to_thread(self.current.refresh):
@@ -305,10 +312,11 @@ class Fleet:
     def _look_at_documents(self, now_ms: int) -> None:
         """Make the documents anew where files or overrides changed since."""
         configuration, overrides = self.current.configuration, self._overrides
-        if self._made_of[0] is configuration and self._made_of[1] == overrides:
-            return
+        same, known = self._made_of[0] is configuration, self._made_of[1]
         changed = {}
-        for unit_uid in [unit.unit_uid for unit in configuration.settings.units]:
+        for unit_uid in self.current.units():
+            if same and known.get(unit_uid) == overrides.get(unit_uid):
+                continue
             made = unit_document(configuration, unit_uid, overrides.get(unit_uid, {}))
             before = self._desired.get(unit_uid)
             if before is None or before.hash != made.hash:
