@@ -176,7 +176,7 @@ def test_a_backup_that_a_job_made_comes_back_by_a_job(single, record_property):
     single.kube.until("the pod", lambda: single.kube.ready(single.component("single-node")), 300)
     true(single, printed)
     single.tested()
-    single.kube.run("delete", "job", "backup-now", "restore")
+    single.kube.run("delete", "job", "backup-now", "restore", "--ignore-not-found")
     single.kube.run("delete", "pvc", "backups")
     record_property("figure", f"single-node: backup by job {took:.0f} s, restore {back:.0f} s")
 

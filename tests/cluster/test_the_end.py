@@ -51,7 +51,7 @@ def test_a_backup_that_a_job_made_fills_another_database_by_a_job(roles, record_
         kept = stored_legs(other), charges(other), doubled_legs(other)
     assert kept == (stored_legs(roles.database), charges(roles.database), 0)
     assert kept[0] > 100
-    roles.kube.run("delete", "job", "backup-now", "restore")
+    roles.kube.run("delete", "job", "backup-now", "restore", "--ignore-not-found")
     roles.kube.run("delete", "pvc", "backups")
     record_property("figure", f"standard: backup of {kept[0]} legs by job {took:.0f} s")
 
