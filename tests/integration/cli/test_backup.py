@@ -375,6 +375,10 @@ def test_sealed_files_are_shared_with_the_backup_before_and_old_backups_go(
     assert [path for path, _ in complete(into)] == [second, third]
     assert not first.exists()
     assert bluewhale("restore", third, "--verify").code == 0
+    (third / "manifest.json").write_text("{")  # its disk fails: the next one shares with another
+    fourth = backed_up(own_place.folder, into, "--keep", "2")
+    assert [path for path, _ in complete(into)] == [second, fourth]
+    assert third.exists()
 
 
 def test_a_sealed_file_that_is_damaged_or_gone_is_told_when_the_backup_is_made(

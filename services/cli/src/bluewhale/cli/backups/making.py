@@ -203,9 +203,12 @@ def _partial(room: Path) -> Iterator[Path]:
 
 
 def complete(into: Path) -> list[tuple[Path, Manifest]]:
-    """Give the complete backups of a folder, oldest first."""
-    folders = sorted(f for f in into.glob(f"{PREFIX}*") if (f / NAME).is_file())
-    return [(f, decoded((f / NAME).read_bytes(), str(f / NAME))) for f in folders]
+    """Give the complete backups of a folder, oldest first; one that is damaged is left alone."""
+    found = []
+    for folder in sorted(f for f in into.glob(f"{PREFIX}*") if (f / NAME).is_file()):
+        with contextlib.suppress(InputError):
+            found.append((folder, decoded((folder / NAME).read_bytes(), str(folder / NAME))))
+    return found
 
 
 def _removed(path: Path) -> None:
