@@ -205,10 +205,10 @@ def _partial(room: Path) -> Iterator[Path]:
 def complete(into: Path) -> list[tuple[Path, Manifest]]:
     """Give the complete backups of a folder, oldest first; one that is damaged is left alone."""
     found = []
-    for folder in sorted(f for f in into.glob(f"{PREFIX}*") if (f / NAME).is_file()):
+    for folder in (f for f in into.glob(f"{PREFIX}*") if (f / NAME).is_file()):
         with contextlib.suppress(InputError):
             found.append((folder, decoded((folder / NAME).read_bytes(), str(folder / NAME))))
-    return found
+    return sorted(found, key=lambda backup: backup[1].taken_at)
 
 
 def _removed(path: Path) -> None:
