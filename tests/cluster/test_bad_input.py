@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ import yaml
 from tests.cluster.kube import KubeError
 from tests.cluster.places import PBX_PORT, RELEASE
 from tests.cluster.standard import NORTH
+from tests.support.helm import CHART
 
 pytestmark = pytest.mark.needs("services")
 NEWCOMER = "newcomer"
@@ -139,13 +142,8 @@ def _rules(role) -> str:
     return json.dumps({"rules": role["rules"]})
 
 
-def test_a_definition_of_an_older_release_is_brought_forward_by_the_upgrade(roles):
+def test_a_definition_of_an_older_release_is_brought_forward_by_the_upgrade(roles, tmp_path):
     """What the older definition does not know is refused by name; `helm upgrade` mends it."""
-    name = "remoteunits.bluewhale.dev"
-    path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/logLevel"
-    roles.kube.run(
-        "patch", "crd", name, "--type", "json", "-p", f'[{{"op": "remove", "path": "{path}"}}]'
-    )
 
     def refused() -> bool:
         try:
@@ -154,9 +152,26 @@ def test_a_definition_of_an_older_release_is_brought_forward_by_the_upgrade(role
             return 'unknown field "spec.logLevel"' in str(error)
         return False
 
-    roles.kube.until("the older definition", refused, 30)
+    now = roles.place.chart
+    roles.place.chart = _older(tmp_path)
+    try:
+        roles.place.put("upgrade")
+        roles.kube.until("the older definition", refused, 30)
+    finally:
+        roles.place.chart = now
     roles.place.put("upgrade")
     roles.kube.until("the newer definition", lambda: not refused(), 30)
+
+
+def _older(folder: Path) -> Path:
+    """Make a chart whose RemoteUnits have no log level yet."""
+    shutil.copytree(CHART, folder / "bluewhale")
+    path = folder / "bluewhale" / "files" / "crds" / "remoteunits.bluewhale.dev.yaml"
+    definition = yaml.safe_load(path.read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["logLevel"]
+    path.write_text(yaml.safe_dump(definition))
+    return folder / "bluewhale"
 
 
 def _with_level(roles) -> str:
