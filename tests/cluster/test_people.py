@@ -1,4 +1,4 @@
-"""What a person does with `kubectl bluewhale` on an installation that works, under load."""
+"""What a person sees by `kubectl bluewhale` of an installation that works, under load."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.cluster.standard import NORTH, SOUTH
 from tests.support.kubectl import Plugin, Said
 
 pytestmark = pytest.mark.needs("services")
-ROUNDS = 3
 SHORT = 8  # a value of a Secret that is shorter says nothing of its own
 
 
@@ -44,39 +43,6 @@ def test_the_dashboard_is_well_and_says_who_leads(roles, person, record_property
         assert re.search(r"bluewhale-operator-\S+ leads, renewed \d+s ago", said.out)
     shown = person("status").out.rstrip()
     record_property("figure", f"kubectl bluewhale status\n{shown}")
-
-
-def test_a_switchover_says_seconds_and_the_pbx_has_the_other_reader(roles, person, record_property):
-    """There and back; what the plugin says is what the PBX sees."""
-    took = []
-    for _ in range(ROUNDS):
-        unit = roles.other(roles.settled())
-        said = person("switchover", NORTH, unit)
-        assert said.code == 0, said
-        took.append(re.search(r"\((\d+\.\d) s\)", said.out)[1])
-        assert roles.settled() == unit
-    record_property("figure", f"kubectl bluewhale switchover, until the status said so: {took} s")
-
-
-def test_nobody_reads_a_fenced_resource_until_it_is_let_go(roles, person):
-    """The PBX has no reader; afterwards it has one again."""
-    roles.settled()
-    assert person("fence", NORTH).code == 0
-    roles.kube.until("no reader", lambda: roles.place.readers(0) == [])
-    assert person("status", NORTH).code == 1
-    said = person("unfence", NORTH)
-    assert said.code == 0, said
-    roles.settled()
-
-
-def test_a_drained_unit_holds_nothing_while_the_other_reads(roles, person, record_property):
-    """Its links move first, so that the PBX is heard all the time."""
-    owner = roles.settled()
-    said = person("drain", owner, "--timeout", "120")
-    assert said.code == 0, said
-    assert f"{owner}: nothing left" in said.err
-    assert roles.settled() == roles.other(owner)
-    record_property("figure", f"kubectl bluewhale drain {owner}\n{said.err}{said.out.rstrip()}")
 
 
 def test_no_secret_of_the_installation_is_in_a_bundle(roles, person, tmp_path, record_property):
