@@ -185,6 +185,9 @@ class _Door(BaseHTTPRequestHandler):
             self.send_error(404, "GET /state, POST /stop")
 
     def do_POST(self) -> None:
+        self.rfile.read(
+            int(self.headers.get("Content-Length") or 0)
+        )  # else the asker's pipe breaks
         if self.path == "/stop":
             self._answer(json.dumps({"printed": self.switch.stop_printing()}))
         else:
