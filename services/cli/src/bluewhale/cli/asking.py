@@ -87,7 +87,7 @@ def stored(config: Path, server: str | None) -> Iterator[tuple[Settings | None, 
     from bluewhale.jobs.opening import server_address
     from bluewhale.nexus.peers import visiting
 
-    settings = _settings(config, needed=server is None)
+    settings = settings_if_needed(config, needed=server is None)
     cluster = settings.cluster if settings is not None else None
     if server is None and (cluster is None or server_address(cluster.database) is None):
         from bluewhale.database import Store
@@ -105,7 +105,8 @@ def stored(config: Path, server: str | None) -> Iterator[tuple[Settings | None, 
             raise refusal(error, server) from error
 
 
-def _settings(config: Path, *, needed: bool) -> Settings | None:
+def settings_if_needed(config: Path, *, needed: bool) -> Settings | None:
+    """Give the settings; None where there are none and an address was told anyway."""
     from bluewhale.configuration import ConfigurationError, read_settings
 
     try:

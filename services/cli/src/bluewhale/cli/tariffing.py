@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.cli.asking import settings_if_needed
 from bluewhale.cli.door import FULL, open_store
 from bluewhale.cli.exceptions import InputError, NotFoundError
 
@@ -78,7 +79,7 @@ def tariffs_of(config: Path, server: str | None) -> Iterator[Any]:
     from bluewhale.configuration.roles import governing
     from bluewhale.nexus.peers import visiting
 
-    settings = _settings(config, needed=server is None)
+    settings = settings_if_needed(config, needed=server is None)
     cluster = settings.cluster if settings is not None else None
     if server is None and cluster is not None:
         server = cluster.billing.address
@@ -91,17 +92,6 @@ def tariffs_of(config: Path, server: str | None) -> Iterator[Any]:
                 yield stub
     except grpc.RpcError as error:
         raise _meant(error, server) from error
-
-
-def _settings(config: Path, *, needed: bool) -> Settings | None:
-    from bluewhale.configuration import ConfigurationError, read_settings
-
-    try:
-        return read_settings(config)
-    except ConfigurationError:
-        if needed:
-            raise
-        return None
 
 
 @contextlib.contextmanager
