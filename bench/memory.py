@@ -42,8 +42,8 @@ def import_blocks(blocks: int) -> None:
 
 
 def main() -> None:
-    small = 1 if short() else SMALL_BLOCKS
-    large = 2 if short() else FULL_BLOCKS if "--full" in sys.argv else LARGE_BLOCKS
+    small = 2 if short() else SMALL_BLOCKS
+    large = 3 if short() else FULL_BLOCKS if "--full" in sys.argv else LARGE_BLOCKS
     first, last = peak_of_import(small), peak_of_import(large)
     method = (
         f"peak of a fresh process importing {large * BLOCK_LINES:,} lines ({last:.0f} MiB) "
