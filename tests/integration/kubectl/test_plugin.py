@@ -107,6 +107,8 @@ def test_a_watch_goes_on_while_the_cluster_is_away_and_ends_by_ctrl_c(tmp_path: 
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bluewhale.kubectl.main", "status", "-A", "--watch", "--every", "1",
             "--kubeconfig", str(tmp_path / "moving"), stdout=-1,
+            # who runs the tests in the background may have taken Ctrl-C from them
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
         async def told(text: str) -> None:
@@ -121,7 +123,7 @@ def test_a_watch_goes_on_while_the_cluster_is_away_and_ends_by_ctrl_c(tmp_path: 
         (tmp_path / "moving").unlink()
         await told("the cluster does not answer")
         process.send_signal(signal.SIGINT)
-        assert await process.wait() == 130
+        assert await asyncio.wait_for(process.wait(), 20) == 130
 
     live(scenario, tmp_path)
 

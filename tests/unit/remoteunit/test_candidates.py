@@ -95,8 +95,8 @@ def test_a_link_whose_change_cannot_run_goes_on_as_before_and_the_other_changes_
     """Its PBX is not even disconnected; when the port is free it moves there by itself."""
     port, more = free_port(), free_port()
     centre.document = document(listening(port))
-    with unit_of(tmp_path, centre) as unit:
-        wait_until(unit.is_ready, "the first document")
+    with unit_of(tmp_path, centre):
+        reported(centre, 1, "effective")
         with socket.create_connection(("127.0.0.1", port)) as pbx:
             pbx.sendall(b"one\r\n")
             busy = port_of(taken)
@@ -120,7 +120,7 @@ def test_the_setting_of_before_goes_on_over_a_restart_without_the_centre(tmp_pat
     port, more = free_port(), free_port()
     centre.document = document(listening(port))
     with unit_of(tmp_path, centre) as unit:
-        wait_until(unit.is_ready, "the first document")
+        reported(centre, 1, "effective")
         busy = port_of(taken)
         centre.send(document(listening(busy), listening(more, "more", 8), version=2))
         reported(centre, 2, "effective", "smdr: cannot listen")
@@ -142,8 +142,8 @@ def test_a_document_of_which_nothing_works_is_rolled_back_and_taken_when_it_work
     """Also the link that it takes away goes on meanwhile; then it leaves."""
     port, busy = free_port(), port_of(taken)
     centre.document = first = document(listening(port, "old", 8))
-    with unit_of(tmp_path, centre) as unit:
-        wait_until(unit.is_ready, "the first document")
+    with unit_of(tmp_path, centre):
+        reported(centre, 1, "effective")
         centre.send(document(listening(busy), version=2))
         report = reported(centre, 2, "rolled_back", "smdr: cannot listen")
         assert (report.effective_version, report.effective_hash) == (1, first[1])
@@ -161,8 +161,8 @@ def test_a_link_that_wants_the_port_of_one_that_cannot_leave_it_waits_with_it(
     """One would move to a busy port and the other to its port: both go on where they are."""
     port, more, busy = free_port(), free_port(), port_of(taken)
     centre.document = document(listening(port), listening(more, "more", 8))
-    with unit_of(tmp_path, centre) as unit:
-        wait_until(unit.is_ready, "the first document")
+    with unit_of(tmp_path, centre):
+        reported(centre, 1, "effective")
         centre.send(document(listening(busy), listening(port, "more", 8), version=2))
         report = reported(centre, 2, "rolled_back", f"more: cannot listen on 127.0.0.1:{port}")
         assert f"smdr: cannot listen on 127.0.0.1:{busy}" in report.message
@@ -182,8 +182,8 @@ def test_two_links_change_places_at_once(tmp_path, centre):
     """Each takes the port that the other one leaves."""
     one, two = free_port(), free_port()
     centre.document = document(listening(one), listening(two, "more", 8))
-    with unit_of(tmp_path, centre) as unit:
-        wait_until(unit.is_ready, "the first document")
+    with unit_of(tmp_path, centre):
+        reported(centre, 1, "effective")
         centre.send(document(listening(two), listening(one, "more", 8), version=2))
         reported(centre, 2, "effective")
         send_lines(two, [b"smdr"])
