@@ -28,6 +28,12 @@ OPERATOR = {
 }
 INGEST = {"app.kubernetes.io/part-of": "bluewhale", "app.kubernetes.io/component": "ingest"}
 PLANTED = "hunter2-PLANTED"
+# tests that run in the background have Ctrl-C taken from them, and so have their programs
+WITH_CTRL_C = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("bluewhale.kubectl.main", run_name="__main__")
+"""
 pytestmark = pytest.mark.usefixtures("kubectl")
 
 
@@ -105,16 +111,14 @@ def test_a_watch_goes_on_while_the_cluster_is_away_and_ends_by_ctrl_c(tmp_path: 
 
     async def scenario(world: World) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bluewhale.kubectl.main", "status", "-A", "--watch", "--every", "1",
+            sys.executable, "-c", WITH_CTRL_C, "status", "-A", "--watch", "--every", "1",
             "--kubeconfig", str(tmp_path / "moving"), stdout=-1,
-            # who runs the tests in the background may have taken Ctrl-C from them
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
         async def told(text: str) -> None:
             async with asyncio.timeout(20):
-                while text not in (await process.stdout.readline()).decode():
-                    pass
+                while text not in (line := (await process.stdout.readline()).decode()):
+                    assert line, f"it ended with {await process.wait()} before it said {text!r}"
 
         await told("the cluster does not answer")  # there is no such file yet
         (tmp_path / "moving").symlink_to(tmp_path / "kubeconfig")
