@@ -117,6 +117,7 @@ class Unit:
         try:
             await self.applying.start()
             self._log.info("Unit collects", links=len(self.applying.effective.links))
+            self._say_conditions()  # before anybody asks: nothing said would mean ready
             for work in (self._guard(), self.uplink.run(), self.ownership.run(), self._renew()):
                 self._start(work)
             self._start(self.applying.retry())
