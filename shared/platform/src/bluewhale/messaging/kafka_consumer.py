@@ -172,10 +172,14 @@ class KafkaLogConsumer(Consumer):
     @override
     def end_offsets(self, places: Iterable[Place]) -> dict[Place, int]:
         wanted = [self._partition(p) for p in places]
-        found = self._ask(
-            lambda: self._inner.end_offsets(wanted, timeout_ms=ASK_TIMEOUT_MS) if wanted else {}
-        )
-        return {self._place(tp): offset for tp, offset in found.items()}
+
+        def ends() -> dict[TopicPartition, int]:
+            try:
+                return self._inner.end_offsets(wanted, timeout_ms=ASK_TIMEOUT_MS) if wanted else {}
+            except KeyError as error:  # so the library says that a topic was just deleted
+                raise kafka_errors.UnknownTopicOrPartitionError(str(error)) from error
+
+        return {self._place(tp): offset for tp, offset in self._ask(ends).items()}
 
     @override
     def topic_id(self, topic: str) -> str:
