@@ -68,7 +68,7 @@ def slot_of(folder: Path, keys: Keys, trust: Authority) -> Path:
 
 def test_a_certificate_that_is_good_has_no_problem(tmp_path, authority):
     """Both sides agree: nothing is said."""
-    slot = slot_of(tmp_path, keys_of(authority, "depot"), authority)
+    slot = slot_of(tmp_path, keys_of(authority, "depot", now=NOW), authority)
     with serving(authority.make_server(now=NOW), authority.bundle_pem) as centre:
         assert examine("depot", centre, slot, NOW) == ""
 
@@ -88,7 +88,7 @@ def test_a_certificate_of_another_authority_is_told_from_an_expired_one(
     tmp_path, authority, foreign
 ):
     """The centre does not know who signed it."""
-    slot = slot_of(tmp_path, keys_of(foreign, "depot"), authority)
+    slot = slot_of(tmp_path, keys_of(foreign, "depot", now=NOW), authority)
     with serving(authority.make_server(now=NOW), authority.bundle_pem) as centre:
         said = examine("depot", centre, slot, NOW)
     assert "refuses the unit's certificate: another authority signed it" in said
@@ -99,7 +99,7 @@ def test_a_centre_of_another_authority_is_not_taken_and_both_are_named(
     tmp_path, authority, foreign
 ):
     """The unit hangs up: shown and trusted authority by fingerprint."""
-    slot = slot_of(tmp_path, keys_of(authority, "depot"), authority)
+    slot = slot_of(tmp_path, keys_of(authority, "depot", now=NOW), authority)
     with serving(foreign.make_server(now=NOW), foreign.bundle_pem) as centre:
         said = examine("depot", centre, slot, NOW)
     assert said.startswith(f"{centre} shows a certificate of an authority that this unit does not")
@@ -109,7 +109,7 @@ def test_a_centre_of_another_authority_is_not_taken_and_both_are_named(
 
 def test_a_server_with_a_certificate_for_another_name_is_another_service(tmp_path, authority):
     """The address of storage stands in unit.yaml: its names are told."""
-    slot = slot_of(tmp_path, keys_of(authority, "depot"), authority)
+    slot = slot_of(tmp_path, keys_of(authority, "depot", now=NOW), authority)
     pair = authority.make_role("storage", ("storage.example",), now=NOW, days=30)
     with serving(pair, authority.bundle_pem) as centre:
         said = examine("depot", centre, slot, NOW)
@@ -142,7 +142,7 @@ def test_a_clock_before_the_day_of_the_certificate_is_wrong(tmp_path, authority)
 
 def test_an_address_without_tls_and_one_without_anybody_are_said_as_such(tmp_path, authority):
     """Neither is a matter of certificates."""
-    slot = slot_of(tmp_path, keys_of(authority, "depot"), authority)
+    slot = slot_of(tmp_path, keys_of(authority, "depot", now=NOW), authority)
     nobody = f"127.0.0.1:{free_port()}"
     assert examine("depot", nobody, slot, NOW) == f"{nobody}: cannot be reached: Connection refused"
     with socket.create_server(("127.0.0.1", 0)) as plain:
@@ -165,13 +165,13 @@ def test_a_unit_that_is_refused_says_why_in_its_log_and_readiness(
     tmp_path, authority, foreign, trouble
 ):
     """Not just that the socket was closed; `bluewhale unit check` says the same by hand."""
-    keys, pair = keys_of(authority, "depot"), authority.make_server(now=NOW)
+    keys, pair = keys_of(authority, "depot", now=NOW), authority.make_server(now=NOW)
     said = {"expired": "it expired", "foreign": "another authority signed it",
             "name": "a certificate for storage.example"}[trouble]  # fmt: skip
     if trouble == "expired":
         keys = keys_of(authority, "depot", now=NOW - YEAR)
     elif trouble == "foreign":
-        keys = keys_of(foreign, "depot")
+        keys = keys_of(foreign, "depot", now=NOW)
     else:
         pair = authority.make_role("storage", ("storage.example",), now=NOW, days=30)
     with serving(pair, authority.bundle_pem) as centre:
