@@ -1,5 +1,5 @@
 # One image per member: `docker build --build-arg MEMBER=ingest -t bluewhale/ingest:0.1.0 .`
-# MEMBER: cli (one process, commands), remoteunit, ingest, parser, billing, storage, operator, or all of them in one
+# MEMBER: cli (one process, commands), remoteunit, ingest, parser, billing, storage, webapi, operator, or all of them in one
 # image. See images/README.md.
 ARG BASE=python:3.13-slim
 

@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
-  $(addprefix services/,remoteunit ingest parser billing storage cli kubectl) operator
+  $(addprefix services/,remoteunit ingest parser billing storage webapi cli kubectl) operator
 WORKERS ?= 2
 PATHS  := shared services operator images tests bench protos/generate.py
 

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LISTS = Path(__file__).resolve().parent / "members"
 OURS = "bluewhale-"
-IMAGES = ("cli", "remoteunit", "ingest", "parser", "billing", "storage", "operator")
+IMAGES = ("cli", "remoteunit", "ingest", "parser", "billing", "storage", "webapi", "operator")
 ALL = "all"  # an image that holds what all the others hold
 _PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -25,12 +25,16 @@ NEEDS = {  # distribution folder -> the distributions it stands on
     "services/parser": PLATFORM,
     "services/billing": PLATFORM,
     "services/storage": PLATFORM,
+    "services/webapi": PLATFORM,
     "operator": RUNTIME,
     "services/kubectl": ["shared/capture"],
     "services/cli": [
         *PLATFORM,
         "shared/edge",
-        *(f"services/{s}" for s in ("remoteunit", "ingest", "parser", "billing", "storage")),
+        *(
+            f"services/{s}"
+            for s in ("remoteunit", "ingest", "parser", "billing", "storage", "webapi")
+        ),
     ],
 }
 

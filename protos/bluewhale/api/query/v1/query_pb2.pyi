@@ -71,6 +71,7 @@ class CallFilter(_message.Message):
     COST_MAX_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     UNRATED_ONLY_FIELD_NUMBER: _builtins.int
+    SITE_UIDS_FIELD_NUMBER: _builtins.int
     from_ms: _builtins.int
     """started at or after"""
     until_ms: _builtins.int
@@ -100,6 +101,10 @@ class CallFilter(_message.Message):
     def department_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """any of these; the caller knows the tree"""
 
+    @_builtins.property
+    def site_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """any of these"""
+
     def __init__(
         self,
         *,
@@ -120,10 +125,11 @@ class CallFilter(_message.Message):
         cost_max: _builtins.str | None = ...,
         text: _builtins.str | None = ...,
         unrated_only: _builtins.bool = ...,
+        site_uids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_account_code", b"_account_code", "_call_class", b"_call_class", "_cost_max", b"_cost_max", "_cost_min", b"_cost_min", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_from_ms", b"_from_ms", "_number", b"_number", "_person_uid", b"_person_uid", "_price_list", b"_price_list", "_site_uid", b"_site_uid", "_text", b"_text", "_trunk", b"_trunk", "_until_ms", b"_until_ms", "account_code", b"account_code", "call_class", b"call_class", "cost_max", b"cost_max", "cost_min", b"cost_min", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "from_ms", b"from_ms", "number", b"number", "person_uid", b"person_uid", "price_list", b"price_list", "site_uid", b"site_uid", "text", b"text", "trunk", b"trunk", "until_ms", b"until_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_account_code", b"_account_code", "_call_class", b"_call_class", "_cost_max", b"_cost_max", "_cost_min", b"_cost_min", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_from_ms", b"_from_ms", "_number", b"_number", "_person_uid", b"_person_uid", "_price_list", b"_price_list", "_site_uid", b"_site_uid", "_text", b"_text", "_trunk", b"_trunk", "_until_ms", b"_until_ms", "account_code", b"account_code", "call_class", b"call_class", "cost_max", b"cost_max", "cost_min", b"cost_min", "department_uids", b"department_uids", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "from_ms", b"from_ms", "number", b"number", "person_uid", b"person_uid", "price_list", b"price_list", "site_uid", b"site_uid", "text", b"text", "trunk", b"trunk", "unrated_only", b"unrated_only", "until_ms", b"until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_account_code", b"_account_code", "_call_class", b"_call_class", "_cost_max", b"_cost_max", "_cost_min", b"_cost_min", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_from_ms", b"_from_ms", "_number", b"_number", "_person_uid", b"_person_uid", "_price_list", b"_price_list", "_site_uid", b"_site_uid", "_text", b"_text", "_trunk", b"_trunk", "_until_ms", b"_until_ms", "account_code", b"account_code", "call_class", b"call_class", "cost_max", b"cost_max", "cost_min", b"cost_min", "department_uids", b"department_uids", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "from_ms", b"from_ms", "number", b"number", "person_uid", b"person_uid", "price_list", b"price_list", "site_uid", b"site_uid", "site_uids", b"site_uids", "text", b"text", "trunk", b"trunk", "unrated_only", b"unrated_only", "until_ms", b"until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__account_code: _TypeAlias = _typing.Literal["account_code"]  # noqa: Y015
     _WhichOneofArgType__account_code: _TypeAlias = _typing.Literal["_account_code", b"_account_code"]  # noqa: Y015

@@ -993,6 +993,7 @@ class Explanation(_message.Message):
     TARIFF_UID_FIELD_NUMBER: _builtins.int
     TARIFF_VERSION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     charge_id: _builtins.str
     price_list: _builtins.str
     payer: _builtins.str
@@ -1006,6 +1007,10 @@ class Explanation(_message.Message):
     tariff_uid: _builtins.str
     tariff_version: _builtins.int
     text: _builtins.str
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
+        """the same for programs, in order"""
+
     def __init__(
         self,
         *,
@@ -1020,10 +1025,11 @@ class Explanation(_message.Message):
         tariff_uid: _builtins.str | None = ...,
         tariff_version: _builtins.int | None = ...,
         text: _builtins.str = ...,
+        steps: _abc.Iterable[Global___Step] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "_payer", b"_payer", "_tariff_uid", b"_tariff_uid", "_tariff_version", b"_tariff_version", "currency", b"currency", "payer", b"payer", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "_payer", b"_payer", "_tariff_uid", b"_tariff_uid", "_tariff_version", b"_tariff_version", "amount", b"amount", "charge_id", b"charge_id", "currency", b"currency", "entry", b"entry", "exact", b"exact", "payer", b"payer", "price_list", b"price_list", "status", b"status", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "_payer", b"_payer", "_tariff_uid", b"_tariff_uid", "_tariff_version", b"_tariff_version", "amount", b"amount", "charge_id", b"charge_id", "currency", b"currency", "entry", b"entry", "exact", b"exact", "payer", b"payer", "price_list", b"price_list", "status", b"status", "steps", b"steps", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__currency: _TypeAlias = _typing.Literal["currency"]  # noqa: Y015
     _WhichOneofArgType__currency: _TypeAlias = _typing.Literal["_currency", b"_currency"]  # noqa: Y015
@@ -1043,3 +1049,60 @@ class Explanation(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tariff_version) -> _WhichOneofReturnType__tariff_version | None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class Step(_message.Message):
+    """One step from a call to its amount. Amounts are exact: decimal, or n/d where that never ends;
+    durations are integer milliseconds; instants ISO 8601, UTC.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class InputsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KIND_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """reversal, tariff, number, unrated, remedy, free, connected, segment,"""
+    result: _builtins.str
+    text: _builtins.str
+    """in words"""
+    @_builtins.property
+    def inputs(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """connect_fee, surcharges, sum, minimum, cap, rounding, result"""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        inputs: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        result: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "kind", b"kind", "result", b"result", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Step: _TypeAlias = Step  # noqa: Y015

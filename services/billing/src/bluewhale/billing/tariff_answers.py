@@ -143,14 +143,15 @@ def explanation(call: Mapping[str, Any], found: Sequence[Explained]) -> api.Expl
     )  # fmt: skip
     return api.ExplainReply(
         call_id=id_text(call["call_id"]),
-        explanations=[_explained(e.charge, e.text) for e in found],
+        explanations=[_explained(e) for e in found],
         started_at_ms=None if started is None else round(started.timestamp() * 1000),
         call_class=call["class"],
         **{name: call[name] for name in same},
     )
 
 
-def _explained(charge: Mapping[str, Any], text: str) -> api.Explanation:
+def _explained(explained: Explained) -> api.Explanation:
+    charge = explained.charge
     return api.Explanation(
         charge_id=id_text(charge["charge_id"]),
         price_list=charge["price_list"],
@@ -162,5 +163,9 @@ def _explained(charge: Mapping[str, Any], text: str) -> api.Explanation:
         exact=exact(charge),
         tariff_uid=charge["tariff_uid"],
         tariff_version=charge["tariff_version"],
-        text=text,
+        text=explained.text,
+        steps=[
+            api.Step(kind=s.kind, inputs=dict(s.inputs), result=s.result, text=s.text)
+            for s in explained.steps
+        ],
     )

@@ -217,7 +217,10 @@ def _message(wanted: CallFilter) -> Any:
         if nanos is not None:
             said[name] = format(Decimal(nanos).scaleb(-9), "f")
     return api.CallFilter(
-        department_uids=wanted.departments or (), unrated_only=wanted.unrated_only, **said
+        department_uids=wanted.departments or (),
+        site_uids=wanted.sites or (),
+        unrated_only=wanted.unrated_only,
+        **said,
     )
 
 

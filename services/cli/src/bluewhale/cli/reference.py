@@ -49,6 +49,7 @@ _PARTS = {  # class of the settings -> the key under which it stands
     "ImportSettings": "connector of type import",
     "MonitorSettings": "monitor",
     "LimitSettings": "limits",
+    "WebSettings": "web",
     "UnitSettings": "units, each",
     "ClusterSettings": "cluster",
     "KafkaSettings": "cluster.kafka",
@@ -63,6 +64,7 @@ _PARTS = {  # class of the settings -> the key under which it stands
     "ParserSettings": "cluster.parser",
     "BillingSettings": "cluster.billing",
     "StorageSettings": "cluster.storage",
+    "WebapiSettings": "cluster.webapi",
     "HealthSettings": "cluster.health",
 }
 
@@ -206,6 +208,7 @@ _MEANINGS = {
     "parser": "the role that makes legs of frames",
     "billing": "the role that makes calls and charges",
     "storage": "the role that owns the main database",
+    "webapi": "the role that serves the page and the REST API",
     "health": "probes and metrics of each role",
 }
 
@@ -215,6 +218,8 @@ _PATTERNS = {  # what a person would say instead
     r"^[a-zA-Z0-9._-]{0,64}$": "a-z, A-Z, 0-9, `.`, `_`, `-`; at most 64",
     r"^$|^postgres(ql)?://": "`postgresql://...`",
     r"^(\S+):\d{1,5}$|^unix:\S+$": "`host:port`",
+    r"^\S+:\d{1,5}$": "`host:port`",
+    r"^$|^https?://[^/\s]+$": "`https://host`",
 }
 
 

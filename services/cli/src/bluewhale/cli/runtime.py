@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bluewhale.cli.embedded import FINISH_S, MANIFESTS
 from bluewhale.configuration.roles import governing
 from bluewhale.nexus import ProcessSettings, Role, ServiceNotStartedError, ServiceUnknownError
+from bluewhale.webapi.plugin import MANIFEST as WEB
 
 if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
@@ -24,7 +25,8 @@ class Runtime:
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
-        self.role = Role("embedded", MANIFESTS, configuration, process=process_of(configuration))
+        manifests = [*MANIFESTS, WEB] if configuration.settings.web is not None else MANIFESTS
+        self.role = Role("embedded", manifests, configuration, process=process_of(configuration))
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT (or `stop`); then stop cleanly.

@@ -50,6 +50,8 @@ def call_filter(wanted: api.CallFilter) -> CallFilter:
         raise InvalidRequestError("filter.until_ms is before filter.from_ms")
     departments = list(wanted.department_uids)
     _at_most("filter.department_uids", len(departments), VALUES_MAX)
+    sites = list(wanted.site_uids)
+    _at_most("filter.site_uids", len(sites), VALUES_MAX)
     return CallFilter(
         from_at=since,
         until_at=until,
@@ -57,6 +59,7 @@ def call_filter(wanted: api.CallFilter) -> CallFilter:
         person=_text(wanted, "person_uid"),
         departments=departments or None,
         site=_text(wanted, "site_uid"),
+        sites=sites or None,
         trunk=_text(wanted, "trunk"),
         extension=_text(wanted, "extension"),
         direction=_one_of("filter.direction", _text(wanted, "direction"), Direction),

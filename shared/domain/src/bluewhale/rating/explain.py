@@ -1,16 +1,17 @@
-"""The receipt of a charge in plain words: why it costs what it costs.
+"""The receipt of a charge, step by step and in plain words: why it costs what it costs.
 
-Owns the wording. Every figure comes from the stored charge and the tariff
-version that it names; nothing is priced anew here (that is `receipts`).
+Owns the steps and their wording. Every figure comes from the stored charge and
+the tariff version that it names; nothing is priced anew here (that is `receipts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from bluewhale.rating.tariff import (
@@ -25,6 +26,11 @@ from bluewhale.records.enums import ChargeEntry, ChargeStatus, UnratedReason
 
 NANO_PLACES = 9
 _LABEL_WIDTH = 12
+StepKind = Literal[
+    "reversal", "tariff", "number", "unrated", "remedy", "free", "connected", "segment",
+    "connect_fee", "surcharges", "sum", "minimum", "cap", "rounding", "result",
+]  # fmt: skip
+STEP_KINDS: tuple[str, ...] = get_args(StepKind)
 _MODES = {
     "half_up": "half up",
     "half_even": "half to even",
@@ -58,6 +64,29 @@ _UNRATED: dict[str, tuple[str, str]] = {
     ),
 }
 
+_FREE = {
+    "never_connected": "never connected, and this tariff does not price attempts",
+    "not_selected": "inbound, internal, emergency and freephone calls cost nothing unless a row of"
+    " the deck selects them",
+    "priced_at_zero": "the tariff prices it at 0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from a call to its amount.
+
+    `inputs` names what went in and `result` what came out, as texts for programs:
+    amounts exact, durations in integer milliseconds. `text` says the same to
+    people; `label` is the word in front of it.
+    """
+
+    kind: StepKind
+    label: str
+    text: str
+    result: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
 
 def explain_charge(
     charge: Mapping[str, Any],
@@ -83,22 +112,38 @@ def explain_charge(
     -------
     Lines of at most about 100 characters, without a final line break.
     """
-    lines = [_headline(charge, version)]
+    steps = receipt_steps(charge, version, number=number, destination=destination)
+    return "\n".join([_headline(charge, version), *(_line(x.label, x.text) for x in steps)])
+
+
+def receipt_steps(
+    charge: Mapping[str, Any],
+    version: TariffVersion | None,
+    *,
+    number: str | None = None,
+    destination: str | None = None,
+) -> list[Step]:
+    """Give the steps of one charge in order; parameters as `explain_charge`."""
+    steps = []
     if charge["entry"] == ChargeEntry.REVERSAL:
-        lines.append(_line("Reversal", f"takes back an earlier charge: {charge['reason']}"))
+        why = str(charge["reason"])
+        text = f"takes back an earlier charge: {why}"
+        steps.append(Step("reversal", "Reversal", text, inputs={"reason": why}))
     if version is not None:
-        lines.append(_line("Tariff", _in_force(charge, version)))
+        steps.append(_in_force(charge, version))
     row = _rate_row(charge, version)
-    lines.append(_line("Number", _matched(charge, row, number, destination)))
+    steps.append(_matched(charge, row, number, destination))
     status = charge["status"]
     if status == ChargeStatus.UNRATED:
         why, remedy = _UNRATED.get(str(charge["reason"]), ("the reason is not known", ""))
-        lines += [_line("Not priced", why), _line("What to do", remedy)]
+        steps.append(Step("unrated", "Not priced", why, inputs={"reason": str(charge["reason"])}))
+        steps.append(Step("remedy", "What to do", remedy))
     elif status == ChargeStatus.FREE:
-        lines.append(_line("Free", _why_free(charge, row)))
+        reason = _why_free(charge, row)
+        steps.append(Step("free", "Free", _FREE[reason], "0", {"reason": reason}))
     elif version is not None and row is not None:
-        lines += _priced(charge, version, row)
-    return "\n".join(lines)
+        steps += _priced(charge, version, row)
+    return steps
 
 
 def amount_text(value: Fraction) -> str:
@@ -146,7 +191,7 @@ def _rounded(charge: Mapping[str, Any]) -> str:
     return f"{nanos.quantize(Decimal(1).scaleb(-places)):f}"
 
 
-def _in_force(charge: Mapping[str, Any], version: TariffVersion) -> str:
+def _in_force(charge: Mapping[str, Any], version: TariffVersion) -> Step:
     zone = ZoneInfo(version.zone)
     begin = f"{version.effective_from.astimezone(zone):%Y-%m-%d %H:%M}"
     end = (
@@ -157,12 +202,38 @@ def _in_force(charge: Mapping[str, Any], version: TariffVersion) -> str:
     start = charge["start_at"]
     when = "the call began" if start is None else f"{start.astimezone(zone):%a %Y-%m-%d %H:%M:%S}"
     if not charge["quantity_ms"]:
-        event = "set up, never answered,"
+        event, said = "attempt", "set up, never answered,"
     elif charge["answer_known"] is False:
-        event = "answered (time inferred)"
+        event, said = "answer_inferred", "answered (time inferred)"
     else:
-        event = "answered"
-    return f"in force from {begin} {end}; {event} {when} {version.zone}"
+        event, said = "answer", "answered"
+    inputs = {
+        "tariff_uid": version.tariff_uid,
+        "version": str(version.version),
+        "name": version.name,
+        "price_list": version.price_list,
+        "zone": version.zone,
+        "in_force_from": _utc(version.effective_from),
+        "in_force_until": _utc(version.effective_until),
+        "event": event,
+        "at": _utc(start),
+    }
+    return Step(
+        "tariff",
+        "Tariff",
+        f"in force from {begin} {end}; {said} {when} {version.zone}",
+        f"{version.tariff_uid}@{version.version}",
+        _known(inputs),
+    )
+
+
+def _utc(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _known(inputs: Mapping[str, str | None]) -> dict[str, str]:
+    """Leave out what is not known or not said."""
+    return {name: value for name, value in inputs.items() if value}
 
 
 def _rate_row(charge: Mapping[str, Any], version: TariffVersion | None) -> RateRow | None:
@@ -172,10 +243,10 @@ def _rate_row(charge: Mapping[str, Any], version: TariffVersion | None) -> RateR
 
 def _matched(
     charge: Mapping[str, Any], row: RateRow | None, number: str | None, destination: str | None
-) -> str:
+) -> Step:
     called = number or "not shown"
     if row is None:
-        return called
+        return Step("number", "Number", called, inputs=_known({"number": number}))
     named = destination or row.destination
     name = f' "{named}"' if named else ""
     chosen = [
@@ -192,61 +263,78 @@ def _matched(
     line = f", line {row.source_line} of the deck" if row.source_line else ""
     matched = f"prefix {row.prefix}" if row.prefix else "every number"
     reason = ": the longest prefix in force" if row.prefix else ": no longer prefix in force"
-    return f"{called} -> {matched}{name}{selectors}{line}{reason}"
+    inputs = {
+        "number": number,
+        "prefix": row.prefix,
+        "destination": named,
+        "line": str(row.source_line or ""),
+        "carrier": row.carrier,
+        "trunk_group": row.trunk_group,
+        "call_class": row.call_class,
+        "subscriber": row.subscriber,
+    }
+    text = f"{called} -> {matched}{name}{selectors}{line}{reason}"
+    return Step("number", "Number", text, row.prefix or "", _known(inputs))
 
 
 def _why_free(charge: Mapping[str, Any], row: RateRow | None) -> str:
     if not charge["quantity_ms"]:
-        return "never connected, and this tariff does not price attempts"
-    if row is None:
-        return (
-            "inbound, internal, emergency and freephone calls cost nothing unless a row of the "
-            "deck selects them"
-        )
-    return "the tariff prices it at 0"
+        return "never_connected"
+    return "not_selected" if row is None else "priced_at_zero"
 
 
-def _priced(charge: Mapping[str, Any], version: TariffVersion, row: RateRow) -> list[str]:
+def _priced(charge: Mapping[str, Any], version: TariffVersion, row: RateRow) -> list[Step]:
     currency = charge["currency"]
     segments: list[Mapping[str, Any]] = charge["segments"] or []
     quantity, rated = charge["quantity_ms"] or 0, charge["rated_quantity_ms"] or 0
     connected = f"{seconds_text(quantity)}; counted {seconds_text(rated)}"
     if not quantity:
         connected = "never; this tariff charges its connect fee for attempts"
-    lines = [_line("Connected", connected)]
+    counted = {"quantity_ms": str(quantity)}
+    steps = [Step("connected", "Connected", connected, str(rated), counted)]
     total = Fraction(0)
     for number, segment in enumerate(segments):
         price = _segment_price(version, row, segment)
         total += price
         label = "Segments" if number == 0 else ""
-        lines.append(_line(label, _segment(charge, version, row, segment, price)))
+        steps.append(_segment(charge, version, row, segment, price, label))
     fee = _connect_fee(charge, version, row, segments)
     total += fee
-    lines.append(_line("Connect fee", amount_text(fee)))
+    steps.append(Step("connect_fee", "Connect fee", amount_text(fee), amount_text(fee)))
     exact = exact_amount(charge)
     settled = charge["minimum_applied"] or charge["cap_applied"]
     if not settled and exact != total:
-        lines.append(_line("Surcharges", amount_text(exact - total)))
+        more = amount_text(exact - total)
+        steps.append(Step("surcharges", "Surcharges", more, more))
         total = exact
-    lines.append(_line("Sum", f"{amount_text(total)} {currency}, exact"))
+    said = amount_text(total)
+    steps.append(Step("sum", "Sum", f"{said} {currency}, exact", said))
     if charge["minimum_applied"]:
         minimum = _first_schedule(version, row, segments).minimum_charge
-        raised = "" if minimum is None else f"{amount_text(minimum)} {currency}"
-        lines.append(_line("Minimum", f"raised to the minimum charge {raised}".rstrip()))
+        steps.append(_limit("minimum", "raised to the minimum charge", minimum, currency))
     if charge["cap_applied"]:
-        cap = "" if row.max_cost is None else f"{amount_text(row.max_cost)} {currency}"
-        lines.append(_line("Cap", f"lowered to the maximum cost {cap}".rstrip()))
-    places = charge["rounding_places"]
-    mode = _MODES.get(charge["rounding_mode"], charge["rounding_mode"])
+        steps.append(_limit("cap", "lowered to the maximum cost", row.max_cost, currency))
+    return [*steps, _rounding(charge, exact), _outcome(charge)]
+
+
+def _limit(kind: StepKind, words: str, limit: Fraction | None, currency: str) -> Step:
+    amount = "" if limit is None else amount_text(limit)
+    text = f"{words} {amount} {currency}" if amount else words
+    return Step(kind, kind.capitalize(), text, amount)
+
+
+def _rounding(charge: Mapping[str, Any], exact: Fraction) -> Step:
+    places, mode = charge["rounding_places"], charge["rounding_mode"]
     noun = "place" if places == 1 else "places"
-    lines.append(
-        _line(
-            "Rounding",
-            f"once, {mode} to {places} {noun}: {amount_text(exact)} -> {_rounded(charge)}",
-        )
-    )
-    lines.append(_line("Result", f"{_rounded(charge)} {currency}"))
-    return lines
+    before, after = amount_text(exact), _rounded(charge)
+    text = f"once, {_MODES.get(mode, mode)} to {places} {noun}: {before} -> {after}"
+    inputs = {"mode": mode, "places": str(places), "exact": before}
+    return Step("rounding", "Rounding", text, after, inputs)
+
+
+def _outcome(charge: Mapping[str, Any]) -> Step:
+    amount, currency = _rounded(charge), charge["currency"]
+    return Step("result", "Result", f"{amount} {currency}", amount, {"currency": currency})
 
 
 def _segment(
@@ -255,7 +343,8 @@ def _segment(
     row: RateRow,
     segment: Mapping[str, Any],
     price: Fraction,
-) -> str:
+    label: str,
+) -> Step:
     zone = ZoneInfo(version.zone)
     start = charge["start_at"].astimezone(UTC)
     begin = (start + timedelta(milliseconds=segment["from_ms"])).astimezone(zone)
@@ -263,11 +352,21 @@ def _segment(
     window = segment["window"]
     name = "always" if window < 0 else _window_name(version, window)
     slot, increment = _slot(version, row, segment)
-    return (
+    text = (
         f"{_clock(begin, start.astimezone(zone))} to {_clock(end, begin)}, {name}: "
         f"{segment['blocks']} x {seconds_text(increment)} at {amount_text(slot.price)} "
         f"per {seconds_text(slot.per_ms)} = {amount_text(price)}"
     )
+    inputs = {
+        "window": name,
+        "from": _utc(begin),
+        "to": _utc(end),
+        "blocks": str(segment["blocks"]),
+        "increment_ms": str(increment),
+        "price": amount_text(slot.price),
+        "per_ms": str(slot.per_ms),
+    }
+    return Step("segment", label, text, amount_text(price), inputs)
 
 
 def _slot(version: TariffVersion, row: RateRow, segment: Mapping[str, Any]) -> tuple[Slot, int]:

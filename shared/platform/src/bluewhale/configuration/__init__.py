@@ -30,6 +30,7 @@ from bluewhale.configuration.settings import (
     TcpClientSettings,
     TcpServerSettings,
 )
+from bluewhale.configuration.web import WebSettings
 
 __all__ = [
     "CONFIG_NAME",
@@ -58,6 +59,7 @@ __all__ = [
     "TcpServerSettings",
     "TelemetrySettings",
     "UnitSettings",
+    "WebSettings",
     "load",
     "read_settings",
     "stream_id",

@@ -240,6 +240,12 @@ class StorageSettings(ServerSettings):
     listen: Address = "127.0.0.1:7442"
 
 
+class WebapiSettings(ServerSettings):
+    """The role that serves the page and the REST API; where these listen is in `web`."""
+
+    listen: Address = "127.0.0.1:7446"
+
+
 class HealthSettings(Strict):
     """Where a role answers /livez, /readyz, /startupz and /metrics."""
 
@@ -258,6 +264,7 @@ class ClusterSettings(Strict):
     parser: ParserSettings = ParserSettings()
     billing: BillingSettings = BillingSettings()
     storage: StorageSettings = StorageSettings()
+    webapi: WebapiSettings = WebapiSettings()
     health: HealthSettings = HealthSettings()
     plugins: list[str] = Field(
         default=[], description="installed plugins that every role starts too, by symbolic name"

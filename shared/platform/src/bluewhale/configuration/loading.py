@@ -32,6 +32,7 @@ from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from bluewhale.configuration.cluster import ClusterSettings, OwnershipSettings
+    from bluewhale.configuration.web import WebSettings
     from bluewhale.rating.tariff import TariffVersion
     from bluewhale.records.batches import LinkProfile
     from bluewhale.records.directory import Directory
@@ -312,8 +313,14 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "tariffs": [base / p for p in settings.tariffs],
             "include": [base / p for p in settings.include],
             "links": _anchored_links(settings.links, base),
+            "web": settings.web and _anchored_web(settings.web, base),
         }
     )
+
+
+def _anchored_web(web: WebSettings, base: Path) -> WebSettings:
+    files = {name: getattr(web, name) for name in ("certificate", "key")}
+    return web.model_copy(update={name: base / path for name, path in files.items() if path})
 
 
 def _anchored_cluster(cluster: ClusterSettings, base: Path) -> ClusterSettings:

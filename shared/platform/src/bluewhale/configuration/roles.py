@@ -42,6 +42,7 @@ def process_settings(configuration: Configuration, role: str) -> ProcessSettings
         "parser": cluster.parser.listen,
         "billing": cluster.billing.listen,
         "storage": cluster.storage.listen,
+        "webapi": cluster.webapi.listen,
     }
     return ProcessSettings(
         log_level=log_level(),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from bluewhale.configuration.cluster import ClusterSettings, UnitSettings
 from bluewhale.configuration.shape import UID, Strict
+from bluewhale.configuration.web import WebSettings
 from pydantic import Field
 
 CONFIG_NAME = "bluewhale.yaml"
@@ -137,6 +138,9 @@ class Settings(Strict):
     payer_policy: Literal["dialled_out", "last_party", "split_by_leg"] = "dialled_out"
     monitor: MonitorSettings = MonitorSettings()
     limits: LimitSettings = LimitSettings()
+    web: WebSettings | None = Field(
+        default=None, description="the page and the REST API; none = not in this process"
+    )
     units: list[UnitSettings] = Field(default=[], description="Remote Units and what they read")
     cluster: ClusterSettings | None = Field(
         default=None, description="what the roles share; the embedded runtime needs none of it"

@@ -29,7 +29,7 @@ class CallFilter:
     `number` matches calling, called or a destination; signs, blanks and leading
     zeros are passed over. `departments` lists a department and all below it
     (the caller knows the tree). `trunk` matches either direction. Costs are
-    nanos of the sum of live charges in `price_list` (every list, where None).
+    nanos of the sum of live charges in `price_list` (every list, where None). `sites` lists sites of which any will do, beside `site`.
     `text` is found anywhere in numbers, extension, person, department, account
     code and trunks, in upper or lower case.
     """
@@ -40,6 +40,7 @@ class CallFilter:
     person: str | None = None
     departments: Sequence[str] | None = None
     site: str | None = None
+    sites: Sequence[str] | None = None
     trunk: str | None = None
     extension: str | None = None
     direction: str | None = None
@@ -118,9 +119,10 @@ def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
             add(f'c."{column}" = ?', value)
     if f.trunk is not None:
         add("(c.trunk_in = ? OR c.trunk_out = ?)", f.trunk, f.trunk)
-    if f.departments is not None:
-        marks = ", ".join("?" * len(f.departments)) or "NULL"
-        add(f"c.department_uid IN ({marks})", *f.departments)
+    for column, listed in (("department_uid", f.departments), ("site_uid", f.sites)):
+        if listed is not None:
+            marks = ", ".join("?" * len(listed)) or "NULL"
+            add(f"c.{column} IN ({marks})", *listed)
     if f.cost_min_nanos is not None or f.cost_max_nanos is not None:
         cost, given = _cost_sql(f.price_list, dialect)
         if f.cost_min_nanos is not None:

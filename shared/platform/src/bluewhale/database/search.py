@@ -83,6 +83,7 @@ def _in_time(segments: Sequence[Segment], f: CallFilter, after: PageKey | None) 
         and (first is None or s.started[1] >= first)
         and (last is None or s.started[0] < last)
         and (f.site is None or f.site in s.sites)
+        and (f.sites is None or not set(f.sites).isdisjoint(s.sites))
     ]
 
 

@@ -50,6 +50,7 @@ from bluewhale.database.streams import read_changed, read_marks
 from bluewhale.database.suspense import SuspenseFilter
 from bluewhale.database.terms import Terms
 from bluewhale.database.units import Units
+from bluewhale.database.users import Users
 from bluewhale.database.versions import StoredTariff, TariffState
 
 T = TypeVar("T")
@@ -84,6 +85,7 @@ class Store:
         self.columnar = Columnar()
         self.units = Units(self.db)
         self.terms = Terms(self.db)
+        self.users = Users(self.db)
 
     @classmethod
     def open(

@@ -6,7 +6,7 @@ charge is explained by. Does not own the words (`bluewhale.rating.explain`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bluewhale.capture.exceptions import InputError
 from bluewhale.database import CallFilter, NotFoundError
 from bluewhale.jobs.tariffs import stored_version
-from bluewhale.rating.explain import explain_charge
+from bluewhale.rating.explain import Step, explain_charge, receipt_steps
 from bluewhale.records.exceptions import IdTextError
 from bluewhale.records.ids import ID_TEXT_LENGTH, id_day, id_text, parse_id_text
 
@@ -32,6 +32,7 @@ class Explained:
 
     charge: Mapping[str, Any]
     text: str
+    steps: Sequence[Step]
 
 
 def explained(store: Store, call_id: bytes) -> tuple[Mapping[str, Any], list[Explained]]:
@@ -52,7 +53,14 @@ def explained(store: Store, call_id: bytes) -> tuple[Mapping[str, Any], list[Exp
             key = charge["tariff_uid"], charge["tariff_version"]
             version = versions.get(key) or stored_version(store, *key)
             versions[key] = version
-        found.append(Explained(charge, explain_charge(charge, version, number=head["called"])))
+        number = head["called"]
+        found.append(
+            Explained(
+                charge,
+                explain_charge(charge, version, number=number),
+                receipt_steps(charge, version, number=number),
+            )
+        )
     return head, found
 
 
@@ -86,7 +94,10 @@ def call_named(store: Store, text: str) -> bytes:
 
 def _ids_beginning(store: Store, name: str, first: bytes) -> list[bytes]:
     """Give the ids that begin with these letters; an id begins with the day of its first leg."""
-    day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=id_day(first))
-    near = CallFilter(from_at=day - timedelta(days=3), until_at=day + timedelta(days=4))
+    try:
+        day = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=id_day(first))
+        near = CallFilter(from_at=day - timedelta(days=3), until_at=day + timedelta(days=4))
+    except OverflowError:  # letters of no day that a calendar has
+        return []
     ids = store.search_calls(near, limit=NEAR_CALLS_MAX).column("call_id").to_pylist()
     return [x for x in ids if x >= first and id_text(x).startswith(name)]

@@ -114,7 +114,7 @@ SPAN_NAMES = frozenset({
     "bluewhale.unit_uid", "bluewhale.link_uid", "bluewhale.stream_id", "bluewhale.first_seq",
     "bluewhale.last_seq", "bluewhale.records", "bluewhale.legs", "bluewhale.rejects",
     "bluewhale.reason", "bluewhale.calls", "bluewhale.charges", "bluewhale.job",
-    "bluewhale.sealed",
+    "bluewhale.sealed", "http.request.method", "http.route", "http.response.status_code",
 })  # fmt: skip
 
 

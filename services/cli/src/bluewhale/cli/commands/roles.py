@@ -25,6 +25,7 @@ class RoleName(StrEnum):
     PARSER = "parser"
     BILLING = "billing"
     STORAGE = "storage"
+    WEBAPI = "webapi"
 
 
 def register(app: typer.Typer) -> None:

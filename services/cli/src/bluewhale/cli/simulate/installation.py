@@ -97,7 +97,7 @@ class Installation:
 
     def write(self) -> None:
         """Add `cluster` and `units` to the bluewhale.yaml of the folder."""
-        names = ("uplink", "enrolment", "ingest", "storage", "billing", "parser")
+        names = ("uplink", "enrolment", "ingest", "storage", "billing", "parser", "webapi", "web")
         self.ports = {name: free_port() for name in names}
         path = self.folder / "bluewhale.yaml"
         document = yaml.safe_load(path.read_text("utf-8"))
@@ -125,7 +125,9 @@ class Installation:
             "parser": {"listen": at["parser"]},
             "billing": {"listen": at["billing"]},
             "storage": {"listen": at["storage"]},
+            "webapi": {"listen": at["webapi"]},
         }
+        document["web"] = {"listen": at["web"]}
         document["cluster"] = _merged(cluster, self.settings)
         document["units"] = [
             {"unit_uid": unit_uid, "links": list(links)} for unit_uid, links in self.units.items()

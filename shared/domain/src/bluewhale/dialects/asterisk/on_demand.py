@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bluewhale.dialects.asterisk.layout import AUTO, SHAPES, layout_for
-from bluewhale.dialects.engine.delimited import fault_reject, split_record
+from bluewhale.dialects.engine.delimited import fault_reject, piece_span, split_record
 from bluewhale.dialects.engine.dialect import Field, Options
 
 _UNIQUE = re.compile(rb"(?:.*-)?[0-9]+\.[0-9]+", re.DOTALL)
@@ -19,11 +19,12 @@ def fields(record: bytes, context: bytes | None, options: Options) -> list[Field
     pieces, fault = split_record(record)
     columns = SHAPES.get(shape) or _shape_of([text for _, text, _ in pieces])
     found = []
-    for index, (_, text, _) in enumerate(pieces):
-        shown = text.decode("utf-8", "replace")
+    for index, piece in enumerate(pieces):
+        shown, span = piece[1].decode("utf-8", "replace"), piece_span(piece)
         place = f"column {index + 1}"
         if index >= len(columns):
-            found.append(Field(place, place, shown, shown or None, "", "more than this file has"))
+            note = "more than this file has"
+            found.append(Field(place, place, shown, shown or None, "", note, span))
             continue
         column = columns[index]
         value: object = shown or None
@@ -31,7 +32,7 @@ def fields(record: bytes, context: bytes | None, options: Options) -> list[Field
         if column.name in _INTEGERS and shown:
             whole = shown.isascii() and shown.removeprefix("-").isdigit() and len(shown) < 19
             value, note = (int(shown), "") if whole else (shown, "not an integer")
-        found.append(Field(column.name, place, shown, value, column.meaning, note))
+        found.append(Field(column.name, place, shown, value, column.meaning, note, span))
     if fault is not None:
         reject = fault_reject(fault, layout_for(shape))
         note = f"{reject.reason}: {reject.detail}"

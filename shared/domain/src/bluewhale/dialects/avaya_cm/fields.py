@@ -21,9 +21,9 @@ def fields(record: bytes, context: bytes | None, options: Options) -> list[Field
     found = [_field(layout, item, text) for item in layout.items]
     for first, last in layout.unread:
         if text[first - 1 : last].strip():
-            found.append(
-                Field("unread", f"{first}-{last}", text[first - 1 : last], None, "not documented")
-            )
+            place, shown = f"{first}-{last}", text[first - 1 : last]
+            span = (first - 1, min(last, len(text)))
+            found.append(Field("unread", place, shown, None, "not documented", span=span))
     if context is not None:
         line = context.decode("latin-1")
         found.append(Field("date-line", "", line, None, "date record in force"))
@@ -41,4 +41,5 @@ def _field(layout: Layout, item: Item, text: str) -> Field:
     elif layout.inverted and item.name in {"in-crt-id", "out-crt-id"} and printed.strip():
         value = printed[-1:] + printed[:-1]
         notes.append("printed inverted: 123 as 231")
-    return Field(item.name, position, printed, value, MEANINGS[item.name], "; ".join(notes))
+    span = (item.first - 1, min(item.last, len(text))) if printed else None
+    return Field(item.name, position, printed, value, MEANINGS[item.name], "; ".join(notes), span)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bluewhale.dialects.cisco_cucm.columns import column_of, decode
 from bluewhale.dialects.cisco_cucm.layout import header_names, is_quality_header
-from bluewhale.dialects.engine.delimited import fault_reject, layout_of, split_record
+from bluewhale.dialects.engine.delimited import fault_reject, layout_of, piece_span, split_record
 from bluewhale.dialects.engine.dialect import Field, Options
 
 
@@ -18,16 +18,17 @@ def fields(record: bytes, context: bytes | None, options: Options) -> list[Field
     quality = is_quality_header(names)
     pieces, fault = split_record(record)
     found = []
-    for index, (_, text, _) in enumerate(pieces):
-        shown = text.decode("utf-8", "replace")
-        name = names[index] if index < len(names) else f"column {index + 1}"
+    for index, piece in enumerate(pieces):
+        shown, span = piece[1].decode("utf-8", "replace"), piece_span(piece)
+        place = f"column {index + 1}"
+        name = names[index] if index < len(names) else place
         column = column_of(name, quality=quality)
         if column is None:
             note = "no header line" if not names else "not in the guide"
-            found.append(Field(name, f"column {index + 1}", shown, shown or None, "", note))
+            found.append(Field(name, place, shown, shown or None, "", note, span))
             continue
         value, note = decode(column.kind, shown)
-        found.append(Field(column.name, f"column {index + 1}", shown, value, column.meaning, note))
+        found.append(Field(column.name, place, shown, value, column.meaning, note, span))
     if fault is not None:
         layout = layout_of(names or ("",), texts=(), integers=())
         reject = fault_reject(fault, layout)

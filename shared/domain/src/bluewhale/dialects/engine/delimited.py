@@ -481,6 +481,12 @@ def split_record(
         at += 1
 
 
+def piece_span(piece: tuple[int, bytes, bool]) -> tuple[int, int]:
+    """Give where the text of a piece of `split_record` stands in the record, half open."""
+    position, text, quoted = piece
+    return position - 1, position - 1 + len(text) + (text.count(b'"') if quoted else 0)
+
+
 def _opening(record: bytes, pieces: list[tuple[int, bytes, bool]]) -> int:
     """Give the 1-based byte where the field after `pieces` begins."""
     position, text, quoted = pieces[-1]

@@ -39,6 +39,7 @@ class Field:
 
     `position` is as the vendor counts (1-based columns "19-33", a column name,
     a JSON path). `text` is the field as printed, `value` what it was read as.
+    `span` is where its bytes stand in the record, half open; None = not in it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Field:
     value: object
     meaning: str
     note: str = ""
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What people meet: the REST API, sign-in, and the page as it is served."""

@@ -1,0 +1,77 @@
+"""The application: routes put together, around them the envelope.
+
+    app = make_app(parts, settings)
+
+Owns the order of routes and what is outside of `/api/v1`. Does not own the server
+that runs it (`server`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluewhale.configuration.web import WebSettings
+from bluewhale.webapi import problems
+from bluewhale.webapi.envelope import Envelope
+from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.routes import calls, figures, people
+from bluewhale.webapi.routes.needing import Parts
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, Response
+
+PREFIX = "/api/v1"
+VERSION = "1.0.0"
+_ROUTERS = (people.router, calls.router, figures.router)
+_COMPRESS_FROM_BYTES = 1_024
+
+
+def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
+    """Make the application; without parts it can only say what it is (OpenAPI)."""
+    app = FastAPI(
+        title="Bluewhale",
+        version=VERSION,
+        summary="Call accounting: calls, what they cost and why, and whether all of them are in.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+    )
+    app.state.parts = parts
+    problems.register(app)
+    for router in _ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    app.add_route(f"{PREFIX}/{{rest:path}}", _no_such_route, include_in_schema=False)
+    app.add_route("/{path:path}", _page, methods=["GET"], include_in_schema=False)
+    app.add_middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES)
+    app.add_middleware(Envelope, body_bytes_max=settings.body_kib_max << 10, secure=settings.secure)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _healthz() -> JSONResponse:
+    """Say that the server answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def _no_such_route(request: Request) -> Response:
+    raise RefusedError("not_found", "the API has no such address")
+
+
+async def _page(request: Request) -> Response:
+    """Give a file of the page, or the page itself for any other path."""
+    parts: Any = request.app.state.parts
+    path = request.path_params["path"]
+    found = parts.page.asset(path, request)
+    if found is not None:
+        return found
+    if path.startswith("assets/"):
+        raise RefusedError("not_found", "there is no such file")
+    answer: Response = parts.page.index()
+    return answer

@@ -1,0 +1,118 @@
+"""Questions to other services, with limits of time; what they refuse becomes ours.
+
+Owns deadlines, priority and the mapping of their status to our codes. Does not
+own where a service is (`bluewhale.nexus`) or what may be asked (`access`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from bluewhale.api.query.v1 import query_pb2 as query
+from bluewhale.api.tariffs.v1 import tariffs_pb2 as tariffs
+from bluewhale.nexus.governance import asking
+from bluewhale.webapi.exceptions import Code, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TIMEOUT_S = 30.0
+EXPORT_TIMEOUT_S = 600.0
+PRIORITY = 10  # somebody waits
+_CODES: Mapping[grpc.StatusCode, Code] = {
+    grpc.StatusCode.INVALID_ARGUMENT: "question_refused",
+    grpc.StatusCode.NOT_FOUND: "not_found",
+    grpc.StatusCode.FAILED_PRECONDITION: "state_conflict",
+    grpc.StatusCode.ALREADY_EXISTS: "state_conflict",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "busy",
+    grpc.StatusCode.UNAVAILABLE: "away",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "away",
+    grpc.StatusCode.CANCELLED: "away",
+}
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Ask as somebody who waits; say a refusal of the other side as ours."""
+    try:
+        with asking(priority=PRIORITY):
+            yield
+    except grpc.RpcError as error:
+        code = _CODES.get(error.code())
+        if code is None:
+            raise
+        raise RefusedError(code, error.details() or "") from error
+
+
+class Questions:
+    """The other services; `peer(name)` gives a stub. Any thread."""
+
+    def __init__(self, peer: Callable[[str], Any]) -> None:
+        self._peer = peer
+
+    def search(
+        self, wanted: query.CallFilter, *, limit: int, after: str = ""
+    ) -> tuple[list[query.Call], str]:
+        """Give calls, newest first, and the place behind them; "" = nothing follows."""
+        request = query.SearchCallsRequest(
+            filter=wanted, limit=limit + 1, page_rows=limit, after=after
+        )
+        with told():
+            pages = list(self._peer("query").SearchCalls(request, timeout=TIMEOUT_S))
+        if not pages:
+            return [], ""
+        more = len(pages) > 1 and len(pages[1].calls) > 0
+        return list(pages[0].calls), pages[0].next if more else ""
+
+    def export(self, wanted: query.CallFilter, *, page_rows: int) -> Iterator[Sequence[query.Call]]:
+        """Give all calls that match, page by page; ends with the reader."""
+        request = query.SearchCallsRequest(
+            filter=wanted, limit=10_000_000, page_rows=page_rows, encoding=query.ENCODING_ROWS
+        )
+        with told():
+            pages = self._peer("query").SearchCalls(request, timeout=EXPORT_TIMEOUT_S)
+        try:
+            while True:
+                with told():
+                    page = next(pages, None)
+                if page is None:
+                    return
+                yield page.calls
+        finally:
+            pages.cancel()
+
+    def call(self, call_id: str) -> query.CallDetail:
+        """Give one call with all that is stored about it."""
+        with told():
+            found: query.CallDetail = self._peer("query").GetCall(
+                query.GetCallRequest(call_id=call_id), timeout=TIMEOUT_S
+            )
+        return found
+
+    def report(self, by: str, wanted: query.CallFilter) -> list[query.ReportRow]:
+        """Give sums per group, price list and currency."""
+        request = query.ReportRequest(by=by, filter=wanted)
+        with told():
+            return list(self._peer("query").Report(request, timeout=TIMEOUT_S).rows)
+
+    def completeness(
+        self, site: str | None, first_day: int | None, last_day: int | None
+    ) -> query.CompletenessReply:
+        """Give totals per site and day, and gaps."""
+        request = query.CompletenessRequest(site_uid=site, first_day=first_day, last_day=last_day)
+        with told():
+            found: query.CompletenessReply = self._peer("query").Completeness(
+                request, timeout=TIMEOUT_S
+            )
+        return found
+
+    def explain(self, call_id: str) -> tariffs.ExplainReply:
+        """Give why a call costs what it costs."""
+        with told():
+            found: tariffs.ExplainReply = self._peer("tariffs").Explain(
+                tariffs.ExplainRequest(call=call_id), timeout=TIMEOUT_S
+            )
+        return found

@@ -1,0 +1,120 @@
+"""What is around every request: its trace, limits of its body, headers of its answer.
+
+Owns the headers that keep a browser safe, and that an error of ours is logged
+once, with the trace id that the reader was told. Does not own what is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from bluewhale.telemetry import get_logger, tracing
+from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.problems import said
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_WAIT_S = 30.0  # for the next piece of a body
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+    "permissions-policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(),"
+    " gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()",
+}
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_HSTS = "max-age=31536000"
+
+
+class Envelope:
+    """The outermost part of the application."""
+
+    def __init__(self, app: ASGIApp, *, body_bytes_max: int, secure: bool) -> None:
+        self._app = app
+        self._body_bytes_max = body_bytes_max
+        headers = {**_HEADERS, "strict-transport-security": _HSTS} if secure else _HEADERS
+        self._headers = [(k.encode(), v.encode()) for k, v in headers.items()]
+        self._log = get_logger("webapi")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told = {"http.request.method": scope["method"]}
+        # whoever asks from outside does not decide what is traced
+        with tracing.span("answer HTTP", kind="server", attributes=told) as span:
+            trace_id = tracing.ids_of(span.traceparent)[0] or uuid.uuid4().hex
+            state = scope.setdefault("state", {})
+            state["trace_id"] = trace_id
+            if _length(scope["headers"]) > self._body_bytes_max:
+                await said(RefusedError("too_large"), trace_id)(
+                    scope, receive, self._dressed(scope, send)
+                )
+                return
+            status = [0]
+            try:
+                await self._app(scope, self._limited(receive), self._dressed(scope, send, status))
+            except Exception as error:  # the reader was told `internal` already
+                span.failed(type(error).__name__)
+                self._log.exception(
+                    "Request failed", method=scope["method"], trace_id=trace_id, error=repr(error)
+                )
+                if not status[0]:
+                    raise
+            span.set("http.response.status_code", status[0])
+            route = scope.get("route")
+            if route is not None:
+                span.set("http.route", str(route.path))
+
+    def _limited(self, receive: Receive) -> Receive:
+        taken, whole = 0, False
+
+        async def limited() -> Message:
+            nonlocal taken, whole
+            if whole:
+                return await receive()  # what is waited for now is the end of the connection
+            try:
+                message = await asyncio.wait_for(receive(), BODY_WAIT_S)
+            except TimeoutError:
+                raise HTTPException(408) from None
+            taken += len(message.get("body", b""))
+            if taken > self._body_bytes_max:
+                raise HTTPException(413)
+            whole = not message.get("more_body", False)
+            return message
+
+        return limited
+
+    def _dressed(self, scope: Scope, send: Send, status: list[int] | None = None) -> Send:
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if status is not None:
+                    status[0] = message["status"]
+                headers = message.setdefault("headers", [])
+                present = {name.lower() for name, _ in headers}
+                headers.extend(h for h in self._headers if h[0] not in present)
+                if b"content-security-policy" not in present:
+                    headers.append((b"content-security-policy", API_POLICY.encode()))
+                if b"cache-control" not in present:
+                    headers.append((b"cache-control", b"no-store"))
+                state: dict[str, Any] = scope.get("state", {})
+                headers.append((b"x-trace-id", state["trace_id"].encode()))
+                cookie = state.get("set_cookie")
+                if cookie:
+                    headers.append((b"set-cookie", cookie.encode()))
+            await send(message)
+
+        return dressed
+
+
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0

@@ -1,0 +1,106 @@
+"""The web API as a plugin: opens the people's tables, makes the application, serves it.
+
+The same plugin in the role `webapi` and in `bluewhale up`: other services are
+peers, wherever they are. Owns the composition and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from bluewhale.capture.exceptions import TemporaryError
+from bluewhale.nexus import Manifest
+
+if TYPE_CHECKING:
+    from bluewhale.configuration import Configuration
+    from bluewhale.database.engine import Database
+    from bluewhale.nexus import Context
+    from bluewhale.webapi.sign_in import SignIn
+
+MANIFEST = Manifest(
+    symbolic_name="bluewhale.webapi",
+    version="0.1.0",
+    vendor="Bluewhale maintainers",
+    provides={"web": "1.0"},
+    run_level=8,  # behind what it asks, where that is in the same process
+    activator="bluewhale.webapi.plugin:activate",
+)
+RETRY_S = 1.0
+
+
+@contextlib.asynccontextmanager
+async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Serve the page and the API as long as the block lasts."""
+    from bluewhale.configuration import Following, WebSettings
+    from bluewhale.database.users import Users
+    from bluewhale.jobs.loops import followed
+    from bluewhale.webapi.app import make_app
+    from bluewhale.webapi.asking import Questions
+    from bluewhale.webapi.cookies import Cookies
+    from bluewhale.webapi.names import Directories
+    from bluewhale.webapi.page import Page
+    from bluewhale.webapi.passwords import Passwords
+    from bluewhale.webapi.routes.needing import Parts
+    from bluewhale.webapi.server import listening, serve, url_of
+    from bluewhale.webapi.sign_in import SignIn
+
+    configuration: Configuration = context.settings
+    settings = configuration.settings.web or WebSettings()
+    following = Following(configuration)
+    socket = listening(settings)
+    url = url_of(settings, socket.getsockname()[1])
+    database = await _opened(context, configuration)
+    try:
+        sign_in = SignIn(Users(database), await asyncio.to_thread(Passwords), settings)
+        parts = Parts(
+            questions=Questions(context.peer),
+            sign_in=sign_in,
+            cookies=Cookies(secure=settings.secure, public_url=settings.public_url),
+            directories=Directories(lambda: following.configuration),
+            configuration=lambda: following.configuration,
+            page=await asyncio.to_thread(Page),
+        )
+        app = make_app(parts, settings)
+        async with (
+            followed(context, following),
+            context.worker("web", lambda stopping: serve(app, settings, socket, stopping)),
+        ):
+            await _say_where(context, sign_in, url)
+            yield {"web": url}
+    finally:
+        socket.close()
+        await asyncio.to_thread(database.close)
+
+
+async def _say_where(context: Context, sign_in: SignIn, url: str) -> None:
+    """Say where the page is; at the first start also the one link that makes an owner."""
+    token = await asyncio.to_thread(sign_in.first_link)
+    context.log.info("Page is served", host=url)
+    if token is not None:
+        # on the terminal and not through the log: collectors of logs keep what they get
+        print(
+            f"\nOpen {url}/welcome?token={token}\nto make the first owner; the link works once,"
+            " within a day.\n",
+            flush=True,
+        )
+
+
+async def _opened(context: Context, configuration: Configuration) -> Database:
+    """Open the tables of people, however long that takes."""
+    from bluewhale.database.opening import open_database
+    from bluewhale.jobs.opening import main_address
+
+    database = open_database(main_address(configuration.settings))
+    while True:
+        try:
+            await asyncio.to_thread(database.migrate)
+        except TemporaryError as error:
+            context.condition("database", good=False, message=str(error))
+            context.log.warning("Database is away, waiting", error=str(error))
+            await asyncio.sleep(RETRY_S)
+        else:
+            context.condition("database", good=True)
+            return database

@@ -1,0 +1,109 @@
+"""The HTTP server, in a thread with a loop of its own: what people ask never delays a PBX.
+
+Owns the socket and the life of the server. Does not own the application (`app`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import uvicorn
+from bluewhale.capture.exceptions import PermanentError
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from bluewhale.configuration.web import WebSettings
+    from fastapi import FastAPI
+
+BACKLOG = 1_024
+CONNECTIONS_MAX = 2_000
+IDLE_S = 30
+END_S = 5  # answers that are being sent; a live stream is cut
+HEADERS_BYTES_MAX = 64 << 10
+
+
+class ListenError(PermanentError):
+    """The address of the page cannot be listened on."""
+
+    code = "web_listen"
+
+
+def listening(settings: WebSettings) -> socket.socket:
+    """Open the socket of the page.
+
+    Raises
+    ------
+    ListenError
+        Another program has the port, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # named, or asyncio would not send small answers at once
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((settings.host, settings.port))
+    except OSError as error:
+        made.close()
+        raise ListenError(
+            f"web.listen {settings.listen}: {error.strerror or error}; end the other program or"
+            " choose another port"
+        ) from error
+    return made
+
+
+def url_of(settings: WebSettings, port: int) -> str:
+    """Give the address that people open."""
+    if settings.public_url:
+        return settings.public_url
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.certificate else 'http'}://{host}:{port}"
+
+
+def serve(
+    app: FastAPI, settings: WebSettings, on: socket.socket, stopping: threading.Event
+) -> None:
+    """Answer until told to stop; the caller gives the thread."""
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=END_S,
+        h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
+    server = _Server(config)
+
+    async def run() -> None:
+        asked = asyncio.create_task(asyncio.to_thread(stopping.wait))
+        serving = asyncio.create_task(server.serve(sockets=[on]))
+        await asyncio.wait({asked, serving}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+
+    asyncio.run(run())
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

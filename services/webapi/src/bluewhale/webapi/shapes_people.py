@@ -1,0 +1,115 @@
+"""Shapes of people: who is signed in, who may sign in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from bluewhale.webapi.access import Permission, Role
+from bluewhale.webapi.shapes import Body, Instant, Shape
+from pydantic import Field
+
+
+class BranchShape(Shape):
+    """Sites and departments that somebody sees; null = all."""
+
+    sites: list[str] | None
+    departments: list[str] | None
+
+
+class Me(Shape):
+    """Who is signed in, and what the page may show and do."""
+
+    user_id: str
+    name: str
+    display_name: str
+    role: str
+    branch: BranchShape
+    permissions: list[Permission]
+    zone: Annotated[str, Field(examples=["site"])]
+    language: Annotated[str, Field(examples=["en"])]
+    csrf: Annotated[str, Field(description="goes into the header X-CSRF-Token of every write")]
+    expires_at: Instant
+    features: dict[str, bool]
+
+
+class SessionState(Shape):
+    """What the sign-in page needs to know."""
+
+    first_start: bool
+    signed_in: bool
+
+
+class User(Shape):
+    """Somebody who may sign in."""
+
+    user_id: str
+    name: str
+    display_name: str
+    role: str
+    branch: BranchShape
+    state: Literal["active", "disabled"]
+    locked_until: Instant | None
+    last_seen_at: Instant | None
+
+
+class Users(Shape):
+    """Everybody, by name."""
+
+    items: list[User]
+
+
+UserName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9._@-]{0,63}$", examples=["ana"], description="signs in")
+]
+Secret = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra={"writeOnly": True})]
+Shown = Annotated[str, Field(max_length=100, examples=["Ana Ruiz"])]
+
+
+class SignInBody(Body):
+    """Name and password."""
+
+    name: Annotated[str, Field(max_length=64)]
+    password: Secret
+
+
+class WelcomeBody(Body):
+    """What makes the first owner."""
+
+    token: Annotated[str, Field(max_length=200)]
+    name: UserName
+    password: Secret
+    display_name: Shown = ""
+
+
+class PasswordBody(Body):
+    """The old password and the new one."""
+
+    old: Secret
+    new: Secret
+
+
+class BranchBody(Body):
+    """Sites and departments that somebody sees; null = all."""
+
+    sites: Annotated[list[str] | None, Field(max_length=1_000)] = None
+    departments: Annotated[list[str] | None, Field(max_length=1_000)] = None
+
+
+class NewUserBody(Body):
+    """Somebody new."""
+
+    name: UserName
+    password: Secret
+    display_name: Shown = ""
+    role: Role
+    branch: BranchBody = BranchBody()
+
+
+class UserChangeBody(Body):
+    """What changes; absent = it stays."""
+
+    display_name: Shown | None = None
+    role: Role | None = None
+    branch: BranchBody | None = None
+    state: Literal["active", "disabled"] | None = None
+    password: Secret | None = None
