@@ -1,0 +1,148 @@
+/** Buttons and fields. The component library is named in `design/` alone. */
+import {
+  ActionIcon,
+  Button as MantineButton,
+  NativeSelect,
+  PasswordInput,
+  TextInput,
+} from "@mantine/core";
+import type { ComponentType, ReactNode, Ref } from "react";
+import css from "./controls.module.css";
+
+export interface IconProps {
+  size?: number | string;
+  stroke?: number | string;
+  "aria-hidden"?: boolean | "true";
+}
+
+interface ButtonProps {
+  children: ReactNode;
+  onPress?: () => void;
+  look?: "main" | "plain" | "quiet" | "danger";
+  submit?: boolean;
+  busy?: boolean;
+  disabled?: boolean;
+  icon?: ComponentType<IconProps>;
+  wide?: boolean;
+}
+
+const VARIANTS = { main: "filled", plain: "default", quiet: "subtle", danger: "outline" } as const;
+
+export function Button({
+  children,
+  onPress,
+  look = "plain",
+  submit = false,
+  busy = false,
+  disabled = false,
+  icon: Icon,
+  wide = false,
+}: ButtonProps) {
+  return (
+    <MantineButton
+      type={submit ? "submit" : "button"}
+      variant={VARIANTS[look]}
+      className={css.button ?? ""}
+      data-look={look}
+      fullWidth={wide}
+      loading={busy}
+      disabled={disabled}
+      leftSection={Icon === undefined ? null : <Icon size={16} stroke={1.75} aria-hidden="true" />}
+      onClick={() => onPress?.()}
+    >
+      {children}
+    </MantineButton>
+  );
+}
+
+export function IconButton({
+  icon: Icon,
+  name,
+  onPress,
+  disabled = false,
+}: {
+  icon: ComponentType<IconProps>;
+  name: string;
+  onPress?: () => void;
+  disabled?: boolean;
+}) {
+  return (
+    <ActionIcon
+      variant="subtle"
+      className={css.icon ?? ""}
+      aria-label={name}
+      title={name}
+      disabled={disabled}
+      onClick={() => onPress?.()}
+    >
+      <Icon size={18} stroke={1.75} aria-hidden="true" />
+    </ActionIcon>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  hint?: string;
+  error?: string | null;
+  autoComplete?: string;
+  required?: boolean;
+  autoFocus?: boolean;
+  placeholder?: string;
+  type?: "text" | "date" | "search";
+  inputMode?: "text" | "decimal" | "numeric" | "tel";
+  ref?: Ref<HTMLInputElement>;
+}
+
+function shared(props: FieldProps) {
+  const { label, value, onChange, hint, error, ref, ...rest } = props;
+  return {
+    ...rest,
+    ref,
+    label,
+    value,
+    description: hint,
+    error: error ?? false,
+    onChange: (event: { currentTarget: { value: string } }) => onChange(event.currentTarget.value),
+    classNames: { input: css.input ?? "", label: css.label ?? "" },
+    withAsterisk: false,
+  };
+}
+
+export function TextField(props: FieldProps) {
+  return <TextInput {...shared(props)} />;
+}
+
+export function PasswordField(props: FieldProps) {
+  return <PasswordInput {...shared(props)} />;
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly label: string;
+}
+
+export function SelectField({
+  label,
+  value,
+  onChange,
+  choices,
+  hidden = false,
+}: {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  choices: readonly Choice[];
+  hidden?: boolean;
+}) {
+  return (
+    <NativeSelect
+      {...(hidden ? { "aria-label": label } : { label })}
+      value={value}
+      data={choices.map((choice) => ({ ...choice }))}
+      onChange={(event) => onChange(event.currentTarget.value)}
+      classNames={{ input: css.input ?? "", label: css.label ?? "" }}
+    />
+  );
+}

@@ -1,0 +1,45 @@
+import { useLingui } from "@lingui/react/macro";
+import type { Group } from "@/api/types";
+import { BarList } from "@/charts/BarList";
+import { toShare } from "@/charts/scale";
+import { useFormats } from "@/design/formats";
+import { Panel } from "@/design/Page";
+import css from "./dashboard.module.css";
+
+const SHOWN = 8;
+
+/** Who made the calls and what they cost, the largest first; bars show the count of calls. */
+export function Groups({ title, groups }: { title: string; groups: readonly Group[] }) {
+  const { t } = useLingui();
+  const { count, amount } = useFormats();
+  const shown = groups.slice(0, SHOWN);
+  const largest = String(Math.max(...shown.map((group) => group.calls), 1));
+  return (
+    <Panel title={title} flush>
+      {shown.length === 0 ? (
+        <p className={css.none}>{t`nothing in this period`}</p>
+      ) : (
+        <BarList
+          rows={shown.map((group) => ({
+            key: group.name.uid,
+            name: group.name.name ?? (group.name.uid || t`not known`),
+            share: toShare(String(group.calls), largest),
+            scope: group.scope,
+            figure: (
+              <>
+                {count(group.calls)}
+                {group.money.map((price) =>
+                  price.money === null ? null : (
+                    <span key={`${price.price_list} ${price.money.currency}`} className={css.money}>
+                      {amount(price.money, "total")} {price.money.currency}
+                    </span>
+                  ),
+                )}
+              </>
+            ),
+          }))}
+        />
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,48 @@
+import { Plural, Trans } from "@lingui/react/macro";
+import { Link } from "@tanstack/react-router";
+import type { CompletenessLine } from "@/api/types";
+import { useFormats } from "@/design/formats";
+import { ForwardIcon } from "@/design/icons";
+import { Status } from "@/design/Status";
+import css from "./dashboard.module.css";
+
+/** The operator's answer without a click: is everything in? */
+export function HeardLine({ line }: { line: CompletenessLine }) {
+  const { count } = useFormats();
+  const whole = line.complete && line.suspended === 0;
+  return (
+    <Link to="/completeness" className={css.heard} data-level={whole ? "ok" : "warn"}>
+      <Status level={whole ? "ok" : "warn"}>
+        {whole ? (
+          <Trans>Everything that was heard is in</Trans>
+        ) : line.gaps > 0 ? (
+          <Plural
+            value={line.gaps}
+            one="# gap in what was heard"
+            other="# gaps in what was heard"
+          />
+        ) : (
+          <Trans>Not everything is in yet</Trans>
+        )}
+      </Status>
+      <span className={css.heardFacts}>
+        <Plural value={line.sites} one="# site" other="# sites" />
+        {" · "}
+        <Plural value={line.received} one="# record" other="# records" />
+        {line.suspended === 0 ? null : (
+          <>
+            {" · "}
+            <Trans>{count(line.suspended)} in suspense</Trans>
+          </>
+        )}
+        {line.open === 0 ? null : (
+          <>
+            {" · "}
+            <Trans>{count(line.open)} not yet joined</Trans>
+          </>
+        )}
+      </span>
+      <ForwardIcon size={18} aria-hidden="true" />
+    </Link>
+  );
+}

@@ -1,0 +1,100 @@
+/** The addresses of the page, as one list. */
+import { useLingui } from "@lingui/react/macro";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  Link,
+  lazyRouteComponent,
+  Outlet,
+} from "@tanstack/react-router";
+import { Empty, Skeleton } from "./design/States";
+import { SignedIn } from "./features/sign-in/SignedIn";
+import { parseSearch, printSearch } from "./scope/use-scope";
+import { AppShell } from "./shell/AppShell";
+import { ProblemPanel } from "./shell/ProblemPanel";
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NoSuchPage });
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "in",
+  component: () => (
+    <SignedIn>
+      {(me) => (
+        <AppShell me={me}>
+          <Outlet />
+        </AppShell>
+      )}
+    </SignedIn>
+  ),
+});
+
+const dashboard = createRoute({
+  getParentRoute: () => inside,
+  path: "/",
+  component: lazyRouteComponent(
+    () => import("./features/dashboard/DashboardPage"),
+    "DashboardPage",
+  ),
+});
+
+const calls = createRoute({
+  getParentRoute: () => inside,
+  path: "/calls",
+  component: lazyRouteComponent(() => import("./features/calls/CallsPage"), "CallsPage"),
+});
+
+const call = createRoute({
+  getParentRoute: () => inside,
+  path: "/calls/$callId",
+  component: lazyRouteComponent(() => import("./features/call/CallPage"), "CallPage"),
+});
+
+const completeness = createRoute({
+  getParentRoute: () => inside,
+  path: "/completeness",
+  component: lazyRouteComponent(
+    () => import("./features/completeness/CompletenessPage"),
+    "CompletenessPage",
+  ),
+});
+
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: "/welcome",
+  component: lazyRouteComponent(() => import("./features/sign-in/WelcomePage"), "WelcomePage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    inside.addChildren([dashboard, calls, call, completeness]),
+    welcome,
+  ]),
+  parseSearch,
+  stringifySearch: printSearch,
+  defaultPreload: "intent",
+  defaultPendingComponent: () => <Skeleton lines={8} />,
+  defaultErrorComponent: ({ error }) => (
+    <ProblemPanel error={error instanceof Error ? error : new Error(String(error))} />
+  ),
+  scrollRestoration: true,
+  defaultHashScrollIntoView: false,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+function NoSuchPage() {
+  const { t } = useLingui();
+  return (
+    <Empty title={t`There is no page at this address`}>
+      <p>
+        <Link to="/">{t`To the dashboard`}</Link>
+      </p>
+    </Empty>
+  );
+}

@@ -1,0 +1,91 @@
+/** The frame of every page: navigation, search, the reader's menu. */
+import { useLingui } from "@lingui/react/macro";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { type ReactNode, useMemo, useRef, useState } from "react";
+import type { Me } from "@/api/types";
+import { Dialog } from "@/design/overlays";
+import css from "./AppShell.module.css";
+import { KeyList } from "./KeyList";
+import { useKeys } from "./keys";
+import { NAVIGATION } from "./navigation";
+import { ReaderMenu } from "./ReaderMenu";
+import { SearchField } from "./SearchField";
+
+export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
+  const { t } = useLingui();
+  const navigate = useNavigate();
+  const search = useRef<HTMLInputElement>(null);
+  const [keysShown, showKeys] = useState(false);
+  const keys = useMemo(() => {
+    const jumps = NAVIGATION.flatMap((group) => group.entries).map((entry) => [
+      `g ${entry.key}`,
+      () => void navigate({ to: entry.to }),
+    ]);
+    return {
+      ...Object.fromEntries(jumps),
+      "/": () => search.current?.select(),
+      "?": () => showKeys(true),
+    };
+  }, [navigate]);
+  useKeys(keys);
+  return (
+    <div className={css.shell}>
+      <button type="button" className={css.skip} onClick={skipToContent}>
+        {t`To the content`}
+      </button>
+      <header className={css.top} data-print="no">
+        <Link to="/" className={css.brand} aria-label={t`Bluewhale, dashboard`}>
+          <img
+            src={new URL("../design/whale.svg", import.meta.url).href}
+            alt=""
+            width="24"
+            height="24"
+          />
+          <span>Bluewhale</span>
+        </Link>
+        <SearchField ref={search} />
+        <ReaderMenu me={me} />
+      </header>
+      <Navigation />
+      <main id="content" className={css.main} tabIndex={-1}>
+        {children}
+      </main>
+      <Dialog open={keysShown} onClose={() => showKeys(false)} title={t`Keys`}>
+        <KeyList />
+      </Dialog>
+    </div>
+  );
+}
+
+/** A button, not a link: the fragment of an address belongs to the filter. */
+function skipToContent() {
+  document.getElementById("content")?.focus();
+}
+
+function Navigation() {
+  const { t, i18n } = useLingui();
+  return (
+    <nav className={css.navigation} aria-label={t`Pages`} data-print="no">
+      {NAVIGATION.map((group) => (
+        <div key={group.entries[0]?.to} className={css.group}>
+          <h2 className={css.heading}>{i18n._(group.heading)}</h2>
+          <ul>
+            {group.entries.map((entry) => (
+              <li key={entry.to}>
+                <Link
+                  to={entry.to}
+                  className={css.entry}
+                  activeOptions={{ exact: entry.to === "/", includeSearch: false }}
+                  title={i18n._(entry.word)}
+                >
+                  <entry.icon size={20} stroke={1.75} aria-hidden="true" />
+                  <span>{i18n._(entry.word)}</span>
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </nav>
+  );
+}
