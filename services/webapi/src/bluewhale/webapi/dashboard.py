@@ -173,7 +173,9 @@ class Figures:
         begin, end = _local(asked.fixed.since, asked), _local(asked.fixed.until, asked)
         one_day = begin is not None and end is not None and end - begin <= _DAY * 2
         by = "hour" if one_day else "day"
-        sayable = len({s.zone for s in self._names.sites.values()}) <= 1
+        sites = set(asked.question.site_uids)
+        zones = {s.zone for uid, s in self._names.sites.items() if not sites or uid in sites}
+        sayable = zones == {asked.zone.key}
         rows = []
         for name, listed in groups(self._questions.report(by, asked.question)):
             if name is None:

@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote, unquote
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bluewhale.api.query.v1 import query_pb2 as api
 from bluewhale.records.enums import CallClass, Direction, Disposition
@@ -67,7 +67,7 @@ def _zone(value: str) -> str:
         if _ZONE.fullmatch(value):
             ZoneInfo(value)
             return ""
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         pass
     return "site, UTC, or a zone such as Europe/Berlin"
 

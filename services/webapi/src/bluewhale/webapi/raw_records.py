@@ -52,7 +52,8 @@ def _fields(
     leg: query.Leg, context: bytes | None, configuration: Configuration
 ) -> tuple[list[Field], str]:
     """Take a record apart as its link is configured now; "" or what to know about that."""
-    profile = configuration.streams.get(leg.stream_id)
+    # by the link: an import has streams of its own
+    profile = configuration.profiles.get(known(leg, "link_uid") or "")
     if leg.dialect_id not in DIALECTS:
         return [], f"this release has no dialect {leg.dialect_id}"
     if profile is None or profile.dialect_id != leg.dialect_id:

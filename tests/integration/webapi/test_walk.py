@@ -1,0 +1,113 @@
+"""Sign in, search a call, open its receipt: the same in both runtimes."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.integration.webapi.places import Client, Site
+
+WHOLE = "from=2025-01-01&to=2026-01-01"
+ABROAD = "+44 161 496 0200"  # called by 203 on 18 April
+
+
+def _search(client: Client, text: str, **more: object) -> dict:
+    answer = client.post("/calls/search", {"filter": text, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_call_is_found_by_its_number_and_its_receipt_adds_up(served: Site):
+    """From the digits to the steps of the price, to the last decimal."""
+    found = _search(served.owner, f"{WHOLE}&class=international")
+    assert found["total"] == {"count": len(found["items"]), "exact": True}
+    call = found["items"][0]
+    digits = call["called"]["e164"]
+    again = _search(served.owner, f"{WHOLE}&number={digits}")
+    assert call["call_id"] in [x["call_id"] for x in again["items"]]
+    detail = served.owner.get(f"/calls/{call['call_id']}").json()
+    assert detail["call"] == call
+    assert len(detail["legs"]) == call["legs"]
+    receipt = served.owner.get(f"/calls/{call['call_id']}/receipt").json()
+    by_list = {c["price_list"]: c for c in receipt["charges"]}
+    assert {p["price_list"]: p["money"] for p in call["prices"]} == {
+        name: c["money"] for name, c in by_list.items()
+    }
+    kinds = [s["kind"] for s in by_list["carrier"]["steps"]]
+    assert kinds[:3] == ["tariff", "number", "connected"]
+    assert kinds[-2:] == ["rounding", "result"]
+    assert all(s["text"] in by_list["carrier"]["text"] for s in by_list["carrier"]["steps"])
+
+
+def test_pages_go_on_behind_each_other_and_back(served: Site):
+    """Twenty calls in pages of seven: none twice, none missing; back gives the same page."""
+    first = _search(served.owner, WHOLE, limit=7)
+    second = _search(served.owner, WHOLE, limit=7, after=first["next"])
+    third = _search(served.owner, WHOLE, limit=7, after=second["next"])
+    ids = [x["call_id"] for page in (first, second, third) for x in page["items"]]
+    assert [len(page["items"]) for page in (first, second, third)] == [7, 7, 6]
+    assert len(set(ids)) == 20
+    assert (first["prev"], third["next"]) == (None, None)
+    back = _search(served.owner, WHOLE, limit=7, after=third["prev"])
+    assert back["items"] == second["items"]
+    assert first["total"] == {"count": 7, "exact": False}
+
+
+def test_every_field_of_a_raw_line_stands_where_it_is_said_to(served: Site):
+    """The bytes between from and to are the text of the field, in all three dialects."""
+    seen = set()
+    for call in _search(served.owner, WHOLE)["items"]:
+        for leg in served.owner.get(f"/calls/{call['call_id']}/raw").json()["legs"]:
+            line = base64.b64decode(leg["bytes"])
+            placed = [f for f in leg["fields"] if f["from"] is not None]
+            texts = [line[f["from"] : f["to"]].decode().replace('""', '"') for f in placed]
+            assert texts == [f["text"] for f in placed]
+            assert (leg["note"], bool(placed)) == ("", True)
+            seen.add(leg["dialect_id"])
+    assert seen == {"avaya_cm", "cisco_cucm", "asterisk_csv"}
+
+
+def test_every_figure_is_the_count_of_the_list_that_it_opens(served: Site):
+    """A tile, a bar, an hour: the scope beside it finds exactly as many calls."""
+    summary = served.owner.get("/summary?from=2025-04-16&to=2025-04-17&tz=Europe/Berlin").json()
+    figures = {f["name"]: f for f in summary["figures"]}
+    assert figures["calls"]["value"] == 17
+    opened = {n: len(_search(served.owner, f["scope"])["items"]) for n, f in figures.items()}
+    assert opened == {n: f["value"] for n, f in figures.items() if n != "talk_ms"} | {"talk_ms": 17}
+    for group in (*summary["sites"], *summary["departments"], *summary["classes"]):
+        if group["scope"] is not None:
+            assert len(_search(served.owner, group["scope"])["items"]) == group["calls"]
+    assert sum(g["calls"] for g in summary["sites"]) == 17
+
+
+def test_hours_of_one_zone_open_their_calls(served: Site):
+    """In a branch of one zone each hour of the day has a scope of its own."""
+    summary = served.owner.get("/summary?from=2025-04-16&to=2025-04-17&site=london").json()
+    assert summary["period"]["zone"] == "Europe/London"
+    rows = summary["times"]["rows"]
+    assert sum(r["calls"] for r in rows) == 5
+    assert {r["scope"] is not None for r in rows} == {True}
+    for row in rows:
+        assert len(_search(served.owner, row["scope"])["items"]) == row["calls"]
+
+
+def test_sums_and_completeness_count_all_calls(served: Site):
+    """Twenty calls, every record stored; money stays apart per price list."""
+    sums = served.owner.post("/calls/aggregate", {"filter": WHOLE}).json()
+    assert (sums["calls"], sums["answered"], sums["unpriced"]) == (20, 18, 0)
+    assert [(p["price_list"], p["money"]) for p in sums["money"]] == [
+        ("carrier", {"amount": "2.5592", "currency": "EUR"}),
+        ("internal", {"amount": "9.43", "currency": "EUR"}),
+    ]
+    whole = served.owner.get("/completeness").json()
+    assert whole["complete"] is True
+    assert sum(d["received"] for d in whole["days"]) == 20
+    assert {d["site"]["name"] for d in whole["days"]} == {"Berlin, head office", "London, branch"}
+
+
+def test_the_link_of_the_first_start_works_once(served: Site):
+    """The token that made the owner makes nobody else."""
+    client = served.stranger()
+    body = {"token": served.token, "name": "mallory", "password": "some long password"}
+    answer = client.post("/welcome", body)
+    assert (answer.status_code, answer.json()["code"]) == (403, "link_refused")
+    assert client.get("/session").json() == {"first_start": False, "signed_in": False}

@@ -1,0 +1,139 @@
+"""Passwords, lock-out and sessions, over a real store with a clock that is set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bluewhale.configuration import WebSettings
+from bluewhale.database import Store
+from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.passwords import Passwords, check_strength
+from bluewhale.webapi.sign_in import ATTEMPTS_PER_MINUTE, Attempts, SignIn, locked_until
+from pydantic import ValidationError
+
+PASSWORD = "correct horse battery"
+MINUTE = 60_000
+
+
+class Clock:
+    """A clock that moves when it is told."""
+
+    def __init__(self) -> None:
+        self.ms = 1_790_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give the clock."""
+    return Clock()
+
+
+@pytest.fixture
+def sign_in(tmp_path: Path, clock: Clock) -> Iterator[SignIn]:
+    """Give a sign-in with one owner, ana; hashes are cheap."""
+    with Store.open(tmp_path) as store:
+        made = SignIn(store.users, Passwords(memory_kib=64, passes=1), WebSettings(), clock)
+        token = made.first_link()
+        made.welcome(token, "ana", PASSWORD, "")
+        yield made
+
+
+def code_of(sign_in: SignIn, name: str, password: str) -> str:
+    """Try to sign in; give the code of the refusal."""
+    with pytest.raises(RefusedError) as refused:
+        sign_in.sign_in(name, password, "192.0.2.1")
+    return refused.value.code
+
+
+def test_a_wrong_name_and_a_wrong_password_are_refused_alike(sign_in: SignIn):
+    """The same code five times, then the same lock: nobody learns which names there are."""
+    for name in ("ana", "nobody"):
+        codes = [code_of(sign_in, name, "wrong password") for _ in range(6)]
+        assert codes == ["sign_in_refused"] * 4 + ["locked_out"] * 2
+
+
+def test_a_lock_ends_and_the_right_password_forgets_it(sign_in: SignIn, clock: Clock):
+    """While it holds the right password does not help either."""
+    for _ in range(5):
+        code_of(sign_in, "ana", "wrong password")
+    assert code_of(sign_in, "ana", PASSWORD) == "locked_out"
+    clock.ms += MINUTE
+    assert sign_in.sign_in("ana", PASSWORD, "192.0.2.1").user.name == "ana"
+    assert sign_in.users.named("ana").failures == 0
+
+
+def test_locks_double_up_to_an_hour():
+    """The fifth wrong password locks for a minute."""
+    minutes = [locked_until(count, 0) // MINUTE for count in range(1, 15)]
+    assert minutes == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+
+
+def test_an_address_has_a_rate():
+    """A burst, then one every two seconds; another address is not concerned."""
+    now = [0.0]
+    attempts = Attempts(lambda: now[0])
+    for _ in range(ATTEMPTS_PER_MINUTE):
+        attempts.take("192.0.2.1")
+    with pytest.raises(RefusedError, match="your address"):
+        attempts.take("192.0.2.1")
+    attempts.take("192.0.2.2")
+    now[0] += 2.1
+    attempts.take("192.0.2.1")
+
+
+def test_a_session_rotates_and_the_old_token_lives_a_minute(sign_in: SignIn, clock: Clock):
+    """Whoever holds an old token later holds nothing; the session goes on."""
+    first = sign_in.sign_in("ana", PASSWORD, "192.0.2.1")
+    assert sign_in.of_token(first.token).token is None
+    clock.ms += 15 * MINUTE
+    second = sign_in.of_token(first.token)
+    assert second.token not in {None, first.token}
+    assert sign_in.of_token(first.token).session.session_id == first.session.session_id
+    clock.ms += MINUTE
+    assert sign_in.of_token(first.token) is None
+    assert sign_in.of_token(second.token).session.csrf == first.session.csrf
+
+
+def test_a_session_ends_unused_and_at_the_latest_after_its_hours(sign_in: SignIn, clock: Clock):
+    """An hour without use; twelve hours in any case."""
+    token = sign_in.sign_in("ana", PASSWORD, "192.0.2.1").token
+    clock.ms += 61 * MINUTE
+    assert sign_in.of_token(token) is None
+    token = sign_in.sign_in("ana", PASSWORD, "192.0.2.1").token
+    for _ in range(15):
+        clock.ms += 50 * MINUTE
+        found = sign_in.of_token(token)
+        if found is None:
+            break
+        token = found.token or token
+    assert clock.ms - 1_790_000_000_000 - 61 * MINUTE == 750 * MINUTE  # 14 of 50 min are 11:40 h
+
+
+def test_there_is_no_second_first_start(sign_in: SignIn):
+    """With an owner there is no link."""
+    assert sign_in.first_link() is None
+
+
+@pytest.mark.parametrize(
+    "password", ["short", "aaaaaaaaaaaaaaaa", "ababababababab", "xxanaxx-ana-1"]
+)
+def test_weak_passwords_are_refused(password: str):
+    """Short, of few letters, or with the name in it."""
+    with pytest.raises(RefusedError) as refused:
+        check_strength(password, "ana")
+    assert refused.value.code == "password_weak"
+
+
+def test_passwords_never_travel_in_the_clear():
+    """An address of the network needs TLS, of ours or of a proxy."""
+    with pytest.raises(ValidationError, match="in the clear"):
+        WebSettings(listen="0.0.0.0:8480")
+    with pytest.raises(ValidationError, match="in the clear"):
+        WebSettings(listen="0.0.0.0:8480", public_url="http://calls.example.com")
+    assert WebSettings(listen="0.0.0.0:8480", public_url="https://calls.example.com").secure
+    assert not WebSettings(listen="[::1]:8480").secure
