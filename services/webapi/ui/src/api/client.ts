@@ -1,7 +1,7 @@
 /** How the page asks the API: one place for the CSRF token and for answers that are refusals. */
+import createClient, { type Middleware } from "openapi-fetch";
 import { Problem, problemOf, UNREACHABLE } from "./problems";
-
-const BASE = "/api/v1";
+import type { paths } from "./schema";
 
 let csrf: string | null = null;
 
@@ -10,44 +10,31 @@ export function keepCsrf(token: string | null): void {
   csrf = token;
 }
 
-export function read<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
-  return ask<Answer>(path, { method: "GET", signal: signal ?? null });
-}
-
-export function send<Answer>(
-  method: "POST" | "PUT" | "PATCH" | "DELETE",
-  path: string,
-  body?: unknown,
-  signal?: AbortSignal,
-): Promise<Answer> {
-  const headers: Record<string, string> = { "Content-Type": "application/json" };
-  if (csrf !== null) {
-    headers["X-CSRF-Token"] = csrf;
-  }
-  return ask<Answer>(path, {
-    method,
-    headers,
-    body: body === undefined ? null : JSON.stringify(body),
-    signal: signal ?? null,
-  });
-}
-
-async function ask<Answer>(path: string, request: RequestInit): Promise<Answer> {
-  const answer = await reached(path, request);
-  const body: unknown = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (!answer.ok) {
-    throw problemOf(body, answer.status);
-  }
-  return body as Answer;
-}
-
-async function reached(path: string, request: RequestInit): Promise<Response> {
-  try {
-    return await fetch(BASE + path, { ...request, credentials: "same-origin" });
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") {
-      throw error;
+const withCsrf: Middleware = {
+  onRequest({ request }) {
+    if (csrf !== null && request.method !== "GET") {
+      request.headers.set("X-CSRF-Token", csrf);
     }
-    throw new Problem({ title: "unreachable", status: 0, code: UNREACHABLE });
+    return request;
+  },
+  onError({ error }) {
+    const aborted = error instanceof DOMException && error.name === "AbortError";
+    return aborted
+      ? undefined
+      : new Problem({ title: "unreachable", status: 0, code: UNREACHABLE });
+  },
+};
+
+export const api = createClient<paths>({ credentials: "same-origin" });
+api.use(withCsrf);
+
+/** Give what was asked for, or throw the refusal. */
+export async function answered<Answer>(
+  asked: Promise<{ data?: Answer; error?: unknown; response: Response }>,
+): Promise<Answer> {
+  const { data, error, response } = await asked;
+  if (!response.ok) {
+    throw problemOf(error, response.status);
   }
+  return data as Answer;
 }

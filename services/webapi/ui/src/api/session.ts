@@ -1,36 +1,43 @@
 /** Who is signed in; asked once and again after every refusal. */
 import { queryOptions } from "@tanstack/react-query";
-import { keepCsrf, read, send } from "./client";
-import type { Choices, Me, SessionState } from "./types";
+import { answered, api, keepCsrf } from "./client";
+import type { Me } from "./types";
 
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
-  queryFn: ({ signal }) => read<SessionState>("/session", signal),
-  staleTime: 0,
+  queryFn: ({ signal }) => answered(api.GET("/api/v1/session", { signal })),
 });
 
 export const meQuery = queryOptions({
   queryKey: ["me"],
-  queryFn: async ({ signal }) => kept(await read<Me>("/me", signal)),
+  queryFn: async ({ signal }) => kept(await answered(api.GET("/api/v1/me", { signal }))),
   staleTime: 60_000,
 });
 
 export const choicesQuery = queryOptions({
   queryKey: ["choices"],
-  queryFn: ({ signal }) => read<Choices>("/choices", signal),
+  queryFn: ({ signal }) => answered(api.GET("/api/v1/choices", { signal })),
   staleTime: 300_000,
 });
 
 export async function signIn(name: string, password: string): Promise<Me> {
-  return kept(await send<Me>("POST", "/session", { name, password }));
+  return kept(await answered(api.POST("/api/v1/session", { body: { name, password } })));
 }
 
-export async function welcome(token: string, name: string, password: string): Promise<Me> {
-  return kept(await send<Me>("POST", "/welcome", { token, name, password }));
+export interface FirstAccount {
+  readonly token: string;
+  readonly name: string;
+  readonly display_name: string;
+  readonly password: string;
+}
+
+/** Make the first account by the link of the first start. */
+export async function welcome(account: FirstAccount): Promise<Me> {
+  return kept(await answered(api.POST("/api/v1/welcome", { body: account })));
 }
 
 export async function signOut(): Promise<void> {
-  await send<null>("DELETE", "/session");
+  await answered(api.DELETE("/api/v1/session"));
   keepCsrf(null);
 }
 

@@ -1,4 +1,6 @@
 /** Buttons and fields. The component library is named in `design/` alone. */
+
+import { useLingui } from "@lingui/react/macro";
 import {
   ActionIcon,
   Button as MantineButton,
@@ -105,7 +107,7 @@ function shared(props: FieldProps) {
     description: hint,
     error: error ?? false,
     onChange: (event: { currentTarget: { value: string } }) => onChange(event.currentTarget.value),
-    classNames: { input: css.input ?? "", label: css.label ?? "" },
+    classNames: { input: css.input ?? "", label: css.label ?? "", description: css.hint ?? "" },
     withAsterisk: false,
   };
 }
@@ -115,7 +117,13 @@ export function TextField(props: FieldProps) {
 }
 
 export function PasswordField(props: FieldProps) {
-  return <PasswordInput {...shared(props)} />;
+  const { t } = useLingui();
+  return (
+    <PasswordInput
+      {...shared(props)}
+      visibilityToggleButtonProps={{ "aria-label": t`Show what I type` }}
+    />
+  );
 }
 
 export interface Choice {

@@ -57,7 +57,7 @@ export function useProblemWords(): (error: Error) => ProblemWords {
         return { title: t`There is no such thing here.`, remedy: error.remedy ?? error.detail };
       case "filter_invalid":
         return { title: t`A filter cannot be read.`, remedy: fieldsOf(error) ?? error.remedy };
-      case "token_invalid":
+      case "link_refused":
         return {
           title: t`This link cannot be used any more.`,
           remedy: error.remedy ?? t`It works once, and for a limited time.`,

@@ -1,7 +1,7 @@
 /** Why a call costs what it costs: each charge with its steps, in the order they were taken. */
 import { Trans, useLingui } from "@lingui/react/macro";
 import { useQuery } from "@tanstack/react-query";
-import type { ReceiptCharge } from "@/api/types";
+import type { ExplainedCharge } from "@/api/types";
 import { Amount } from "@/design/Figures";
 import { Panel } from "@/design/Page";
 import { Empty, Skeleton } from "@/design/States";
@@ -36,7 +36,7 @@ export function Receipt({ callId, zone }: { callId: string; zone: string }) {
   );
 }
 
-function ChargeReceipt({ charge, zone }: { charge: ReceiptCharge; zone: string }) {
+function ChargeReceipt({ charge, zone }: { charge: ExplainedCharge; zone: string }) {
   const { t } = useLingui();
   const words = useStepWords(zone, charge.money?.currency ?? null);
   const title =
@@ -69,7 +69,7 @@ function ChargeReceipt({ charge, zone }: { charge: ReceiptCharge; zone: string }
   );
 }
 
-function Worth({ charge }: { charge: ReceiptCharge }) {
+function Worth({ charge }: { charge: ExplainedCharge }) {
   const { t } = useLingui();
   if (charge.money === null || charge.status === "unrated") {
     return <Status level="warn">{t`not priced`}</Status>;

@@ -1,15 +1,15 @@
 import { queryOptions } from "@tanstack/react-query";
-import { read } from "@/api/client";
-import type { CallDetail, Raw, Receipt } from "@/api/types";
+import { answered, api } from "@/api/client";
 
-function path(callId: string): string {
-  return `/calls/${encodeURIComponent(callId)}`;
+function named(call_id: string) {
+  return { params: { path: { call_id } } };
 }
 
 export function callQuery(callId: string) {
   return queryOptions({
     queryKey: ["call", callId],
-    queryFn: ({ signal }) => read<CallDetail>(path(callId), signal),
+    queryFn: ({ signal }) =>
+      answered(api.GET("/api/v1/calls/{call_id}", { ...named(callId), signal })),
     staleTime: 10_000,
   });
 }
@@ -17,7 +17,8 @@ export function callQuery(callId: string) {
 export function receiptQuery(callId: string) {
   return queryOptions({
     queryKey: ["call", callId, "receipt"],
-    queryFn: ({ signal }) => read<Receipt>(`${path(callId)}/receipt`, signal),
+    queryFn: ({ signal }) =>
+      answered(api.GET("/api/v1/calls/{call_id}/receipt", { ...named(callId), signal })),
     staleTime: 10_000,
   });
 }
@@ -25,7 +26,8 @@ export function receiptQuery(callId: string) {
 export function rawQuery(callId: string) {
   return queryOptions({
     queryKey: ["call", callId, "raw"],
-    queryFn: ({ signal }) => read<Raw>(`${path(callId)}/raw`, signal),
+    queryFn: ({ signal }) =>
+      answered(api.GET("/api/v1/calls/{call_id}/raw", { ...named(callId), signal })),
     staleTime: 60_000,
   });
 }

@@ -1,6 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { send } from "@/api/client";
-import type { Aggregate, CallPage } from "@/api/types";
+import { answered, api } from "@/api/client";
 
 const PAGE_ROWS = 200;
 
@@ -9,11 +8,11 @@ export function callsQuery(filter: string) {
   return infiniteQueryOptions({
     queryKey: ["calls", filter],
     queryFn: ({ pageParam, signal }) =>
-      send<CallPage>(
-        "POST",
-        "/calls/search",
-        { filter, limit: PAGE_ROWS, after: pageParam },
-        signal,
+      answered(
+        api.POST("/api/v1/calls/search", {
+          body: { filter, limit: PAGE_ROWS, after: pageParam },
+          signal,
+        }),
       ),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
@@ -26,7 +25,8 @@ export function callsQuery(filter: string) {
 export function aggregateQuery(filter: string) {
   return queryOptions({
     queryKey: ["calls", "aggregate", filter],
-    queryFn: ({ signal }) => send<Aggregate>("POST", "/calls/aggregate", { filter }, signal),
+    queryFn: ({ signal }) =>
+      answered(api.POST("/api/v1/calls/aggregate", { body: { filter }, signal })),
     placeholderData: keepPreviousData,
     staleTime: 10_000,
   });

@@ -9,7 +9,6 @@ import { printScope, type Scope } from "@/scope/grammar";
 import { ScopeBar } from "@/scope/ScopeBar";
 import { useScope } from "@/scope/use-scope";
 import { ProblemPanel } from "@/shell/ProblemPanel";
-import { Dearest } from "./Dearest";
 import css from "./dashboard.module.css";
 import { Groups } from "./Groups";
 import { HeardLine } from "./HeardLine";
@@ -94,9 +93,8 @@ function Content({ summary }: { summary: Summary }) {
           <div className={css.columns}>
             <Groups title={t`Sites`} groups={summary.sites} />
             <Groups title={t`Departments`} groups={summary.departments} />
-            <Groups title={t`Destinations`} groups={summary.destinations} />
+            <Groups title={t`Kinds of numbers`} groups={summary.classes} />
           </div>
-          <Dearest calls={summary.dearest} />
         </>
       )}
     </>

@@ -4,6 +4,7 @@ import { BarList } from "@/charts/BarList";
 import { toShare } from "@/charts/scale";
 import { useFormats } from "@/design/formats";
 import { Panel } from "@/design/Page";
+import { useWords } from "@/scope/words";
 import css from "./dashboard.module.css";
 
 const SHOWN = 8;
@@ -12,6 +13,7 @@ const SHOWN = 8;
 export function Groups({ title, groups }: { title: string; groups: readonly Group[] }) {
   const { t } = useLingui();
   const { count, amount } = useFormats();
+  const words = useWords();
   const shown = groups.slice(0, SHOWN);
   const largest = String(Math.max(...shown.map((group) => group.calls), 1));
   return (
@@ -21,8 +23,8 @@ export function Groups({ title, groups }: { title: string; groups: readonly Grou
       ) : (
         <BarList
           rows={shown.map((group) => ({
-            key: group.name.uid,
-            name: group.name.name ?? (group.name.uid || t`not known`),
+            key: group.name?.uid ?? "",
+            name: group.name === null ? t`not known` : (group.name.name ?? words(group.name.uid)),
             share: toShare(String(group.calls), largest),
             scope: group.scope,
             figure: (

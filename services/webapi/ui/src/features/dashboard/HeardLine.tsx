@@ -9,11 +9,14 @@ import css from "./dashboard.module.css";
 /** The operator's answer without a click: is everything in? */
 export function HeardLine({ line }: { line: CompletenessLine }) {
   const { count } = useFormats();
-  const whole = line.complete && line.suspended === 0;
+  const level =
+    line.complete === null ? "off" : line.complete && line.suspended === 0 ? "ok" : "warn";
   return (
-    <Link to="/completeness" className={css.heard} data-level={whole ? "ok" : "warn"}>
-      <Status level={whole ? "ok" : "warn"}>
-        {whole ? (
+    <Link to="/completeness" className={css.heard} data-level={level}>
+      <Status level={level}>
+        {level === "off" ? (
+          <Trans>Nothing was received on these days</Trans>
+        ) : level === "ok" ? (
           <Trans>Everything that was heard is in</Trans>
         ) : line.gaps > 0 ? (
           <Plural

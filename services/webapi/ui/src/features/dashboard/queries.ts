@@ -1,6 +1,5 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { read } from "@/api/client";
-import type { Summary } from "@/api/types";
+import { answered, api } from "@/api/client";
 
 const AGAIN_MS = 30_000;
 
@@ -9,7 +8,7 @@ export function summaryQuery(filter: string) {
   return queryOptions({
     queryKey: ["summary", filter],
     queryFn: ({ signal }) =>
-      read<Summary>(filter === "" ? "/summary" : `/summary?${filter}`, signal),
+      answered(api.GET("/api/v1/summary", { querySerializer: () => filter, signal })),
     placeholderData: keepPreviousData,
     refetchInterval: AGAIN_MS,
     staleTime: 10_000,

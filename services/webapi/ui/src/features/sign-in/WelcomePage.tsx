@@ -17,14 +17,17 @@ export function WelcomePage() {
   const queries = useQueryClient();
   const [token] = useState(tokenOfAddress);
   const [name, setName] = useState("");
+  const [fullName, setFullName] = useState("");
   const [password, setPassword] = useState("");
   useEffect(() => {
     document.title = `${t`Welcome`} · Bluewhale`;
+  });
+  useEffect(() => {
     // The token must not stay in the address: it would be in the history and in bookmarks.
     window.history.replaceState(null, "", "/welcome");
-  });
+  }, []);
   const making = useMutation({
-    mutationFn: () => welcome(token, name, password),
+    mutationFn: () => welcome({ token, name, display_name: fullName, password }),
     onSuccess: (me) => {
       queries.setQueryData(meQuery.queryKey, me);
       void navigate({ to: "/" });
@@ -48,8 +51,16 @@ export function WelcomePage() {
           value={name}
           onChange={setName}
           autoComplete="username"
+          hint={t`You sign in with it.`}
           required
           autoFocus
+        />
+        <TextField
+          label={t`Your name`}
+          hint={t`As others see it; it may stay empty.`}
+          value={fullName}
+          onChange={setFullName}
+          autoComplete="name"
         />
         <PasswordField
           label={t`Password`}
