@@ -8,13 +8,14 @@ import {
   lazyRouteComponent,
   Outlet,
 } from "@tanstack/react-router";
-import { Empty, Skeleton } from "./design/States";
+import { PageHead } from "./design/Page";
+import { Skeleton } from "./design/States";
 import { SignedIn } from "./features/sign-in/SignedIn";
 import { parseSearch, printSearch } from "./scope/use-scope";
 import { AppShell } from "./shell/AppShell";
 import { ProblemPanel } from "./shell/ProblemPanel";
 
-const root = createRootRoute({ component: Outlet, notFoundComponent: NoSuchPage });
+const root = createRootRoute({ component: Outlet });
 
 const inside = createRoute({
   getParentRoute: () => root,
@@ -60,6 +61,8 @@ const completeness = createRoute({
   ),
 });
 
+const elsewhere = createRoute({ getParentRoute: () => inside, path: "/$", component: NoSuchPage });
+
 const welcome = createRoute({
   getParentRoute: () => root,
   path: "/welcome",
@@ -68,7 +71,7 @@ const welcome = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    inside.addChildren([dashboard, calls, call, completeness]),
+    inside.addChildren([dashboard, calls, call, completeness, elsewhere]),
     welcome,
   ]),
   parseSearch,
@@ -91,10 +94,10 @@ declare module "@tanstack/react-router" {
 function NoSuchPage() {
   const { t } = useLingui();
   return (
-    <Empty title={t`There is no page at this address`}>
+    <PageHead title={t`There is no page at this address`}>
       <p>
         <Link to="/">{t`To the dashboard`}</Link>
       </p>
-    </Empty>
+    </PageHead>
   );
 }

@@ -1,13 +1,7 @@
 /** Buttons and fields. The component library is named in `design/` alone. */
 
 import { useLingui } from "@lingui/react/macro";
-import {
-  ActionIcon,
-  Button as MantineButton,
-  NativeSelect,
-  PasswordInput,
-  TextInput,
-} from "@mantine/core";
+import { NativeSelect, PasswordInput, TextInput } from "@mantine/core";
 import type { ComponentType, ReactNode, Ref } from "react";
 import css from "./controls.module.css";
 
@@ -28,8 +22,6 @@ interface ButtonProps {
   wide?: boolean;
 }
 
-const VARIANTS = { main: "filled", plain: "default", quiet: "subtle", danger: "outline" } as const;
-
 export function Button({
   children,
   onPress,
@@ -41,19 +33,18 @@ export function Button({
   wide = false,
 }: ButtonProps) {
   return (
-    <MantineButton
+    <button
       type={submit ? "submit" : "button"}
-      variant={VARIANTS[look]}
-      className={css.button ?? ""}
+      className={css.button}
       data-look={look}
-      fullWidth={wide}
-      loading={busy}
-      disabled={disabled}
-      leftSection={Icon === undefined ? null : <Icon size={16} stroke={1.75} aria-hidden="true" />}
+      data-wide={wide}
+      aria-busy={busy}
+      disabled={disabled || busy}
       onClick={() => onPress?.()}
     >
-      {children}
-    </MantineButton>
+      {Icon === undefined ? null : <Icon size={16} stroke={1.75} aria-hidden="true" />}
+      <span>{children}</span>
+    </button>
   );
 }
 
@@ -69,16 +60,16 @@ export function IconButton({
   disabled?: boolean;
 }) {
   return (
-    <ActionIcon
-      variant="subtle"
-      className={css.icon ?? ""}
+    <button
+      type="button"
+      className={css.icon}
       aria-label={name}
       title={name}
       disabled={disabled}
       onClick={() => onPress?.()}
     >
       <Icon size={18} stroke={1.75} aria-hidden="true" />
-    </ActionIcon>
+    </button>
   );
 }
 

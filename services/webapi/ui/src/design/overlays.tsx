@@ -57,11 +57,14 @@ export function Menu({ trigger, groups }: { trigger: ReactNode; groups: readonly
 
 /** A small form at a button; `children` gets the way to close it. */
 export function Popover({
-  trigger,
+  face,
+  className,
   label,
   children,
 }: {
-  trigger: (toggle: () => void, open: boolean) => ReactNode;
+  /** What the button shows. */
+  face: ReactNode;
+  className: string | undefined;
   label: string;
   children: (close: () => void) => ReactNode;
 }) {
@@ -76,7 +79,9 @@ export function Popover({
       classNames={{ dropdown: css.dropdown ?? "" }}
     >
       <MantinePopover.Target>
-        <span>{trigger(() => setOpen(!open), open)}</span>
+        <button type="button" className={className} onClick={() => setOpen(!open)}>
+          {face}
+        </button>
       </MantinePopover.Target>
       <MantinePopover.Dropdown aria-label={label}>
         <div className={css.form}>{children(() => setOpen(false))}</div>

@@ -23,17 +23,13 @@ export function AddFilter({
   return (
     <Popover
       label={t`Add a filter`}
-      trigger={(toggle, open) => (
-        <button
-          type="button"
-          className={`${css.pick} ${css.add}`}
-          aria-expanded={open}
-          onClick={toggle}
-        >
+      className={`${css.pick} ${css.add}`}
+      face={
+        <>
           <AddIcon size={16} aria-hidden="true" />
           <span>{t`Filter`}</span>
-        </button>
-      )}
+        </>
+      }
     >
       {(close) => (
         <FilterForm

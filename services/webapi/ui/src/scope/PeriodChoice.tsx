@@ -27,12 +27,13 @@ export function PeriodChoice({
   return (
     <Popover
       label={t`Period`}
-      trigger={(toggle, open) => (
-        <button type="button" className={css.pick} aria-expanded={open} onClick={toggle}>
+      className={css.pick}
+      face={
+        <>
           <span>{said}</span>
           <OpenIcon size={16} aria-hidden="true" />
-        </button>
-      )}
+        </>
+      }
     >
       {(close) => {
         const choose = (next: Scope) => {

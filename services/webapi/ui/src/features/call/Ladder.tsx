@@ -101,7 +101,9 @@ function Event({ event, y, from, to, word, time }: EventProps) {
       ) : (
         <>
           <line className={css.arrow} x1={from} x2={tip - sign * 2} y1={y} y2={y} />
-          <path className={css.tip} d={`M ${tip} ${y} l ${-sign * 8} -4 v 8 z`} />
+          {event.kind === "release" ? null : (
+            <path className={css.tip} d={`M ${tip} ${y} l ${-sign * 8} -4 v 8 z`} />
+          )}
         </>
       )}
       <text

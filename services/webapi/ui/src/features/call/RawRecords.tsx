@@ -38,9 +38,12 @@ function Record({ leg, number }: { leg: RawLeg; number: number }) {
       aside={<span className={css.dialect}>{`${leg.dialect_id} ${leg.dialect_version}`}</span>}
     >
       {leg.context === null ? null : (
-        <p className={css.line} dir="ltr" data-context="true">
-          {visible(bytesOf(leg.context))}
-        </p>
+        <details className={css.context}>
+          <summary>{t`Stands under these lines`}</summary>
+          <p className={css.line} dir="ltr">
+            {visible(bytesOf(leg.context))}
+          </p>
+        </details>
       )}
       <p className={css.line} dir="ltr">
         {pieces.map((piece, index) => (

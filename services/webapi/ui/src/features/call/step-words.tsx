@@ -17,6 +17,8 @@ export function useStepWords(zone: string, currency: string | null): (step: Step
   const { amount, instant, count } = useFormats();
   const exact = (text: string) =>
     currency === null ? text : amount({ amount: text, currency }, "exact");
+  const figure = (text: string) =>
+    currency === null ? text : amount({ amount: text, currency }, "charge");
   const moment = (text: string | undefined) =>
     text === undefined || Number.isNaN(Date.parse(text))
       ? (text ?? "")
@@ -47,33 +49,37 @@ export function useStepWords(zone: string, currency: string | null): (step: Step
         return {
           name: t`Price`,
           text: t`${clock(step.inputs.from)} to ${clock(step.inputs.to)}${inWindow(said("window"))}: ${count(Number(said("blocks")))} × ${length("increment_ms")} at ${exact(said("price"))} per ${length("per_ms")}`,
-          figure: exact(step.result),
+          figure: figure(step.result),
         };
       case "connect_fee":
-        return { name: t`Connection fee`, text: "", figure: exact(step.result) };
+        return { name: t`Connection fee`, text: "", figure: figure(step.result) };
       case "surcharges":
-        return { name: t`Surcharges`, text: "", figure: exact(step.result) };
+        return { name: t`Surcharges`, text: "", figure: figure(step.result) };
       case "sum":
-        return { name: t`Sum`, text: t`exact, before rounding`, figure: exact(step.result) };
+        return { name: t`Sum`, text: t`exact, before rounding`, figure: figure(step.result) };
       case "minimum":
         return {
           name: t`Minimum`,
           text: t`raised to the least charge`,
-          figure: exact(step.result),
+          figure: figure(step.result),
         };
       case "cap":
-        return { name: t`Cap`, text: t`lowered to the highest charge`, figure: exact(step.result) };
+        return {
+          name: t`Cap`,
+          text: t`lowered to the highest charge`,
+          figure: figure(step.result),
+        };
       case "rounding":
         return {
           name: t`Rounding`,
           text: t`once, ${mode(said("mode"))}, to ${said("places")} places`,
-          figure: exact(step.result),
+          figure: figure(step.result),
         };
       case "result":
         return {
           name: t`Result`,
           text: "",
-          figure: `${exact(step.result)} ${currency ?? ""}`.trim(),
+          figure: `${figure(step.result)} ${currency ?? ""}`.trim(),
         };
       default:
         return { name: nameOf(step.kind), text: step.text, figure: "" };

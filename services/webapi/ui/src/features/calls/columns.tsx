@@ -4,7 +4,6 @@ import { useMemo } from "react";
 import type { Call } from "@/api/types";
 import { Duration, Instant, Unknown } from "@/design/Figures";
 import type { Column } from "@/grid/DataGrid";
-import { useWords } from "@/scope/words";
 import type { Room } from "@/shell/screen";
 import css from "./calls.module.css";
 import { DirectionIcon, From, Price, Result, To } from "./parts";
@@ -12,27 +11,18 @@ import { DirectionIcon, From, Price, Result, To } from "./parts";
 /** The columns of the list: one for the price of each list, fewer where there is less room. */
 export function useColumns(lists: readonly string[], room: Room): readonly Column<Call>[] {
   const { t } = useLingui();
-  const words = useWords();
   return useMemo(() => {
-    const wide: Column<Call>[] = [
-      {
-        key: "site",
-        head: t`Site`,
-        track: "minmax(4rem, 0.5fr)",
-        cell: (call) => call.site?.name ?? call.site?.uid ?? <Unknown />,
-      },
-      {
-        key: "class",
-        head: t`Kind`,
-        track: "minmax(4rem, 0.4fr)",
-        cell: (call) => (call.call_class === null ? <Unknown /> : words(call.call_class)),
-      },
-    ];
+    const site: Column<Call> = {
+      key: "site",
+      head: t`Site`,
+      track: "minmax(4.5rem, 0.5fr)",
+      cell: (call) => call.site?.name ?? call.site?.uid ?? <Unknown />,
+    };
     return [
       {
         key: "time",
         head: t`Time at the site`,
-        track: "8.5rem",
+        track: "8.25rem",
         cell: (call) => (
           <Link
             to="/calls/$callId"
@@ -51,7 +41,7 @@ export function useColumns(lists: readonly string[], room: Room): readonly Colum
       {
         key: "from",
         head: t`From`,
-        track: "minmax(8rem, 1fr)",
+        track: "minmax(8rem, 1.2fr)",
         cell: (call) => <From call={call} />,
       },
       {
@@ -60,18 +50,18 @@ export function useColumns(lists: readonly string[], room: Room): readonly Colum
         track: "1.25rem",
         cell: (call) => <DirectionIcon direction={call.direction} />,
       },
-      { key: "to", head: t`To`, track: "minmax(8rem, 1fr)", cell: (call) => <To call={call} /> },
+      { key: "to", head: t`To`, track: "minmax(8rem, 1.2fr)", cell: (call) => <To call={call} /> },
       {
         key: "talk",
         head: t`Talk`,
-        track: "4rem",
+        track: "3.5rem",
         end: true,
         cell: (call) => (call.talk_ms === null ? <Unknown /> : <Duration ms={call.talk_ms} />),
       },
       ...lists.map((list) => ({
         key: `price ${list}`,
         head: lists.length === 1 ? t`Cost` : t`Cost, ${list}`,
-        track: "minmax(7rem, 0.5fr)",
+        track: "minmax(6rem, 0.5fr)",
         end: true,
         cell: (call: Call) => <Price call={call} list={list} />,
       })),
@@ -81,7 +71,7 @@ export function useColumns(lists: readonly string[], room: Room): readonly Colum
         track: "minmax(6rem, 0.5fr)",
         cell: (call) => <Result call={call} />,
       },
-      ...(room === "wide" ? wide : []),
+      ...(room === "wide" ? [site] : []),
     ];
-  }, [lists, room, t, words]);
+  }, [lists, room, t]);
 }

@@ -79,7 +79,8 @@ function Cell({
       </span>
     );
   }
-  const name = `${sayDay(day.day, { dateStyle: "medium" })}: ${words[verdict]}, ${count(day.received)}`;
+  const waiting = verdict === "waiting" ? ` ${count(day.suspended + day.open)}` : "";
+  const name = `${sayDay(day.day, { dateStyle: "medium" })}: ${words[verdict]}${waiting}`;
   return (
     <button
       type="button"
@@ -91,7 +92,7 @@ function Cell({
       onClick={onPick}
     >
       <VerdictSign verdict={verdict} />
-      {verdict === "waiting" ? <span>{count(day.suspended + day.open)}</span> : null}
+      {waiting === "" ? null : <span>{waiting}</span>}
     </button>
   );
 }

@@ -1,4 +1,4 @@
-import { useLingui } from "@lingui/react/macro";
+import { Plural, useLingui } from "@lingui/react/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { IconButton } from "@/design/controls";
@@ -43,7 +43,12 @@ export function CompletenessPage() {
           />
         }
       >
-        {answer.data === undefined ? null : <Verdict complete={answer.data.complete} />}
+        {answer.data === undefined ? null : (
+          <Verdict
+            complete={answer.data.complete}
+            waiting={answer.data.days.reduce((sum, day) => sum + day.suspended, 0)}
+          />
+        )}
       </PageHead>
       {answer.error === null ? null : (
         <ProblemPanel error={answer.error} onRetry={() => void answer.refetch()} />
@@ -79,8 +84,19 @@ export function CompletenessPage() {
   );
 }
 
-function Verdict({ complete }: { complete: boolean }) {
+function Verdict({ complete, waiting }: { complete: boolean; waiting: number }) {
   const { t } = useLingui();
+  if (complete && waiting > 0) {
+    return (
+      <Status level="warn">
+        <Plural
+          value={waiting}
+          one="Every sum holds and no gap is known; # record waits in suspense."
+          other="Every sum holds and no gap is known; # records wait in suspense."
+        />
+      </Status>
+    );
+  }
   return complete ? (
     <Status level="ok">{t`Every sum holds and no gap is known.`}</Status>
   ) : (
