@@ -20,7 +20,7 @@ import httpx
 import yaml
 from bluewhale.api.query.v1 import query_pb2_grpc
 from bluewhale.api.tariffs.v1 import tariffs_pb2_grpc
-from bluewhale.billing.prices import Prices
+from bluewhale.billing.prices import AwaitedPrices, Prices
 from bluewhale.billing.tariffs_door import TariffsDoor
 from bluewhale.cli.runtime import Runtime
 from bluewhale.cli.simulate.setup import free_port
@@ -171,7 +171,9 @@ def in_roles(folder: Path) -> Iterator[Site]:
         configuration = load(folder)
         served = grpc.server(ThreadPoolExecutor(8))
         query_pb2_grpc.add_QueryServicer_to_server(QueryDoor(store, MarksFeed(store)), served)
-        prices = Prices(store, configuration.settings.payer_policy)
+        prices = AwaitedPrices(look_every_ms=1_000)
+        prices.prices = Prices(store, configuration.settings.payer_policy)
+        prices.refresh()
         tariffs_pb2_grpc.add_TariffsServicer_to_server(TariffsDoor(prices), served)
         port = served.add_insecure_port("127.0.0.1:0")
         served.start()

@@ -14,7 +14,7 @@ from bluewhale.configuration.web import WebSettings
 from bluewhale.webapi import problems
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.routes import calls, figures, people
+from bluewhale.webapi.routes import calls, figures, people, streams, tariffs
 from bluewhale.webapi.routes.needing import Parts
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 
 PREFIX = "/api/v1"
 VERSION = "1.0.0"
-_ROUTERS = (people.router, calls.router, figures.router)
+_ROUTERS = (people.router, calls.router, figures.router, tariffs.router, streams.router)
 _COMPRESS_FROM_BYTES = 1_024
 
 
@@ -47,7 +47,12 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
     app.add_route(f"{PREFIX}/{{rest:path}}", _no_such_route, include_in_schema=False)
     app.add_route("/{path:path}", _page, methods=["GET"], include_in_schema=False)
     app.add_middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES)
-    app.add_middleware(Envelope, body_bytes_max=settings.body_kib_max << 10, secure=settings.secure)
+    app.add_middleware(
+        Envelope,
+        body_bytes_max=settings.body_kib_max << 10,
+        larger={f"{PREFIX}/tariffs": settings.tariff_mib_max << 20},
+        secure=settings.secure,
+    )
     return app
 
 

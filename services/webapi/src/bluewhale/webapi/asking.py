@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from bluewhale.api.query.v1 import query_pb2 as query
 from bluewhale.api.tariffs.v1 import tariffs_pb2 as tariffs
+from bluewhale.nexus.answering import ERROR_CODE
 from bluewhale.nexus.governance import asking
 from bluewhale.webapi.exceptions import Code, RefusedError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 EXPORT_TIMEOUT_S = 600.0
+NEWEST = 50  # calls that are looked at for something new
 PRIORITY = 10  # somebody waits
 _CODES: Mapping[grpc.StatusCode, Code] = {
     grpc.StatusCode.INVALID_ARGUMENT: "question_refused",
@@ -32,6 +34,7 @@ _CODES: Mapping[grpc.StatusCode, Code] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "away",
     grpc.StatusCode.CANCELLED: "away",
 }
+_STABLE: Mapping[str, Code] = {"tariff_invalid": "tariff_invalid", "tariffs_busy": "busy"}
 
 
 @contextlib.contextmanager
@@ -41,7 +44,8 @@ def told() -> Iterator[None]:
         with asking(priority=PRIORITY):
             yield
     except grpc.RpcError as error:
-        code = _CODES.get(error.code())
+        stable = dict(error.trailing_metadata() or ()).get(ERROR_CODE, "")
+        code = _STABLE.get(stable) or _CODES.get(error.code())
         if code is None:
             raise
         raise RefusedError(code, error.details() or "") from error
@@ -66,6 +70,13 @@ class Questions:
             return [], ""
         more = len(pages) > 1 and len(pages[1].calls) > 0
         return list(pages[0].calls), pages[0].next if more else ""
+
+    def newest(self) -> list[tuple[str, int]]:
+        """Give id and version of the newest calls of all."""
+        request = query.SearchCallsRequest(limit=NEWEST, page_rows=NEWEST)
+        with told():
+            pages = self._peer("query").SearchCalls(request, timeout=TIMEOUT_S)
+            return [(c.call_id, c.version) for page in pages for c in page.calls]
 
     def export(self, wanted: query.CallFilter, *, page_rows: int) -> Iterator[Sequence[query.Call]]:
         """Give all calls that match, page by page; ends with the reader."""

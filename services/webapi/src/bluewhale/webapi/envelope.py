@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bluewhale.telemetry import get_logger, tracing
@@ -34,9 +35,17 @@ _HSTS = "max-age=31536000"
 class Envelope:
     """The outermost part of the application."""
 
-    def __init__(self, app: ASGIApp, *, body_bytes_max: int, secure: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        body_bytes_max: int,
+        larger: Mapping[str, int] = MappingProxyType({}),
+        secure: bool,
+    ) -> None:
         self._app = app
         self._body_bytes_max = body_bytes_max
+        self._larger = larger  # beginnings of paths that may bring more
         headers = {**_HEADERS, "strict-transport-security": _HSTS} if secure else _HEADERS
         self._headers = [(k.encode(), v.encode()) for k, v in headers.items()]
         self._log = get_logger("webapi")
@@ -52,14 +61,17 @@ class Envelope:
             trace_id = tracing.ids_of(span.traceparent)[0] or uuid.uuid4().hex
             state = scope.setdefault("state", {})
             state["trace_id"] = trace_id
-            if _length(scope["headers"]) > self._body_bytes_max:
+            most = self._most(scope["path"])
+            if _length(scope["headers"]) > most:
                 await said(RefusedError("too_large"), trace_id)(
                     scope, receive, self._dressed(scope, send)
                 )
                 return
             status = [0]
             try:
-                await self._app(scope, self._limited(receive), self._dressed(scope, send, status))
+                await self._app(
+                    scope, self._limited(receive, most), self._dressed(scope, send, status)
+                )
             except Exception as error:  # the reader was told `internal` already
                 span.failed(type(error).__name__)
                 self._log.exception(
@@ -72,7 +84,11 @@ class Envelope:
             if route is not None:
                 span.set("http.route", str(route.path))
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _most(self, path: str) -> int:
+        found = (most for begin, most in self._larger.items() if path.startswith(begin))
+        return next(found, self._body_bytes_max)
+
+    def _limited(self, receive: Receive, most: int) -> Receive:
         taken, whole = 0, False
 
         async def limited() -> Message:
@@ -84,7 +100,7 @@ class Envelope:
             except TimeoutError:
                 raise HTTPException(408) from None
             taken += len(message.get("body", b""))
-            if taken > self._body_bytes_max:
+            if taken > most:
                 raise HTTPException(413)
             whole = not message.get("more_body", False)
             return message

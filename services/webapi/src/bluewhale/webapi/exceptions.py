@@ -18,7 +18,7 @@ from bluewhale.capture.exceptions import PermanentError
 Code = Literal[
     "not_signed_in", "sign_in_refused", "locked_out", "link_refused", "csrf", "not_permitted",
     "out_of_scope", "numbers_masked", "not_found", "method_not_allowed", "filter_invalid",
-    "body_invalid", "page_token_invalid", "question_refused", "password_weak", "state_conflict",
+    "body_invalid", "page_token_invalid", "question_refused", "password_weak", "state_conflict", "four_eyes", "tariff_invalid",
     "too_large", "too_slow", "busy", "away", "internal",
 ]  # fmt: skip
 CODES: tuple[Code, ...] = get_args(Code)
@@ -69,6 +69,12 @@ KINDS: Mapping[Code, Kind] = {
     "password_weak": Kind(422, "This password is too weak", "Take a longer one."),
     "state_conflict": Kind(
         409, "It is not in the state that this needs", "Look at its present state."
+    ),
+    "tariff_invalid": Kind(
+        422, "The tariff has mistakes", "Check it: every mistake is named with its remedy."
+    ),
+    "four_eyes": Kind(
+        403, "Whoever stored a tariff does not activate it", "Ask somebody else who may."
     ),
     "too_large": Kind(413, "The request is too large"),
     "too_slow": Kind(408, "The request did not arrive in time", "Send it again."),

@@ -40,12 +40,14 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     from bluewhale.webapi.app import make_app
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
+    from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
     from bluewhale.webapi.page import Page
     from bluewhale.webapi.passwords import Passwords
     from bluewhale.webapi.routes.needing import Parts
     from bluewhale.webapi.server import listening, serve, url_of
     from bluewhale.webapi.sign_in import SignIn
+    from bluewhale.webapi.tariff_asking import TariffQuestions
 
     configuration: Configuration = context.settings
     settings = configuration.settings.web or WebSettings()
@@ -55,12 +57,16 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     database = await _opened(context, configuration)
     try:
         sign_in = SignIn(Users(database), await asyncio.to_thread(Passwords), settings)
+        questions = Questions(context.peer)
         parts = Parts(
-            questions=Questions(context.peer),
+            questions=questions,
             sign_in=sign_in,
             cookies=Cookies(secure=settings.secure, public_url=settings.public_url),
             directories=Directories(lambda: following.configuration),
             configuration=lambda: following.configuration,
+            tariffs=TariffQuestions(context.peer),
+            live=Live(questions.newest),
+            four_eyes=settings.four_eyes,
             page=await asyncio.to_thread(Page),
         )
         app = make_app(parts, settings)

@@ -48,6 +48,7 @@ def listening(settings: WebSettings) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((settings.host, settings.port))
+        made.listen(BACKLOG)  # whoever comes while the server starts waits, and is answered
     except OSError as error:
         made.close()
         raise ListenError(

@@ -42,6 +42,14 @@ class WebSettings(Strict):
         default=256, ge=16, le=65_536, description="a request may bring at most so much"
     )
 
+    tariff_mib_max: int = Field(
+        default=24, ge=1, le=256, description="the same of a request that brings a tariff"
+    )
+    four_eyes: bool = Field(
+        default=True,
+        description="whoever stored a tariff does not activate it; false where one person does both",
+    )
+
     @property
     def host(self) -> str:
         """Give the address listened on."""

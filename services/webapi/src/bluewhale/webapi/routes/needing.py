@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
+    from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
     from bluewhale.webapi.page import Page
     from bluewhale.webapi.sign_in import SignIn
+    from bluewhale.webapi.tariff_asking import TariffQuestions
 
 PERMISSION = "x-permission"
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -52,7 +54,10 @@ class Parts:
     cookies: Cookies
     directories: Directories
     configuration: Callable[[], Configuration]
+    tariffs: TariffQuestions
+    live: Live
     page: Page
+    four_eyes: bool = True
 
 
 def has(request: Request) -> Parts:

@@ -1,0 +1,95 @@
+"""What just happened, for pages that are open: one look a second for all of them together.
+
+    live = Live(newest)                  # newest() gives (call_id, version) of the newest calls
+    async for frame in live.listen(last_id): ...
+
+A frame says that there are new calls, never which: the page asks for them with the
+rights of its reader. Ids are `epoch-number`; whoever comes back with the last id of
+this process hears at once whether something happened meanwhile, with another one
+that all may have changed (`reset`). Owns nothing that must not be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from bluewhale.capture.exceptions import BluewhaleError
+from bluewhale.telemetry import get_logger
+
+LOOK_S = 1.0
+HEARTBEAT_S = 15.0
+LIFE_S = 300.0  # then the browser comes again, with a session that still holds
+Newest = Callable[[], list[tuple[str, int]]]
+
+
+class Live:
+    """Fans out; on the loop of the server alone."""
+
+    def __init__(self, newest: Newest, *, look_s: float = LOOK_S) -> None:
+        self._newest = newest
+        self._look_s = look_s
+        self._epoch = secrets.token_hex(4)
+        self._number = 0
+        self._changed = asyncio.Condition()
+        self._listeners = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._seen: set[tuple[str, int]] | None = None
+        self._log = get_logger("webapi")
+
+    async def listen(
+        self, last_id: str | None, *, heartbeat_s: float = HEARTBEAT_S, life_s: float = LIFE_S
+    ) -> AsyncIterator[str]:
+        """Give frames of server-sent events until the life of the stream is over."""
+        until = time.monotonic() + life_s
+        self._listeners += 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            told = self._number
+            yield f"retry: 2000\nid: {self._id()}\n\n"
+            if last_id is not None:
+                epoch, _, number = last_id.partition("-")
+                if epoch != self._epoch:
+                    yield self._frame("reset")
+                elif number != str(self._number):
+                    yield self._frame("calls")
+            while time.monotonic() < until:
+                try:
+                    await asyncio.wait_for(self._moved(told), heartbeat_s)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                told = self._number
+                yield self._frame("calls")
+        finally:
+            self._listeners -= 1
+
+    def _id(self) -> str:
+        return f"{self._epoch}-{self._number}"
+
+    def _frame(self, event: str) -> str:
+        return f"event: {event}\nid: {self._id()}\ndata: {{}}\n\n"
+
+    async def _moved(self, told: int) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._number > told)
+
+    async def _look(self) -> None:
+        """Look as long as anybody listens; what is away is looked for again."""
+        self._seen = None
+        while self._listeners:
+            try:
+                found: set[Any] = set(await asyncio.to_thread(self._newest))
+            except BluewhaleError as error:
+                self._log.warning("Newest calls cannot be read, trying again", error=str(error))
+            else:
+                if self._seen is not None and found - self._seen:
+                    async with self._changed:
+                        self._number += 1
+                        self._changed.notify_all()
+                self._seen = found
+            await asyncio.sleep(self._look_s)

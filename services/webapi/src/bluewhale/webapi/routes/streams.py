@@ -1,0 +1,77 @@
+"""Answers that stream: calls as a file, and what just happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.exporting import MEDIA_TYPES, PAGE_ROWS, Form, problem_line, written
+from bluewhale.webapi.routes.needing import Asks, Has, needs, saying_to
+from bluewhale.webapi.scoping import scoped
+from bluewhale.webapi.shapes import Body
+from fastapi import APIRouter, Header
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+router = APIRouter(tags=["streams"])
+_EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the file", "content": {"text/csv": {}, "application/x-ndjson": {}}}
+}
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "events `calls` (there are new ones) and `reset` (all may have changed)",
+        "content": {"text/event-stream": {}},
+    }
+}
+
+
+class ExportBody(Body):
+    """Which calls, in which form."""
+
+    filter: Annotated[str, Field(max_length=4_096, examples=["period=last-month"])]
+    form: Form = "csv"
+
+
+def _needs(permission: Any, answers: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
+    needed = needs(permission)
+    return {**needed, "responses": {**needed["responses"], **answers}}
+
+
+@router.post("/calls/export", response_class=Response, **_needs("calls.export", _EXPORTED))
+def export(body: ExportBody, reader: Asks, parts: Has) -> Response:
+    """Give all calls of a scope as a file, newest first."""
+    asked = scoped(body.filter, reader, parts.directories.names())
+    pages = parts.questions.export(asked.question, page_rows=PAGE_ROWS)
+    lists = sorted({t.price_list for t in parts.configuration().tariffs})
+    pieces = written(pages, saying_to(reader, parts), body.form, lists)
+    first = next(pieces, "")  # what is refused is refused as a problem, before the first piece
+    name = f"calls-{datetime.now(UTC):%Y%m%d-%H%M%S}.{body.form}"
+    return StreamingResponse(
+        _whole(first, pieces),
+        media_type=MEDIA_TYPES[body.form],
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.get("/events", response_class=Response, **_needs("calls.see", _EVENTS))
+async def events(
+    _reader: Asks,
+    parts: Has,
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    after: Annotated[str | None, Field(max_length=64)] = None,
+) -> Response:
+    """Say when there are new calls, as server-sent events; with the last id it goes on."""
+    frames = parts.live.listen(last_event_id or after)
+    return StreamingResponse(
+        frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+def _whole(first: str, pieces: Iterator[str]) -> Iterator[str]:
+    try:
+        yield first
+        yield from pieces
+    except RefusedError as error:
+        yield problem_line(error.code)

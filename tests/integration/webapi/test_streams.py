@@ -1,0 +1,94 @@
+"""Answers that stream: files, and news."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from decimal import Decimal
+
+import pytest
+from bluewhale.webapi.exporting import cell
+from bluewhale.webapi.live import Live
+
+from tests.integration.webapi.places import Site
+
+WHOLE = "from=2025-01-01&to=2026-01-01"
+
+
+def test_an_export_has_every_call_and_the_same_sum(served: Site):
+    """CSV and JSON lines: twenty calls, each once, money to the last decimal."""
+    sums = served.owner.post("/calls/aggregate", {"filter": WHOLE}).json()
+    answer = served.owner.post("/calls/export", {"filter": WHOLE})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    carrier = sum(Decimal(r["carrier_amount"] or 0) for r in rows)
+    assert f"{carrier:f}" == sums["money"][0]["money"]["amount"] == "2.5592"
+    body = {"filter": WHOLE, "form": "jsonl"}
+    lines = served.owner.post("/calls/export", body).text.splitlines()
+    listed = served.owner.post("/calls/search", {"filter": WHOLE}).json()["items"]
+    assert [json.loads(line) for line in lines] == listed
+    assert [r["call_id"] for r in rows] == [c["call_id"] for c in listed]
+
+
+def test_an_export_obeys_branch_and_mask(site: Site):
+    """A file is no way around what a page hides."""
+    london = site.somebody("analyst", sites=["london"])
+    text = london.post("/calls/export", {"filter": WHOLE}).text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {r["site_uid"] for r in rows} == {"london"}
+    assert all("•••" in r["called"] for r in rows if len(r["called"]) > 7)
+    assert london.post("/calls/export", {"filter": "site=berlin"}).json()["code"] == "out_of_scope"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
+        ("\tx", "'\tx"),
+        ("+34915550100", "+34915550100"),
+        ("-0.3188", "-0.3188"),
+        (None, ""),
+        ("Müller", "Müller"),
+    ],
+)
+def test_a_cell_is_never_a_formula(value: str | None, shown: str):
+    """Names and digits come from outside."""
+    assert cell(value) == shown
+
+
+def test_a_listener_hears_of_new_calls_and_of_what_it_missed():
+    """A new version is news; a reader of another process must look at everything again."""
+
+    async def play() -> None:
+        newest = [("a", 1)]
+        live = Live(lambda: list(newest), look_s=0.01)
+        frames = live.listen(None, heartbeat_s=0.2)
+        first = await anext(frames)
+        assert first.startswith("retry: 2000\nid: ")
+        assert await anext(frames) == ": still here\n\n"
+        newest.append(("a", 2))
+        assert (await anext(frames)).startswith("event: calls\n")
+        await frames.aclose()
+        last = first.split("id: ")[1].strip()
+        again = live.listen(last)
+        await anext(again)
+        assert (await anext(again)).startswith("event: calls\n")
+        await again.aclose()
+        strange = live.listen("00000000-7")
+        await anext(strange)
+        assert (await anext(strange)).startswith("event: reset\n")
+        await strange.aclose()
+
+    asyncio.run(play())
+
+
+def test_the_stream_begins_at_once(site: Site):
+    """No proxy holds it back, nothing compresses it."""
+    with site.owner.http.stream("GET", "/api/v1/events") as answer:
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert "content-encoding" not in answer.headers
+        assert next(answer.iter_lines()) == "retry: 2000"
