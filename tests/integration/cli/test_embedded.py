@@ -80,6 +80,7 @@ def test_the_embedded_installation_is_plugins_that_end_in_reverse(tmp_path: Path
             "bluewhale.embedded.store",
             "bluewhale.embedded.answers",
             "bluewhale.embedded.prices",
+            "bluewhale.embedded.jobs",
             "bluewhale.embedded.processor",
             "bluewhale.embedded.connectors",
             "bluewhale.tariffs",

@@ -49,7 +49,7 @@ class House:
 
     def open_door(self) -> None:
         self.server = grpc.server(ThreadPoolExecutor(4))
-        doors.add_JobsServicer_to_server(JobsDoor(self.runner), self.server)
+        doors.add_JobsServicer_to_server(JobsDoor(self.runner, self.store), self.server)
         self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
         self.server.start()
 

@@ -39,6 +39,12 @@ FILES = {
     "hq-cucm-cdr": "cdr_BerlinCluster_01_202504161300_41",
     "london-asterisk-cdr": "Master.csv",
 }
+# a call of the year before, with letters where its duration should be
+BROKEN = (
+    '"","5001","5002","from-internal","5001","PJSIP/5001-00000002","PJSIP/5002-00000003","Dial",'
+    '"PJSIP/5002,60","2024-04-16 10:05:00","2024-04-16 10:05:05","2024-04-16 10:06:05",6x5,60,'
+    '"ANSWERED","DOCUMENTATION","1713261900.1","","","1713261900.1",1\n'
+)
 PASSWORD = "correct horse battery"
 _LINK = re.compile(r"Open (\S+)/welcome\?token=(\S+)")
 
@@ -107,10 +113,12 @@ class Site:
 
 
 def imported(folder: Path) -> Path:
-    """Copy the example and import its lines."""
+    """Copy the example and import its lines, and one that no parser takes."""
     shutil.copytree(EXAMPLE, folder)
-    for link, file in FILES.items():
-        answer = bluewhale("import", "--link", link, folder / "lines" / file, "--config", folder)
+    with (folder / "lines" / "Master.csv").open("a", encoding="utf-8") as file:
+        file.write(BROKEN)
+    for link, name in FILES.items():
+        answer = bluewhale("import", "--link", link, folder / "lines" / name, "--config", folder)
         assert answer.code == 0, answer.err
     return folder
 

@@ -59,6 +59,16 @@ class JobsStub:
                 request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.JobRequest.SerializeToString,
                 response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.Job.FromString,
                 _registered_method=True)
+        self.Repair = channel.unary_unary(
+                '/bluewhale.api.jobs.v1.Jobs/Repair',
+                request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.RepairRequest.SerializeToString,
+                response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.RepairReply.FromString,
+                _registered_method=True)
+        self.Dismiss = channel.unary_unary(
+                '/bluewhale.api.jobs.v1.Jobs/Dismiss',
+                request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissRequest.SerializeToString,
+                response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissReply.FromString,
+                _registered_method=True)
 
 
 class JobsServicer:
@@ -99,6 +109,20 @@ class JobsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Repair(self, request, context):
+        """Mend one waiting record, or say that it is right as it is; a replay applies it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Dismiss(self, request, context):
+        """Say that waiting records are no calls. All of them or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +150,16 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.Cancel,
                     request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.JobRequest.FromString,
                     response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.Job.SerializeToString,
+            ),
+            'Repair': grpc.unary_unary_rpc_method_handler(
+                    servicer.Repair,
+                    request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.RepairRequest.FromString,
+                    response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.RepairReply.SerializeToString,
+            ),
+            'Dismiss': grpc.unary_unary_rpc_method_handler(
+                    servicer.Dismiss,
+                    request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissRequest.FromString,
+                    response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +297,60 @@ class Jobs:
             '/bluewhale.api.jobs.v1.Jobs/Cancel',
             bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.JobRequest.SerializeToString,
             bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Repair(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluewhale.api.jobs.v1.Jobs/Repair',
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.RepairRequest.SerializeToString,
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.RepairReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Dismiss(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluewhale.api.jobs.v1.Jobs/Dismiss',
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissRequest.SerializeToString,
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissReply.FromString,
             options,
             channel_credentials,
             insecure,

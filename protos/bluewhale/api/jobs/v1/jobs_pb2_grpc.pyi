@@ -41,6 +41,10 @@ class JobsStub:
     """Go on where it stopped, also after it failed."""
     Cancel: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.JobRequest, _jobs_pb2.Job]
     """End it for good; what is done stays done."""
+    Repair: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.RepairRequest, _jobs_pb2.RepairReply]
+    """Mend one waiting record, or say that it is right as it is; a replay applies it."""
+    Dismiss: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.DismissRequest, _jobs_pb2.DismissReply]
+    """Say that waiting records are no calls. All of them or none."""
 
 @_typing.type_check_only
 class JobsAsyncStub(JobsStub):
@@ -55,6 +59,10 @@ class JobsAsyncStub(JobsStub):
     """Go on where it stopped, also after it failed."""
     Cancel: _aio.UnaryUnaryMultiCallable[_jobs_pb2.JobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """End it for good; what is done stays done."""
+    Repair: _aio.UnaryUnaryMultiCallable[_jobs_pb2.RepairRequest, _jobs_pb2.RepairReply]  # type: ignore[assignment]
+    """Mend one waiting record, or say that it is right as it is; a replay applies it."""
+    Dismiss: _aio.UnaryUnaryMultiCallable[_jobs_pb2.DismissRequest, _jobs_pb2.DismissReply]  # type: ignore[assignment]
+    """Say that waiting records are no calls. All of them or none."""
 
 class JobsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -96,5 +104,21 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
         """End it for good; what is done stays done."""
+
+    @_abc_1.abstractmethod
+    def Repair(
+        self,
+        request: _jobs_pb2.RepairRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.RepairReply, _abc.Awaitable[_jobs_pb2.RepairReply]]:
+        """Mend one waiting record, or say that it is right as it is; a replay applies it."""
+
+    @_abc_1.abstractmethod
+    def Dismiss(
+        self,
+        request: _jobs_pb2.DismissRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.DismissReply, _abc.Awaitable[_jobs_pb2.DismissReply]]:
+        """Say that waiting records are no calls. All of them or none."""
 
 def add_JobsServicer_to_server(servicer: JobsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

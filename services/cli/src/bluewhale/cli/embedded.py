@@ -1,4 +1,4 @@
-"""The plugins of `bluewhale up`: journal, main database, prices, monitor, processor, connectors, answers.
+"""The plugins of `bluewhale up`: journal, main database, prices, processor, connectors, answers ...
 
 Owns what each of them opens, runs and closes. Their order follows from what they
 require; they end in reverse: connectors first, then the processor moves what is
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HOUSEKEEPING_INTERVAL_S = 1.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
+JOBS_LOOK_S = 0.5  # for a job that somebody started
 FINISH_S = 60.0  # what is journaled is moved this long at the end; the rest at the next start
 
 
@@ -64,6 +65,11 @@ MANIFESTS = (
         "connectors",
         requires={"journal": ">=1,<2", "monitor": ">=1,<2", "processor": ">=1,<2"},
         provides={"connectors": "1.0"},
+    ),
+    _manifest(
+        "jobs",
+        requires={"store": ">=1,<2", "prices": ">=1,<2"},
+        provides={"jobs": "1.0"},
     ),
     _manifest("answers", requires={"store": ">=1,<2"}, provides={"query": "1.0"}, lazy_start=True),
     TARIFFS,
@@ -229,3 +235,28 @@ async def answers(context: Context) -> AsyncIterator[dict[str, Any]]:
         yield {"query": serve("query", QueryDoor(opened, feed))}
     finally:
         await asyncio.to_thread(feed.stop)
+
+
+@contextlib.asynccontextmanager
+async def jobs(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Run long works over what is stored, as the role storage does."""
+    from bluewhale.jobs.runner import JobRunner
+    from bluewhale.jobs.works import works
+    from bluewhale.storage.jobs_door import JobsDoor
+
+    opened: Store = context.service("store")
+    stages = context.service("prices").stages
+    runner = JobRunner(opened, works(opened, Following(context.settings)))
+
+    def run(stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            try:
+                busy = runner.step(stages)
+            except TemporaryError as error:
+                context.log.warning("Store is busy, trying again", error=str(error))
+                busy = False
+            if not busy:
+                stopping.wait(JOBS_LOOK_S)
+
+    async with context.worker("jobs", run):
+        yield {"jobs": serve("jobs", JobsDoor(runner, opened, lambda: context.health.draining))}

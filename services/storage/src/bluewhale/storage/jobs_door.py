@@ -21,6 +21,7 @@ from bluewhale.storage.query_door import told
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from bluewhale.database import Store
     from bluewhale.database.job_rows import StoredJob
     from bluewhale.jobs.runner import JobRunner
 
@@ -33,8 +34,11 @@ _RESTED = ENDED | {FAILED, "paused"}
 class JobsDoor(doors.JobsServicer):
     """Serves bluewhale.api.jobs.v1.Jobs."""
 
-    def __init__(self, runner: JobRunner, ending: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, runner: JobRunner, store: Store, ending: Callable[[], bool] = lambda: False
+    ) -> None:
         self._runner = runner
+        self._store = store
         self._ending = ending  # the role drains: watchers end, so that the door can close
 
     @override
@@ -77,9 +81,44 @@ class JobsDoor(doors.JobsServicer):
     def Cancel(self, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
         return self._ask("cancel", request, context)
 
+    @override
+    def Repair(self, request: api.RepairRequest, context: grpc.ServicerContext) -> api.RepairReply:
+        with told(context):
+            self._store.suspense_repair(
+                request.suspense_id,
+                who=request.who or "api",
+                why=_why(request.why),
+                now_ms=_now_ms(),
+                raw=request.raw if request.HasField("raw") else None,
+            )
+            return api.RepairReply()
+
+    @override
+    def Dismiss(
+        self, request: api.DismissRequest, context: grpc.ServicerContext
+    ) -> api.DismissReply:
+        with told(context):
+            ids = list(request.suspense_ids)
+            if not 0 < len(ids) <= SUSPENSE_IDS_MAX:
+                raise InvalidRequestError(f"suspense_ids has {len(ids):,}; 1 to 10,000")
+            self._store.suspense_dismiss(
+                ids, who=request.who or "api", why=_why(request.why), now_ms=_now_ms()
+            )
+            return api.DismissReply()
+
     def _ask(self, turn: str, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
         with told(context):
             return said(self._runner.ask(turn, request.name, who=request.who or "api"))
+
+
+def _why(text: str) -> str:
+    if not text.strip():
+        raise InvalidRequestError("why: say why; it is kept in the audit trail")
+    return text.strip()
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def said(job: StoredJob) -> api.Job:

@@ -87,7 +87,7 @@ async def serving(
         ):
             yield {
                 "query": serve("query", QueryDoor(store, feed)),
-                "jobs": serve("jobs", JobsDoor(runner, lambda: context.health.draining)),
+                "jobs": serve("jobs", JobsDoor(runner, store, lambda: context.health.draining)),
             }
     finally:
         await asyncio.to_thread(feed.stop)

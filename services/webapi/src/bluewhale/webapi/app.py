@@ -14,7 +14,7 @@ from bluewhale.configuration.web import WebSettings
 from bluewhale.webapi import problems
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.routes import calls, figures, people, streams, tariffs
+from bluewhale.webapi.routes import calls, figures, people, streams, suspense, tariffs
 from bluewhale.webapi.routes.needing import Parts
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -23,7 +23,14 @@ from starlette.responses import JSONResponse, Response
 
 PREFIX = "/api/v1"
 VERSION = "1.0.0"
-_ROUTERS = (people.router, calls.router, figures.router, tariffs.router, streams.router)
+_ROUTERS = (
+    people.router,
+    calls.router,
+    figures.router,
+    tariffs.router,
+    streams.router,
+    suspense.router,
+)
 _COMPRESS_FROM_BYTES = 1_024
 
 

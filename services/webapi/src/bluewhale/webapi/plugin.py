@@ -40,6 +40,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     from bluewhale.webapi.app import make_app
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
+    from bluewhale.webapi.job_asking import JobQuestions
     from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
     from bluewhale.webapi.page import Page
@@ -65,6 +66,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
             directories=Directories(lambda: following.configuration),
             configuration=lambda: following.configuration,
             tariffs=TariffQuestions(context.peer),
+            jobs=JobQuestions(context.peer),
             live=Live(questions.newest),
             four_eyes=settings.four_eyes,
             page=await asyncio.to_thread(Page),

@@ -35,7 +35,9 @@ def _leg(
     leg: query.Leg, contexts: dict[int, bytes], configuration: Configuration, names: Names
 ) -> shapes.RawLeg:
     context = contexts.get(known(leg, "raw_context_id") or -1)
-    fields, note = _fields(leg, context, configuration)
+    fields, note = fields_of(
+        leg.raw, context, leg.link_uid, leg.dialect_id, leg.dialect_version, configuration
+    )
     return shapes.RawLeg(
         cdr_id=leg.cdr_id,
         pbx=names.pbx(leg.pbx_uid),
@@ -43,26 +45,31 @@ def _leg(
         dialect_version=leg.dialect_version,
         bytes=base64.b64encode(leg.raw).decode(),
         context=None if context is None else base64.b64encode(context).decode(),
-        fields=[_field(f) for f in fields],
+        fields=fields,
         note=note,
     )
 
 
-def _fields(
-    leg: query.Leg, context: bytes | None, configuration: Configuration
-) -> tuple[list[Field], str]:
+def fields_of(
+    raw: bytes,
+    context: bytes | None,
+    link_uid: str,
+    dialect_id: str,
+    version: int,
+    configuration: Configuration,
+) -> tuple[list[shapes.RawField], str]:
     """Take a record apart as its link is configured now; "" or what to know about that."""
     # by the link: an import has streams of its own
-    profile = configuration.profiles.get(known(leg, "link_uid") or "")
-    if leg.dialect_id not in DIALECTS:
-        return [], f"this release has no dialect {leg.dialect_id}"
-    if profile is None or profile.dialect_id != leg.dialect_id:
+    profile = configuration.profiles.get(link_uid)
+    if dialect_id not in DIALECTS:
+        return [], f"this release has no dialect {dialect_id or 'of no name'}"
+    if profile is None or profile.dialect_id != dialect_id:
         return [], "its link is not in the configuration any more, so its layout is not known"
-    dialect = get_dialect(leg.dialect_id)
+    dialect = get_dialect(dialect_id)
     note = ""
-    if dialect.version != leg.dialect_version:
-        note = f"read with version {leg.dialect_version}, shown with version {dialect.version}"
-    return dialect.fields(leg.raw, context, profile.options), note
+    if dialect.version != version:
+        note = f"read with version {version}, shown with version {dialect.version}"
+    return [_field(f) for f in dialect.fields(raw, context, profile.options)], note
 
 
 def _field(f: Field) -> shapes.RawField:

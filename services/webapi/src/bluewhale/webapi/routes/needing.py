@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
+    from bluewhale.webapi.job_asking import JobQuestions
     from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
     from bluewhale.webapi.page import Page
@@ -55,6 +56,7 @@ class Parts:
     directories: Directories
     configuration: Callable[[], Configuration]
     tariffs: TariffQuestions
+    jobs: JobQuestions
     live: Live
     page: Page
     four_eyes: bool = True
