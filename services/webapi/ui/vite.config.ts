@@ -75,7 +75,7 @@ function compressed(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [react(), lingui(), words(), themeBeforePaint(), compressed()],
+  plugins: [react(), lingui({ failOnMissing: true }), words(), themeBeforePaint(), compressed()],
   resolve: { alias: { "@": new URL("src", import.meta.url).pathname } },
   html: { cspNonce: "__NONCE__" },
   build: {

@@ -28,6 +28,7 @@ interface TimeBarsProps {
 const HEIGHT = 160;
 const AXIS = 20;
 const STEP = 24;
+const COLUMN_REM_MAX = 5;
 
 export function TimeBars({ label, head, rows }: TimeBarsProps) {
   const { t } = useLingui();
@@ -67,6 +68,7 @@ function Bars({ label, rows }: TimeBarsProps) {
         role="img"
         aria-label={label}
         className={css.plot}
+        style={{ maxInlineSize: `${rows.length * COLUMN_REM_MAX}rem` }}
       >
         <g className={css.lines}>
           {[0, HEIGHT / 2, HEIGHT].map((y) => (
@@ -106,7 +108,11 @@ function Bars({ label, rows }: TimeBarsProps) {
       <div
         className={css.names}
         aria-hidden="true"
-        style={{ gridTemplateColumns: `repeat(${rows.length}, minmax(0, 1fr))`, blockSize: AXIS }}
+        style={{
+          gridTemplateColumns: `repeat(${rows.length}, minmax(0, 1fr))`,
+          blockSize: AXIS,
+          maxInlineSize: `${rows.length * COLUMN_REM_MAX}rem`,
+        }}
       >
         {rows.map((row, index) => (
           <span key={row.key}>{index % named === 0 ? row.name : ""}</span>

@@ -1,6 +1,6 @@
 /** The parts that every page is made of: head, panels, tabs, facts. */
 import type { ReactNode } from "react";
-import { useEffect, useRef } from "react";
+import { useEffect, useId, useRef } from "react";
 import css from "./Page.module.css";
 
 /** Title of a page; takes the focus when the page is opened, so that it is read out. */
@@ -51,10 +51,11 @@ export function Panel({
   children: ReactNode;
   flush?: boolean;
 }) {
+  const heading = useId();
   return (
-    <section className={css.panel}>
+    <section className={css.panel} aria-labelledby={heading}>
       <div className={css.panelHead}>
-        <h2>{title}</h2>
+        <h2 id={heading}>{title}</h2>
         {aside}
       </div>
       <div className={flush ? css.flush : css.panelBody}>{children}</div>

@@ -47,7 +47,7 @@ export function CallsPage() {
         <ScopeBar fallback={t`Any time`} />
         <Totals
           answer={totals.data ?? null}
-          error={totals.error}
+          error={calls.error === null ? totals.error : null}
           dimmed={totals.isPlaceholderData}
         />
       </PageHead>

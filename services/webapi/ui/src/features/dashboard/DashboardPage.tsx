@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { Summary } from "@/api/types";
 import { TimeBars } from "@/charts/TimeBars";
 import { Instant } from "@/design/Figures";
+import { useFormats } from "@/design/formats";
 import { PageHead, Panel } from "@/design/Page";
 import { Empty, Skeleton } from "@/design/States";
 import { printScope, type Scope } from "@/scope/grammar";
@@ -63,6 +64,8 @@ function AsOf({ summary, stale }: { summary: Summary | null; stale: boolean }) {
 
 function Content({ summary }: { summary: Summary }) {
   const { t } = useLingui();
+  const { day } = useFormats();
+  const byDay = summary.times.by === "day";
   const calls = summary.figures.find((figure) => figure.name === "calls")?.value ?? 0;
   if (summary.completeness.received === 0 && calls === 0) {
     return <FirstSteps />;
@@ -77,13 +80,13 @@ function Content({ summary }: { summary: Summary }) {
         </Empty>
       ) : (
         <>
-          <Panel title={summary.times.by === "hour" ? t`Calls by hour` : t`Calls by day`}>
+          <Panel title={byDay ? t`Calls by day` : t`Calls by hour`}>
             <TimeBars
-              label={summary.times.by === "hour" ? t`Calls by hour` : t`Calls by day`}
-              head={[summary.times.by === "hour" ? t`Hour` : t`Day`, t`Calls`, t`Answered`]}
+              label={byDay ? t`Calls by day` : t`Calls by hour`}
+              head={[byDay ? t`Day` : t`Hour`, t`Calls`, t`Answered`]}
               rows={summary.times.rows.map((row) => ({
                 key: row.name,
-                name: row.name,
+                name: byDay ? day(row.name, { day: "numeric", month: "short" }) : row.name,
                 value: row.calls,
                 part: row.answered,
                 scope: row.scope,

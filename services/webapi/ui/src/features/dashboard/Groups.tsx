@@ -9,39 +9,51 @@ import css from "./dashboard.module.css";
 
 const SHOWN = 8;
 
-/** Who made the calls and what they cost, the largest first; bars show the count of calls. */
+/** Who made the calls and what they cost; bars show the count of calls. */
 export function Groups({ title, groups }: { title: string; groups: readonly Group[] }) {
   const { t } = useLingui();
   const { count, amount } = useFormats();
   const words = useWords();
   const shown = groups.slice(0, SHOWN);
   const largest = String(Math.max(...shown.map((group) => group.calls), 1));
+  const sums = sumsOf(shown);
   return (
     <Panel title={title} flush>
       {shown.length === 0 ? (
         <p className={css.none}>{t`nothing in this period`}</p>
       ) : (
         <BarList
+          heads={[t`Calls`, ...sums.map((sum) => `${sum.list} ${sum.currency}`)]}
           rows={shown.map((group) => ({
             key: group.name?.uid ?? "",
             name: group.name === null ? t`not known` : (group.name.name ?? words(group.name.uid)),
             share: toShare(String(group.calls), largest),
             scope: group.scope,
-            figure: (
-              <>
-                {count(group.calls)}
-                {group.money.map((price) =>
-                  price.money === null ? null : (
-                    <span key={`${price.price_list} ${price.money.currency}`} className={css.money}>
-                      {amount(price.money, "total")} {price.money.currency}
-                    </span>
-                  ),
-                )}
-              </>
-            ),
+            figures: [
+              count(group.calls),
+              ...sums.map((sum) => {
+                const found = group.money.find(
+                  (price) =>
+                    price.price_list === sum.list && price.money?.currency === sum.currency,
+                );
+                return found?.money == null ? "–" : amount(found.money, "total");
+              }),
+            ],
           }))}
         />
       )}
     </Panel>
   );
+}
+
+/** The price lists and currencies that any of the groups has: a column each, never added. */
+function sumsOf(groups: readonly Group[]): { list: string; currency: string }[] {
+  const found = new Map<string, { list: string; currency: string }>();
+  for (const price of groups.flatMap((group) => group.money)) {
+    if (price.money !== null) {
+      const { currency } = price.money;
+      found.set(`${price.price_list} ${currency}`, { list: price.price_list, currency });
+    }
+  }
+  return [...found.values()].sort((a, b) => a.list.localeCompare(b.list));
 }

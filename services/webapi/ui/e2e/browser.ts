@@ -1,0 +1,73 @@
+/** What every test of the page has: an installation, an account, an eye on the console. */
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test as base, expect, type Page } from "@playwright/test";
+import { type Installation, install } from "./installation";
+
+export const OWNER = { name: "ana", password: "a whale sings at night" };
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+export const test = base.extend<{ complaints: string[] }, { site: Installation }>({
+  site: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what is needed
+    async ({}, use) => {
+      const site = await install();
+      const made = await fetch(`${site.url}/api/v1/welcome`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ token: site.token, display_name: "Ana Ruiz", ...OWNER }),
+      });
+      expect(made.status).toBe(201);
+      await use(site);
+      await site.stop();
+    },
+    { scope: "worker", timeout: 120_000 },
+  ],
+  baseURL: async ({ site }, use) => use(site.url),
+  // Refusals of the policy, markup from text, errors: any of them fails the test.
+  complaints: [
+    async ({ page }, use) => {
+      const complaints: string[] = [];
+      page.on("pageerror", (error) => complaints.push(error.message));
+      page.on("console", (message) => {
+        if (message.type() === "error" && !message.text().includes("401 (Unauthorized)")) {
+          complaints.push(`${message.text()} ${message.location().url}`);
+        }
+      });
+      await use(complaints);
+      expect(complaints).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export { expect };
+
+export async function signIn(page: Page, path = "/"): Promise<void> {
+  await page.goto(path);
+  await page.getByLabel("Name", { exact: true }).fill(OWNER.name);
+  await page.getByLabel("Password", { exact: true }).fill(OWNER.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).not.toHaveText("Sign in");
+}
+
+/** Hold the page against WCAG 2.2 AA and the width of the window. */
+export async function expectSound(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: AXE });
+  const { result } = await session.send("Runtime.evaluate", {
+    expression: `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then((found) =>
+      JSON.stringify(found.violations.map((one) => one.id + " " + one.nodes[0].html)))`,
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  await session.detach();
+  expect(JSON.parse(String(result.value))).toEqual([]);
+  const tooWide = await page.evaluate(
+    () => document.documentElement.scrollWidth - window.innerWidth,
+  );
+  expect(tooWide).toBeLessThanOrEqual(0);
+}
