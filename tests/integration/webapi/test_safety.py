@@ -27,7 +27,17 @@ NO_CALL = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
 def _ask(client, method: str, path: str) -> httpx.Response:
     """Ask a route for something harmless: what it names does not exist, a body is empty."""
     place = path
-    for name, value in (("call_id", NO_CALL), ("user_id", "u_0"), ("uid", "none"), ("number", "1")):
+    for name, value in (
+        ("call_id", NO_CALL),
+        ("user_id", "u_0"),
+        ("uid", "none"),
+        ("number", "1"),
+        ("unit_uid", "u1"),
+        ("by", "site"),
+        ("suspense_id", "1"),
+        ("name", "none"),
+        ("turn", "pause"),
+    ):
         place = place.replace(f"{{{name}}}", value)
     if path == "/events":  # it does not end
         with client.http.stream("GET", f"/api/v1{path}") as answer:

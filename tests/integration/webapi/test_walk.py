@@ -111,3 +111,27 @@ def test_the_link_of_the_first_start_works_once(served: Site):
     answer = client.post("/welcome", body)
     assert (answer.status_code, answer.json()["code"]) == (403, "link_refused")
     assert client.get("/session").json() == {"first_start": False, "signed_in": False}
+
+
+def test_every_row_of_a_report_opens_its_calls(served: Site):
+    """Each way of grouping: the groups add up, and a scope finds exactly the calls of its row."""
+    kinds = [k["by"] for k in served.owner.get("/reports").json()["items"]]
+    assert len(kinds) == 14
+    for by in kinds:
+        report = served.owner.post(f"/reports/{by}", {"filter": WHOLE}).json()
+        assert (by, sum(r["calls"] for r in report["rows"])) == (by, 20)
+        assert report["total"]["calls"] == 20
+        for row in report["rows"]:
+            if row["scope"] is not None:
+                assert len(_search(served.owner, row["scope"])["items"]) == row["calls"]
+    assert served.owner.post("/reports/colour", {"filter": WHOLE}).status_code == 422
+
+
+def test_units_are_said_where_there_are_some(site: Site, roles_site: Site):
+    """One process has none and says so; a role asks ingest, which is away here."""
+    assert (site.owner.me["features"], roles_site.owner.me["features"]) == (
+        {"units": False},
+        {"units": True},
+    )
+    assert site.owner.get("/units").json()["code"] == "not_found"
+    assert roles_site.owner.get("/units").json()["code"] == "away"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -18,6 +19,7 @@ from bluewhale.database import NotFoundError, StateError, page_key
 from bluewhale.jobs.explaining import call_named
 from bluewhale.storage import answers, questions
 from bluewhale.storage.exceptions import InvalidRequestError
+from bluewhale.telemetry import tracing
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ class QueryDoor(doors.QueryServicer):
             after = questions.after(request.after)
             while left > 0 and context.is_active():
                 asked = min(left, page_rows)
-                found = self._store.search_calls(wanted, limit=asked, after=after)
+                with self._asking("search_calls"):
+                    found = self._store.search_calls(wanted, limit=asked, after=after)
                 after = page_key(found)
                 left -= found.num_rows
                 ended = found.num_rows < asked or after is None
@@ -79,7 +82,9 @@ class QueryDoor(doors.QueryServicer):
     @override
     def GetCall(self, request: api.GetCallRequest, context: grpc.ServicerContext) -> api.CallDetail:
         with told(context):
-            return answers.detail(self._store.get_call(call_named(self._store, request.call_id)))
+            with self._asking("get_call"):
+                found = self._store.get_call(call_named(self._store, request.call_id))
+            return answers.detail(found)
 
     @override
     def Report(self, request: api.ReportRequest, context: grpc.ServicerContext) -> api.ReportReply:
@@ -87,9 +92,9 @@ class QueryDoor(doors.QueryServicer):
             limit = questions.limited(
                 "limit", request.limit, questions.GROUPS_MAX, questions.GROUPS_MAX
             )
-            found = self._store.report(
-                questions.report_by(request.by), questions.call_filter(request.filter), limit=limit
-            )
+            by, wanted = questions.report_by(request.by), questions.call_filter(request.filter)
+            with self._asking("report"):
+                found = self._store.report(by, wanted, limit=limit)
             return api.ReportReply(rows=answers.messages(api.ReportRow, found))
 
     @override
@@ -97,11 +102,12 @@ class QueryDoor(doors.QueryServicer):
         self, request: api.CompletenessRequest, context: grpc.ServicerContext
     ) -> api.CompletenessReply:
         with told(context):
-            found = self._store.completeness(
-                site=request.site_uid if request.HasField("site_uid") else None,
-                first_day=request.first_day if request.HasField("first_day") else None,
-                last_day=request.last_day if request.HasField("last_day") else None,
-            )
+            with self._asking("completeness"):
+                found = self._store.completeness(
+                    site=request.site_uid if request.HasField("site_uid") else None,
+                    first_day=request.first_day if request.HasField("first_day") else None,
+                    last_day=request.last_day if request.HasField("last_day") else None,
+                )
             return answers.completeness(found)
 
     @override
@@ -112,7 +118,9 @@ class QueryDoor(doors.QueryServicer):
             limit = questions.limited(
                 "limit", request.limit, questions.LIST_ROWS_DEFAULT, questions.LIST_ROWS_MAX
             )
-            found = self._store.suspense_list(questions.suspense_filter(request), limit=limit)
+            waiting = questions.suspense_filter(request)
+            with self._asking("suspense"):
+                found = self._store.suspense_list(waiting, limit=limit)
             return api.SuspenseReply(rows=answers.messages(api.SuspenseRow, found))
 
     @override
@@ -123,7 +131,9 @@ class QueryDoor(doors.QueryServicer):
             limit = questions.limited(
                 "limit", request.limit, questions.LIST_ROWS_DEFAULT, questions.LIST_ROWS_MAX
             )
-            found = self._store.duplicates(limit=limit, state=questions.duplicate_state(request))
+            state = questions.duplicate_state(request)
+            with self._asking("duplicates"):
+                found = self._store.duplicates(limit=limit, state=state)
             return api.DuplicatesReply(rows=answers.messages(api.DuplicateRow, found))
 
     @override
@@ -135,3 +145,8 @@ class QueryDoor(doors.QueryServicer):
                 if not context.is_active():
                     return
                 yield answers.marks(marks)
+
+    def _asking(self, what: str) -> AbstractContextManager[tracing.Span]:
+        """Trace a question to the database, where the work around it is traced."""
+        told_of = {"db.system.name": self._store.db.dialect, "db.operation.name": what}
+        return tracing.span("ask database", kind="client", parents=(), attributes=told_of)

@@ -14,7 +14,7 @@ from bluewhale.configuration.web import WebSettings
 from bluewhale.webapi import problems
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.routes import calls, figures, people, streams, suspense, tariffs
+from bluewhale.webapi.routes import calls, figures, people, streams, suspense, tariffs, units
 from bluewhale.webapi.routes.needing import Parts
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -30,6 +30,7 @@ _ROUTERS = (
     tariffs.router,
     streams.router,
     suspense.router,
+    units.router,
 )
 _COMPRESS_FROM_BYTES = 1_024
 

@@ -139,6 +139,48 @@ class Figures:
             ],
         )
 
+    def report(self, by: str, asked: Scoped) -> figures.Report:
+        """Give sums per group; a group has a scope where a filter says exactly it."""
+        rows = self._questions.report(by, asked.question)
+        total = sums_of(rows)
+        return figures.Report(
+            by=by,
+            scope=asked.scope,
+            period=asked.period,
+            rows=[
+                self._saying.group(listed, self._group_name(by, uid), self._group(by, asked, uid))
+                for uid, listed in groups(rows)
+            ],
+            total=figures.Group(
+                name=None,
+                calls=total.calls,
+                answered=total.answered,
+                talk_ms=total.talk_ms,
+                money=total.money,
+                scope=asked.scope,
+            ),
+            completeness=self.line(asked),
+        )
+
+    def _group_name(self, by: str, uid: str | None) -> shapes.Name | None:
+        if uid is None:
+            return None
+        if by == "site":
+            return self._names.site(uid)
+        if by == "department":
+            return self._names.department(uid)
+        if by == "person":
+            return shapes.Name(uid=uid, name=self._names.persons([uid]).get(uid))
+        if by == "destination":
+            return shapes.Name(uid=self._saying.masker.text(uid), name=None)
+        return shapes.Name(uid=uid, name=None)
+
+    def _group(self, by: str, asked: Scoped, uid: str | None) -> str | None:
+        if by == "department":
+            return self._alone(asked, uid)
+        condition = _CONDITIONS.get(by)
+        return _with(asked, condition, uid) if condition else None
+
     def _figures(self, asked: Scoped, total: Sums) -> list[figures.Figure]:
         """Give the counts; each is the count of the list that its scope opens."""
         found = [
@@ -258,6 +300,12 @@ class Figures:
         )
 
 
+# groups that one condition of the grammar says exactly; a trunk or a number is found in more
+# places than it is grouped by
+_CONDITIONS = {
+    "site": "sites", "person": "person", "extension": "extension", "account_code": "account_code",
+    "class": "call_class", "direction": "direction", "disposition": "disposition",
+}  # fmt: skip
 _SAME_OF_DAY = (
     "received", "parsed", "suspended", "duplicate", "merged", "rated", "unrated", "stored", "open",
     "balanced", "difference",

@@ -68,6 +68,8 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
             tariffs=TariffQuestions(context.peer),
             jobs=JobQuestions(context.peer),
             live=Live(questions.newest),
+            peer=context.peer,
+            features={"units": context.role == "webapi"},  # one process reads its PBXs itself
             four_eyes=settings.four_eyes,
             page=await asyncio.to_thread(Page),
         )

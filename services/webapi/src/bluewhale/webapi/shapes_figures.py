@@ -94,6 +94,29 @@ class Summary(Shape):
     classes: list[Group]
 
 
+class ReportKind(Shape):
+    """One way of grouping calls."""
+
+    by: str
+
+
+class ReportKinds(Shape):
+    """All ways of grouping calls."""
+
+    items: list[ReportKind]
+
+
+class Report(Shape):
+    """Sums per group, the dearest first; times in order."""
+
+    by: str
+    scope: Scope
+    period: Period
+    rows: list[Group]
+    total: Annotated[Group, Field(description="of all groups; name is null")]
+    completeness: CompletenessLine
+
+
 class CompletenessDay(Shape):
     """One site and UTC day of receipt; heard and journaled are null for imports."""
 

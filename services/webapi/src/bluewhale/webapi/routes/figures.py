@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Annotated
 
+from bluewhale.database import REPORT_KINDS, ReportBy
 from bluewhale.records.enums import CallClass, Direction, Disposition
 from bluewhale.webapi import access, shapes
 from bluewhale.webapi import shapes_figures as figures
@@ -34,6 +35,19 @@ def summary(request: Request, reader: Asks, parts: Has) -> Response:
     names = parts.directories.names()
     asked = scoped(grammar_of(request, ()), reader, names, default="period=today", now=now)
     return answer(_figures(reader, parts).summary(asked, now))
+
+
+@router.get("/reports", response_model=figures.ReportKinds, **needs("reports.see"))
+def reports(_reader: Asks) -> Response:
+    """List the ways of grouping calls."""
+    return answer(figures.ReportKinds(items=[figures.ReportKind(by=by) for by in REPORT_KINDS]))
+
+
+@router.post("/reports/{by}", response_model=figures.Report, **needs("reports.see"))
+def report(by: ReportBy, body: shapes.FilterBody, reader: Asks, parts: Has) -> Response:
+    """Sum calls, minutes and money per group, price list and currency."""
+    asked = scoped(body.filter, reader, parts.directories.names())
+    return answer(_figures(reader, parts).report(by, asked))
 
 
 @router.get("/completeness", response_model=figures.Completeness, **needs("completeness.see"))

@@ -59,6 +59,8 @@ class Parts:
     jobs: JobQuestions
     live: Live
     page: Page
+    peer: Callable[[str], Any]
+    features: dict[str, bool]
     four_eyes: bool = True
 
 

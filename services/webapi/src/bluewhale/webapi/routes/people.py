@@ -62,9 +62,9 @@ def sign_out(reader: Asks, request: Request, parts: Has) -> Response:
 
 
 @router.get("/me", response_model=shapes.Me, **needs("self"))
-def me(reader: Asks) -> Response:
+def me(reader: Asks, parts: Has) -> Response:
     """Say who is signed in, and what the page may show."""
-    return answer(_me(reader))
+    return answer(_me(reader, parts))
 
 
 @router.put("/me/password", status_code=204, **needs("self"))
@@ -121,10 +121,10 @@ def change_user(user_id: str, body: shapes.UserChangeBody, reader: Asks, parts: 
 def _signed(request: Request, parts: Parts, signed: SignedIn, status: int) -> Response:
     request.state.set_cookie = parts.cookies.text(signed.token)
     reader = reader_of(signed.user, signed.session, parts.directories.names().below)
-    return answer(_me(reader), status)
+    return answer(_me(reader, parts), status)
 
 
-def _me(reader: Reader) -> shapes.Me:
+def _me(reader: Reader, parts: Parts) -> shapes.Me:
     user = reader.user
     return shapes.Me(
         user_id=user.user_id,
@@ -137,7 +137,7 @@ def _me(reader: Reader) -> shapes.Me:
         language=user.language,
         csrf=reader.session.csrf,
         expires_at=instant(reader.session.expires_at_ms) or "",
-        features={},
+        features=parts.features,
     )
 
 
