@@ -31,7 +31,7 @@ def test_a_request_of_a_page_is_traced_to_the_database(site: Site):
         chain.append(by_id[parent.span_id])
     assert [s.name for s in chain] == ["ask database", "answer SearchCalls", "answer HTTP"]
     assert f"{chain[-1].context.trace_id:032x}" == answer.headers["x-trace-id"]
-    assert chain[-1].attributes["http.route"] == "/api/v1/calls/search"
+    assert chain[-1].attributes["http.route"] == "/calls/search"
     assert dict(last.attributes) == {
         "db.system.name": "sqlite",
         "db.operation.name": "search_calls",
