@@ -316,6 +316,373 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tariffs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tariffs
+         * @description List all stored versions.
+         */
+        get: operations["tariffs"];
+        put?: never;
+        /**
+         * Keep
+         * @description Store a tariff as a version that waits; the same files again are the version they were.
+         */
+        post: operations["keep"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tariffs/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description Say everything that is wrong with a tariff, and what it would change; stores nothing.
+         */
+        post: operations["check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tariffs/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attempt
+         * @description Say what one call would cost on every price list, and why.
+         */
+        post: operations["attempt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tariffs/{uid}/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tariff
+         * @description Give one stored version.
+         */
+        get: operations["tariff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tariffs/{uid}/{number}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check Stored
+         * @description Say what a stored version changes against the one in force.
+         */
+        get: operations["check_stored"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tariffs/{uid}/{number}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview
+         * @description Say what the stored calls of a period would have cost: a JSON object a line, as it runs.
+         *
+         *     Lines of progress, then one with the summary. It covers all sites: a person with
+         *     a branch is refused.
+         */
+        post: operations["preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tariffs/{uid}/{number}/activation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Activate
+         * @description Price by this version from its effective date on; an earlier one undoes a later one.
+         */
+        post: operations["activate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export
+         * @description Give all calls of a scope as a file, newest first.
+         */
+        post: operations["export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events
+         * @description Say when there are new calls, as server-sent events; with the last id it goes on.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suspense": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Waiting
+         * @description Say what waits, by reason and link.
+         */
+        get: operations["waiting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suspense/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Records
+         * @description List records, oldest first.
+         */
+        get: operations["records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suspense/{suspense_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Record
+         * @description Give one record with what its dialect sees in it.
+         */
+        get: operations["record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suspense/{suspense_id}/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Repair
+         * @description Mend a waiting record, or say that it is right as it is, and parse it again as a job.
+         */
+        post: operations["repair"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suspense/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss
+         * @description Say that waiting records are no calls; all of them or none.
+         */
+        post: operations["dismiss"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay
+         * @description Parse waiting records again as a job; what fits becomes calls, once.
+         */
+        post: operations["replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs
+         * @description List long works.
+         */
+        get: operations["jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Job
+         * @description Say how far one long work is.
+         */
+        get: operations["job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{name}/{turn}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn
+         * @description Pause, resume or cancel a long work; what is done stays done.
+         */
+        post: operations["turn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -462,6 +829,27 @@ export interface components {
             total: components["schemas"]["Total"];
         };
         /**
+         * Change
+         * @description What a version changes, in lines of prefix x rate label.
+         */
+        Change: {
+            against: components["schemas"]["TariffVersion"];
+            /** Added */
+            added: number;
+            /** Removed */
+            removed: number;
+            /** Dearer */
+            dearer: number;
+            /** Cheaper */
+            cheaper: number;
+            /** Other Terms */
+            other_terms: number;
+            /** Same */
+            same: number;
+            /** Heading */
+            heading: string[];
+        };
+        /**
          * Charge
          * @description One entry of the ledger; entries are never edited.
          */
@@ -496,6 +884,26 @@ export interface components {
             rated_quantity_ms: number | null;
             /** Prefix */
             prefix: string | null;
+        };
+        /**
+         * Check
+         * @description Everything that is wrong with a tariff, at once, and what it would change.
+         */
+        Check: {
+            /** Good */
+            good: boolean;
+            /**
+             * Mistakes
+             * @description the first 1,000
+             */
+            mistakes: components["schemas"]["Finding"][];
+            /** Mistake Count */
+            mistake_count: number;
+            /** Warnings */
+            warnings: components["schemas"]["Finding"][];
+            /** @description version 0 = not stored */
+            draft: components["schemas"]["Tariff"] | null;
+            change: components["schemas"]["Change"] | null;
         };
         /**
          * Choices
@@ -641,6 +1049,36 @@ export interface components {
             parent_uid: string | null;
         };
         /**
+         * Difference
+         * @description One call that would cost something else.
+         */
+        Difference: {
+            /** Call Id */
+            call_id: string;
+            /** Started At */
+            started_at: string | null;
+            /** Called */
+            called: string;
+            before: components["schemas"]["Money"] | null;
+            after: components["schemas"]["Money"] | null;
+            difference: components["schemas"]["Money"] | null;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * DismissBody
+         * @description Records that are no calls.
+         */
+        DismissBody: {
+            /** Ids */
+            ids: number[];
+            /**
+             * Why
+             * @description kept in the audit trail
+             */
+            why: string;
+        };
+        /**
          * ExplainedCharge
          * @description One entry of the ledger with its steps.
          */
@@ -665,6 +1103,23 @@ export interface components {
             text: string;
         };
         /**
+         * ExportBody
+         * @description Which calls, in which form.
+         */
+        ExportBody: {
+            /**
+             * Filter
+             * @example period=last-month
+             */
+            filter: string;
+            /**
+             * Form
+             * @default csv
+             * @enum {string}
+             */
+            form: "csv" | "jsonl";
+        };
+        /**
          * Figure
          * @description One number and the calls behind it.
          */
@@ -684,6 +1139,31 @@ export interface components {
             scope: string;
         };
         /**
+         * FileBody
+         * @description One file; the YAML document names its decks by these names.
+         */
+        FileBody: {
+            /**
+             * Name
+             * @example carrier.yaml
+             */
+            name: string;
+            /**
+             * Content
+             * Format: byte
+             * @description base64
+             */
+            content: string;
+        };
+        /**
+         * FilesBody
+         * @description One YAML document and the decks that it names.
+         */
+        FilesBody: {
+            /** Files */
+            files: components["schemas"]["FileBody"][];
+        };
+        /**
          * FilterBody
          * @description A filter in the address grammar.
          */
@@ -693,6 +1173,29 @@ export interface components {
              * @example period=today&site=berlin
              */
             filter: string;
+        };
+        /**
+         * Finding
+         * @description One thing that is wrong, or perhaps not as it was meant.
+         */
+        Finding: {
+            /** File */
+            file: string;
+            /**
+             * Line
+             * @description from 1; null = the file as a whole
+             */
+            line: number | null;
+            /** Field */
+            field: string;
+            /** Value */
+            value: string | null;
+            /** Problem */
+            problem: string;
+            /** Remedy */
+            remedy: string;
+            /** Text */
+            text: string;
         };
         /**
          * Gap
@@ -745,6 +1248,37 @@ export interface components {
             money: components["schemas"]["Price"][];
             /** Scope */
             scope: string | null;
+        };
+        /**
+         * Job
+         * @description One long work; total 0 = not known yet.
+         */
+        Job: {
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /**
+             * State
+             * @example running
+             */
+            state: string;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number;
+            /** Message */
+            message: string;
+            /** Changed At */
+            changed_at: string | null;
+        };
+        /**
+         * Jobs
+         * @description All jobs.
+         */
+        Jobs: {
+            /** Items */
+            items: components["schemas"]["Job"][];
         };
         /**
          * Join
@@ -964,6 +1498,48 @@ export interface components {
             zone: string;
         };
         /**
+         * PreviewBody
+         * @description Of which calls: started in a half-open period of the grammar, e.g. last-month.
+         */
+        PreviewBody: {
+            /**
+             * Filter
+             * @example period=last-month
+             */
+            filter: string;
+            /**
+             * Differences
+             * @default 20
+             */
+            differences: number;
+        };
+        /**
+         * PreviewLine
+         * @description One line of a preview as it runs; the last one has the summary, or a problem.
+         */
+        PreviewLine: {
+            progress?: components["schemas"]["Progress"] | null;
+            summary?: components["schemas"]["PreviewSummary"] | null;
+            /** Problem */
+            problem?: string | null;
+        };
+        /**
+         * PreviewSummary
+         * @description What the stored calls of a period would have cost.
+         */
+        PreviewSummary: {
+            /** Price List */
+            price_list: string;
+            /** Calls */
+            calls: number;
+            /** Changed */
+            changed: number;
+            /** Sums */
+            sums: components["schemas"]["Sum"][];
+            /** Differences */
+            differences: components["schemas"]["Difference"][];
+        };
+        /**
          * Price
          * @description What of a call one price list charges; money null = nothing of it has a price.
          */
@@ -1016,6 +1592,18 @@ export interface components {
             remedy: string;
             /** Trace Id */
             trace_id: string;
+        };
+        /**
+         * Progress
+         * @description How far a preview is.
+         */
+        Progress: {
+            /** Calls */
+            calls: number;
+            /** Changed */
+            changed: number;
+            /** Reached */
+            reached: string | null;
         };
         /**
          * Raw
@@ -1088,6 +1676,117 @@ export interface components {
             zone: string | null;
             /** Charges */
             charges: components["schemas"]["ExplainedCharge"][];
+        };
+        /**
+         * Record
+         * @description One record that waits, or did.
+         */
+        Record: {
+            /** Suspense Id */
+            suspense_id: number;
+            /** Link Uid */
+            link_uid: string | null;
+            site: components["schemas"]["Name"] | null;
+            /**
+             * Stream Id
+             * @example 88104
+             */
+            stream_id: string;
+            /**
+             * Incarnation
+             * @example 88104
+             */
+            incarnation: string;
+            /**
+             * Seq
+             * @example 88104
+             */
+            seq: string;
+            /**
+             * Raw
+             * Format: byte
+             * @description base64
+             */
+            raw: string;
+            /** Received At */
+            received_at: string | null;
+            /** Stage */
+            stage: string;
+            /** Reason */
+            reason: string;
+            /** Detail */
+            detail: string | null;
+            /** Dialect Id */
+            dialect_id: string | null;
+            /** Dialect Version */
+            dialect_version: number | null;
+            /** State */
+            state: string;
+            /** Attempts */
+            attempts: number;
+            /** First At */
+            first_at: string | null;
+            /** Changed At */
+            changed_at: string | null;
+            /** Who */
+            who: string | null;
+            /** Why */
+            why: string | null;
+            /** Applied Cdr Id */
+            applied_cdr_id: string | null;
+        };
+        /**
+         * RecordDetail
+         * @description One record with what its dialect sees in it.
+         */
+        RecordDetail: {
+            record: components["schemas"]["Record"];
+            /** Fields */
+            fields: components["schemas"]["RawField"][];
+            /** Note */
+            note: string;
+        };
+        /**
+         * Records
+         * @description Records, oldest first; not whole = there are more.
+         */
+        Records: {
+            /** Items */
+            items: components["schemas"]["Record"][];
+            /** Whole */
+            whole: boolean;
+        };
+        /**
+         * RejectReason
+         * @description Why a record waits in suspense; stable codes, documented in docs/reference.
+         * @enum {string}
+         */
+        RejectReason: "not_this_format" | "record_truncated" | "record_too_long" | "field_missing" | "field_malformed" | "encoding_invalid" | "time_invalid" | "time_in_future" | "clock_skew" | "context_missing" | "record_type_unknown" | "capture_conflict" | "stream_suspended" | "switch_lost_records" | "link_unknown" | "frame_corrupt" | "parser_failed" | "record_salvaged";
+        /**
+         * RepairBody
+         * @description The mended record, or null where it is right as it is.
+         */
+        RepairBody: {
+            /**
+             * Raw
+             * Format: byte
+             */
+            raw?: string | null;
+            /**
+             * Why
+             * @description kept in the audit trail
+             */
+            why: string;
+        };
+        /**
+         * ReplayBody
+         * @description Which records are parsed again: these, or all of a reason (null = all that wait).
+         */
+        ReplayBody: {
+            /** Ids */
+            ids?: number[] | null;
+            /** Reason */
+            reason?: string | null;
         };
         /**
          * SearchBody
@@ -1173,6 +1872,19 @@ export interface components {
             text: string;
         };
         /**
+         * Sum
+         * @description What one currency comes to before and after.
+         */
+        Sum: {
+            before: components["schemas"]["Money"] | null;
+            after: components["schemas"]["Money"] | null;
+            difference: components["schemas"]["Money"] | null;
+            /** Unpriced Before */
+            unpriced_before: number;
+            /** Unpriced After */
+            unpriced_after: number;
+        };
+        /**
          * Summary
          * @description The dashboard: every figure with its scope.
          */
@@ -1204,6 +1916,88 @@ export interface components {
             classes: components["schemas"]["Group"][];
         };
         /**
+         * SuspenseGroup
+         * @description Records that wait for one reason, of one link.
+         */
+        SuspenseGroup: {
+            /** Reason */
+            reason: string;
+            /** Dialect Id */
+            dialect_id: string | null;
+            site: components["schemas"]["Name"] | null;
+            /** Link Uid */
+            link_uid: string | null;
+            /** Count */
+            count: number;
+            /** Oldest At */
+            oldest_at: string | null;
+        };
+        /**
+         * SuspenseGroups
+         * @description What waits, the most first; not whole = more wait than were counted.
+         */
+        SuspenseGroups: {
+            /** Items */
+            items: components["schemas"]["SuspenseGroup"][];
+            /** Count */
+            count: number;
+            /** Whole */
+            whole: boolean;
+        };
+        /**
+         * SuspenseState
+         * @description waiting -> repaired -> applied, or waiting -> dismissed.
+         * @enum {string}
+         */
+        SuspenseState: "waiting" | "repaired" | "applied" | "dismissed";
+        /**
+         * Tariff
+         * @description One stored version of a tariff.
+         */
+        Tariff: {
+            /** Uid */
+            uid: string;
+            /** Version */
+            version: number;
+            /** Name */
+            name: string;
+            /** Price List */
+            price_list: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Effective From
+             * @description calls answered at or after
+             */
+            effective_from: string | null;
+            /** Effective Until */
+            effective_until: string | null;
+            /**
+             * State
+             * @example validated
+             */
+            state: string;
+            /** Rates */
+            rates: number;
+            /** Checksum */
+            checksum: string;
+            /** Created At */
+            created_at: string | null;
+            /** Created By */
+            created_by: string;
+            /** Activated At */
+            activated_at: string | null;
+            /** Activated By */
+            activated_by: string | null;
+            /**
+             * May Activate
+             * @description whether this reader may activate it now
+             */
+            may_activate: boolean;
+            /** Why Not */
+            why_not: ("not_permitted" | "four_eyes" | "active") | null;
+        };
+        /**
          * TariffVersion
          * @description A version of a tariff.
          */
@@ -1212,6 +2006,14 @@ export interface components {
             uid: string;
             /** Version */
             version: number;
+        };
+        /**
+         * Tariffs
+         * @description All stored versions, by name and number.
+         */
+        Tariffs: {
+            /** Items */
+            items: components["schemas"]["Tariff"][];
         };
         /**
          * Times
@@ -1235,6 +2037,58 @@ export interface components {
             count: number;
             /** Exact */
             exact: boolean;
+        };
+        /**
+         * Trial
+         * @description What it would cost on one price list.
+         */
+        Trial: {
+            /** Price List */
+            price_list: string;
+            /** Status */
+            status: string;
+            /** Reason */
+            reason: string | null;
+            money: components["schemas"]["Money"] | null;
+            /** Exact */
+            exact: string;
+            tariff: components["schemas"]["TariffVersion"] | null;
+            /** Prefix */
+            prefix: string | null;
+            /** Text */
+            text: string;
+        };
+        /**
+         * Trials
+         * @description What it would cost on every price list.
+         */
+        Trials: {
+            /** Trials */
+            trials: components["schemas"]["Trial"][];
+        };
+        /**
+         * TryBody
+         * @description One call, as it might be; a version, else what is in force.
+         */
+        TryBody: {
+            /**
+             * Number
+             * @example +34 915 550 100
+             */
+            number: string;
+            /**
+             * At
+             * @example 2026-11-21T13:03:01Z
+             */
+            at?: string | null;
+            /** Talk Ms */
+            talk_ms?: number | null;
+            /** Direction */
+            direction?: ("inbound" | "outbound" | "internal" | "tandem") | null;
+            /** Tariff Uid */
+            tariff_uid?: string | null;
+            /** Version */
+            version?: number | null;
         };
         /**
          * User
@@ -2072,6 +2926,830 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Choices"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tariffs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tariffs"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keep: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FilesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tariff"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FilesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Check"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attempt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trials"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tariff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tariff"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_stored: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Check"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewLine"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    activate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tariff"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportBody"];
+            };
+        };
+        responses: {
+            /** @description the file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                    "application/x-ndjson": unknown;
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    events: {
+        parameters: {
+            query?: {
+                after?: string | null;
+            };
+            header?: {
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description events `calls` (there are new ones) and `reset` (all may have changed) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    waiting: {
+        parameters: {
+            query?: {
+                site?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuspenseGroups"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    records: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["SuspenseState"] | null;
+                reason?: components["schemas"]["RejectReason"] | null;
+                link?: string | null;
+                site?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Records"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                suspense_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordDetail"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    repair: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                suspense_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RepairBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dismiss: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DismissBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jobs"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    turn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                turn: "pause" | "resume" | "cancel";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description refused */

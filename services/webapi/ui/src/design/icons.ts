@@ -13,7 +13,11 @@ export {
   IconCircleCheck as OkIcon,
   IconCircleDashed as OffIcon,
   IconCopy as CopyIcon,
+  IconDownload as ExportIcon,
+  IconFileDollar as TariffsIcon,
+  IconFileUpload as ImportIcon,
   IconFilter as FilterIcon,
+  IconHandStop as SuspenseIcon,
   IconLayoutDashboard as DashboardIcon,
   IconLogout as SignOutIcon,
   IconPhone as CallsIcon,
@@ -22,5 +26,6 @@ export {
   IconSearch as SearchIcon,
   IconTransfer as TandemIcon,
   IconUserCircle as PersonIcon,
+  IconUsers as PeopleIcon,
   IconX as CloseIcon,
 } from "@tabler/icons-react";

@@ -24,30 +24,46 @@ export function Menu({ trigger, groups }: { trigger: ReactNode; groups: readonly
       <MantineMenu.Target>{trigger}</MantineMenu.Target>
       <MantineMenu.Dropdown>
         {groups.map((group, index) => (
-          <div key={group.heading ?? index} className={css.group}>
+          <div
+            key={group.heading ?? index}
+            // biome-ignore lint/a11y/useSemanticElements: a fieldset is no child of a menu
+            role="group"
+            aria-label={group.heading}
+            className={css.group}
+          >
             {group.heading === undefined ? null : (
-              <MantineMenu.Label className={css.heading ?? ""}>{group.heading}</MantineMenu.Label>
+              <p className={css.heading} aria-hidden="true">
+                {group.heading}
+              </p>
             )}
-            {group.entries.map((entry) => (
-              <MantineMenu.Item
-                key={entry.label}
-                className={css.entry ?? ""}
-                onClick={entry.onPress}
-                {...(entry.chosen === undefined
-                  ? {}
-                  : { role: "menuitemradio", "aria-checked": entry.chosen })}
-                leftSection={
-                  entry.icon === undefined ? null : (
-                    <entry.icon size={16} stroke={1.75} aria-hidden="true" />
-                  )
-                }
-                rightSection={
-                  entry.chosen === true ? <ChosenIcon size={16} aria-hidden="true" /> : null
-                }
-              >
-                {entry.label}
-              </MantineMenu.Item>
-            ))}
+            {group.entries.map((entry) =>
+              entry.chosen === undefined ? (
+                <MantineMenu.Item
+                  key={entry.label}
+                  className={css.entry ?? ""}
+                  onClick={entry.onPress}
+                  leftSection={
+                    entry.icon === undefined ? null : (
+                      <entry.icon size={16} stroke={1.75} aria-hidden="true" />
+                    )
+                  }
+                >
+                  {entry.label}
+                </MantineMenu.Item>
+              ) : (
+                <MantineMenu.RadioItem
+                  key={entry.label}
+                  className={css.entry ?? ""}
+                  value={entry.label}
+                  checked={entry.chosen}
+                  onChange={entry.onPress}
+                  checkIcon={<ChosenIcon size={16} aria-hidden="true" />}
+                  closeMenuOnClick
+                >
+                  {entry.label}
+                </MantineMenu.RadioItem>
+              ),
+            )}
           </div>
         ))}
       </MantineMenu.Dropdown>

@@ -53,6 +53,16 @@ export function useProblemWords(): (error: Error) => ProblemWords {
           title: t`This lies outside the sites and departments that you may see.`,
           remedy: error.remedy ?? t`An owner of this installation can grant it.`,
         };
+      case "numbers_masked":
+        return {
+          title: t`Your role does not show phone numbers, so they cannot be searched.`,
+          remedy: t`An owner of this installation can grant it.`,
+        };
+      case "four_eyes":
+        return {
+          title: t`Somebody else has to activate this.`,
+          remedy: t`Who stored a price list does not activate it.`,
+        };
       case "not_found":
         return { title: t`There is no such thing here.`, remedy: error.remedy ?? error.detail };
       case "filter_invalid":

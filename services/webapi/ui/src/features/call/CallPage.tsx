@@ -9,6 +9,7 @@ import { Skeleton } from "@/design/States";
 import { useWords } from "@/scope/words";
 import { useKeys } from "@/shell/keys";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useMay } from "@/shell/permissions";
 import css from "./call.module.css";
 import { Ladder } from "./Ladder";
 import { callQuery } from "./queries";
@@ -17,6 +18,7 @@ import { Receipt } from "./Receipt";
 import { Revisions } from "./Revisions";
 
 const TABS = ["ladder", "receipt", "raw", "revisions"] as const;
+const RAW = "raw.see";
 type Tab = (typeof TABS)[number];
 
 export function CallPage() {
@@ -110,6 +112,7 @@ function useTab(): Tab {
 
 function Tabs({ tab, callId, versions }: { tab: Tab; callId: string; versions: number }) {
   const { t } = useLingui();
+  const may = useMay();
   const navigate = useNavigate();
   const names: Record<Tab, string> = {
     ladder: t`Ladder`,
@@ -136,7 +139,7 @@ function Tabs({ tab, callId, versions }: { tab: Tab; callId: string; versions: n
   useKeys(keys);
   return (
     <nav className={css.tabs} aria-label={t`Parts of the call`} data-print="no">
-      {TABS.map((one) => (
+      {TABS.filter((one) => one !== "raw" || may(RAW)).map((one) => (
         <Link
           key={one}
           to="/calls/$callId"

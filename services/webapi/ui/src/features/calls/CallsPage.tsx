@@ -1,7 +1,7 @@
 import { useLingui } from "@lingui/react/macro";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { choicesQuery } from "@/api/session";
 import type { Call } from "@/api/types";
 import { PageHead } from "@/design/Page";
@@ -11,14 +11,18 @@ import { printScope } from "@/scope/grammar";
 import { ScopeBar } from "@/scope/ScopeBar";
 import { useScope } from "@/scope/use-scope";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useMay } from "@/shell/permissions";
 import { useRoom } from "@/shell/screen";
+import { useNews } from "@/shell/useNews";
 import { CallCard } from "./CallCard";
 import css from "./calls.module.css";
 import { useColumns } from "./columns";
+import { ExportMenu } from "./ExportMenu";
 import { aggregateQuery, callsQuery } from "./queries";
 import { Totals } from "./Totals";
 
 const CARD_PX = 84;
+const AT_TOP_PX = 120;
 
 export function CallsPage() {
   const { t } = useLingui();
@@ -26,6 +30,9 @@ export function CallsPage() {
   const filter = printScope(scope);
   const navigate = useNavigate();
   const room = useRoom();
+  const may = useMay();
+  const queries = useQueryClient();
+  const [news, setNews] = useState(false);
   const calls = useInfiniteQuery(callsQuery(filter));
   const totals = useQuery(aggregateQuery(filter));
   const lists = useQuery(choicesQuery).data?.price_lists.map((list) => list.name);
@@ -35,6 +42,11 @@ export function CallsPage() {
     (call: Call) => void navigate({ to: "/calls/$callId", params: { callId: call.call_id } }),
     [navigate],
   );
+  const refresh = () => {
+    setNews(false);
+    void queries.invalidateQueries({ queryKey: ["calls"] });
+  };
+  useNews(() => (window.scrollY < AT_TOP_PX ? refresh() : setNews(true)));
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = calls;
   const more = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) {
@@ -43,7 +55,10 @@ export function CallsPage() {
   }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
   return (
     <>
-      <PageHead title={t`Calls`}>
+      <PageHead
+        title={t`Calls`}
+        aside={may("calls.export") && rows.length > 0 ? <ExportMenu filter={filter} /> : undefined}
+      >
         <ScopeBar fallback={t`Any time`} />
         <Totals
           answer={totals.data ?? null}
@@ -72,6 +87,18 @@ export function CallsPage() {
           dimmed={calls.isPlaceholderData}
         />
       )}
+      {news ? (
+        <button
+          type="button"
+          className={css.news}
+          onClick={() => {
+            window.scrollTo({ top: 0 });
+            refresh();
+          }}
+        >
+          {t`New calls: show`}
+        </button>
+      ) : null}
       {isFetchingNextPage ? <p className={css.more}>{t`More calls are on their way…`}</p> : null}
     </>
   );

@@ -10,6 +10,7 @@ import { printScope, type Scope } from "@/scope/grammar";
 import { ScopeBar } from "@/scope/ScopeBar";
 import { useScope } from "@/scope/use-scope";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useNews } from "@/shell/useNews";
 import css from "./dashboard.module.css";
 import { Groups } from "./Groups";
 import { HeardLine } from "./HeardLine";
@@ -20,6 +21,7 @@ export function DashboardPage() {
   const { t } = useLingui();
   const scope = useScope();
   const summary = useQuery(summaryQuery(filterOf(scope)));
+  useNews(() => void summary.refetch());
   return (
     <>
       <PageHead
