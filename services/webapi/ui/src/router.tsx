@@ -61,6 +61,42 @@ const completeness = createRoute({
   ),
 });
 
+const tariffs = createRoute({
+  getParentRoute: () => inside,
+  path: "/tariffs",
+  component: lazyRouteComponent(() => import("./features/tariffs/TariffsPage"), "TariffsPage"),
+});
+
+const tariffImport = createRoute({
+  getParentRoute: () => inside,
+  path: "/tariffs/import",
+  component: lazyRouteComponent(() => import("./features/tariffs/ImportPage"), "ImportPage"),
+});
+
+const tariff = createRoute({
+  getParentRoute: () => inside,
+  path: "/tariffs/$uid/v/$number",
+  component: lazyRouteComponent(() => import("./features/tariffs/TariffPage"), "TariffPage"),
+});
+
+const suspense = createRoute({
+  getParentRoute: () => inside,
+  path: "/suspense",
+  component: lazyRouteComponent(() => import("./features/suspense/SuspensePage"), "SuspensePage"),
+});
+
+const record = createRoute({
+  getParentRoute: () => inside,
+  path: "/suspense/$suspenseId",
+  component: lazyRouteComponent(() => import("./features/suspense/RecordPage"), "RecordPage"),
+});
+
+const people = createRoute({
+  getParentRoute: () => inside,
+  path: "/people",
+  component: lazyRouteComponent(() => import("./features/people/PeoplePage"), "PeoplePage"),
+});
+
 const elsewhere = createRoute({ getParentRoute: () => inside, path: "/$", component: NoSuchPage });
 
 const welcome = createRoute({
@@ -71,7 +107,19 @@ const welcome = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    inside.addChildren([dashboard, calls, call, completeness, elsewhere]),
+    inside.addChildren([
+      dashboard,
+      calls,
+      call,
+      tariffs,
+      tariffImport,
+      tariff,
+      completeness,
+      suspense,
+      record,
+      people,
+      elsewhere,
+    ]),
     welcome,
   ]),
   parseSearch,

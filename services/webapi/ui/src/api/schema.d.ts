@@ -276,6 +276,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reports
+         * @description List the ways of grouping calls.
+         */
+        get: operations["reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{by}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report
+         * @description Sum calls, minutes and money per group, price list and currency.
+         */
+        post: operations["report"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/completeness": {
         parameters: {
             query?: never;
@@ -683,6 +723,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/units": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Units
+         * @description List the units, those with something wrong first.
+         */
+        get: operations["units"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/units/{unit_uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Unit
+         * @description Give one unit.
+         */
+        get: operations["unit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1008,6 +1088,18 @@ export interface components {
             last_day: string | null;
         };
         /**
+         * Condition
+         * @description One thing that is well or not, with what to do about it.
+         */
+        Condition: {
+            /** Name */
+            name: string;
+            /** Good */
+            good: boolean;
+            /** Message */
+            message: string;
+        };
+        /**
          * Cost
          * @description What one price list comes to, and the calls behind it.
          */
@@ -1248,6 +1340,34 @@ export interface components {
             money: components["schemas"]["Price"][];
             /** Scope */
             scope: string | null;
+        };
+        /**
+         * Instance
+         * @description A running copy of a unit, as it reported last.
+         */
+        Instance: {
+            /** Session */
+            session: string;
+            /** Peer */
+            peer: string;
+            /** Release */
+            release: string;
+            /** Connected At */
+            connected_at: string | null;
+            /** Reported At */
+            reported_at: string | null;
+            /** Clock Skew Ms */
+            clock_skew_ms: number;
+            /** Journal Usage Ratio */
+            journal_usage_ratio: number;
+            /** Journal Days Left */
+            journal_days_left: number | null;
+            /** Backlog Records */
+            backlog_records: number | null;
+            /** Oldest Waiting At */
+            oldest_waiting_at: string | null;
+            /** Configuration Error */
+            configuration_error: string | null;
         };
         /**
          * Job
@@ -1789,6 +1909,42 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * Report
+         * @description Sums per group, the dearest first; times in order.
+         */
+        Report: {
+            /** By */
+            by: string;
+            /**
+             * Scope
+             * @description filter in the address grammar, periods fixed to instants
+             * @example from=2026-11-20T23:00:00Z&to=2026-11-21T23:00:00Z&site=berlin
+             */
+            scope: string;
+            period: components["schemas"]["Period"];
+            /** Rows */
+            rows: components["schemas"]["Group"][];
+            /** @description of all groups; name is null */
+            total: components["schemas"]["Group"];
+            completeness: components["schemas"]["CompletenessLine"];
+        };
+        /**
+         * ReportKind
+         * @description One way of grouping calls.
+         */
+        ReportKind: {
+            /** By */
+            by: string;
+        };
+        /**
+         * ReportKinds
+         * @description All ways of grouping calls.
+         */
+        ReportKinds: {
+            /** Items */
+            items: components["schemas"]["ReportKind"][];
+        };
+        /**
          * SearchBody
          * @description A filter in the address grammar, and which page of it.
          */
@@ -2089,6 +2245,58 @@ export interface components {
             tariff_uid?: string | null;
             /** Version */
             version?: number | null;
+        };
+        /**
+         * Unit
+         * @description A Remote Unit.
+         */
+        Unit: {
+            /** Unit Uid */
+            unit_uid: string;
+            /** State */
+            state: string;
+            site: components["schemas"]["Name"] | null;
+            /** Links */
+            links: components["schemas"]["UnitLink"][];
+            /** Instances */
+            instances: components["schemas"]["Instance"][];
+            /** Certificate Until */
+            certificate_until: string | null;
+            /** Desired Version */
+            desired_version: number;
+            /** Conditions */
+            conditions: components["schemas"]["Condition"][];
+            /** Revoked At */
+            revoked_at: string | null;
+        };
+        /**
+         * UnitLink
+         * @description A link that a unit may read.
+         */
+        UnitLink: {
+            /** Link Uid */
+            link_uid: string;
+            /**
+             * Stream Id
+             * @example 88104
+             */
+            stream_id: string;
+            /** State */
+            state: string | null;
+            /** Last Received At */
+            last_received_at: string | null;
+            /** Records Lost */
+            records_lost: number;
+        };
+        /**
+         * Units
+         * @description All units that the reader may see, the worst first; problems of the configuration beside.
+         */
+        Units: {
+            /** Items */
+            items: components["schemas"]["Unit"][];
+            /** Configuration Problems */
+            configuration_problems: string[];
         };
         /**
          * User
@@ -2842,6 +3050,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Summary"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportKinds"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                by: "department" | "site" | "person" | "extension" | "cost_center" | "account_code" | "destination" | "trunk" | "hour" | "day" | "month" | "class" | "direction" | "disposition";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FilterBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
                 };
             };
             /** @description refused */
@@ -3750,6 +4044,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    units: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Units"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                unit_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Unit"];
                 };
             };
             /** @description refused */

@@ -24,9 +24,9 @@ export function Menu({ trigger, groups }: { trigger: ReactNode; groups: readonly
       <MantineMenu.Target>{trigger}</MantineMenu.Target>
       <MantineMenu.Dropdown>
         {groups.map((group, index) => (
+          // biome-ignore lint/a11y/useSemanticElements: a fieldset is no child of a menu
           <div
             key={group.heading ?? index}
-            // biome-ignore lint/a11y/useSemanticElements: a fieldset is no child of a menu
             role="group"
             aria-label={group.heading}
             className={css.group}

@@ -7,7 +7,7 @@ import { Dialog } from "@/design/overlays";
 import css from "./AppShell.module.css";
 import { KeyList } from "./KeyList";
 import { useKeys } from "./keys";
-import { NAVIGATION } from "./navigation";
+import { type NavigationGroup, navigationOf } from "./navigation";
 import { ReaderMenu } from "./ReaderMenu";
 import { SearchField } from "./SearchField";
 
@@ -16,17 +16,20 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
   const navigate = useNavigate();
   const search = useRef<HTMLInputElement>(null);
   const [keysShown, showKeys] = useState(false);
+  const pages = useMemo(
+    () => navigationOf((permission) => me.permissions.includes(permission)),
+    [me.permissions],
+  );
   const keys = useMemo(() => {
-    const jumps = NAVIGATION.flatMap((group) => group.entries).map((entry) => [
-      `g ${entry.key}`,
-      () => void navigate({ to: entry.to }),
-    ]);
+    const jumps = pages
+      .flatMap((group) => group.entries)
+      .map((entry) => [`g ${entry.key}`, () => void navigate({ to: entry.to })]);
     return {
       ...Object.fromEntries(jumps),
       "/": () => search.current?.select(),
       "?": () => showKeys(true),
     };
-  }, [navigate]);
+  }, [navigate, pages]);
   useKeys(keys);
   return (
     <div className={css.shell}>
@@ -46,12 +49,12 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
         <SearchField ref={search} />
         <ReaderMenu me={me} />
       </header>
-      <Navigation />
+      <Navigation pages={pages} />
       <main id="content" className={css.main} tabIndex={-1}>
         {children}
       </main>
       <Dialog open={keysShown} onClose={() => showKeys(false)} title={t`Keys`}>
-        <KeyList />
+        <KeyList pages={pages} />
       </Dialog>
     </div>
   );
@@ -62,11 +65,11 @@ function skipToContent() {
   document.getElementById("content")?.focus();
 }
 
-function Navigation() {
+function Navigation({ pages }: { pages: readonly NavigationGroup[] }) {
   const { t, i18n } = useLingui();
   return (
     <nav className={css.navigation} aria-label={t`Pages`} data-print="no">
-      {NAVIGATION.map((group) => (
+      {pages.map((group) => (
         <div key={group.entries[0]?.to} className={css.group}>
           <h2 className={css.heading}>{i18n._(group.heading)}</h2>
           <ul>

@@ -1,15 +1,15 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import css from "./KeyList.module.css";
-import { NAVIGATION } from "./navigation";
+import type { NavigationGroup } from "./navigation";
 
 /** The keys of the page, as the `?` dialog shows them. */
-export function KeyList() {
+export function KeyList({ pages }: { pages: readonly NavigationGroup[] }) {
   const { t, i18n } = useLingui();
   const keys: readonly (readonly [string, string])[] = [
     ["/", t`Search`],
-    ...NAVIGATION.flatMap((group) => group.entries).map(
-      (entry) => [`g ${entry.key}`, i18n._(entry.word)] as const,
-    ),
+    ...pages
+      .flatMap((group) => group.entries)
+      .map((entry) => [`g ${entry.key}`, i18n._(entry.word)] as const),
     ["j k", t`Next and previous row`],
     ["Enter", t`Open the row`],
     ["1 – 4", t`Tabs of a call`],

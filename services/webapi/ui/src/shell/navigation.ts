@@ -2,7 +2,15 @@
 
 import type { MessageDescriptor } from "@lingui/core";
 import { msg } from "@lingui/core/macro";
-import { CallsIcon, CompletenessIcon, DashboardIcon } from "@/design/icons";
+import {
+  CallsIcon,
+  CompletenessIcon,
+  DashboardIcon,
+  PeopleIcon,
+  SuspenseIcon,
+  TariffsIcon,
+} from "@/design/icons";
+import type { Permission } from "./permissions";
 
 export interface NavigationEntry {
   readonly to: string;
@@ -10,6 +18,8 @@ export interface NavigationEntry {
   readonly icon: typeof CallsIcon;
   /** Pressed after `g`. */
   readonly key: string;
+  /** Who lacks it never sees the page. */
+  readonly needs: Permission;
 }
 
 export interface NavigationGroup {
@@ -17,16 +27,57 @@ export interface NavigationGroup {
   readonly entries: readonly NavigationEntry[];
 }
 
-export const NAVIGATION: readonly NavigationGroup[] = [
+const NAVIGATION: readonly NavigationGroup[] = [
   {
     heading: msg`See`,
     entries: [
-      { to: "/", word: msg`Dashboard`, icon: DashboardIcon, key: "d" },
-      { to: "/calls", word: msg`Calls`, icon: CallsIcon, key: "c" },
+      { to: "/", word: msg`Dashboard`, icon: DashboardIcon, key: "d", needs: "calls.see" },
+      { to: "/calls", word: msg`Calls`, icon: CallsIcon, key: "c", needs: "calls.see" },
+    ],
+  },
+  {
+    heading: msg`Price`,
+    entries: [
+      {
+        to: "/tariffs",
+        word: msg`Price lists`,
+        icon: TariffsIcon,
+        key: "t",
+        needs: "tariffs.see",
+      },
     ],
   },
   {
     heading: msg`Collect`,
-    entries: [{ to: "/completeness", word: msg`Completeness`, icon: CompletenessIcon, key: "m" }],
+    entries: [
+      {
+        to: "/completeness",
+        word: msg`Completeness`,
+        icon: CompletenessIcon,
+        key: "m",
+        needs: "completeness.see",
+      },
+      {
+        to: "/suspense",
+        word: msg`Suspense`,
+        icon: SuspenseIcon,
+        key: "s",
+        needs: "suspense.see",
+      },
+    ],
+  },
+  {
+    heading: msg`Run`,
+    entries: [
+      { to: "/people", word: msg`People`, icon: PeopleIcon, key: "p", needs: "users.manage" },
+    ],
   },
 ];
+
+/** Give the pages of who may do this. */
+export function navigationOf(may: (permission: Permission) => boolean): NavigationGroup[] {
+  return NAVIGATION.map((group) => ({
+    ...group,
+    entries: group.entries.filter((entry) => may(entry.needs)),
+  })).filter((group) => group.entries.length > 0);
+}

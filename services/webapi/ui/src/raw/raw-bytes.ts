@@ -56,3 +56,19 @@ function pictured(letter: string): string {
     code === 0xfeff;
   return hidden ? `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]` : letter;
 }
+
+/** Give a record as text that can be edited; null where a text field would change its bytes. */
+export function editable(bytes: Uint8Array): string | null {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return [...text].every((letter) => letter === "\t" || letter === pictured(letter))
+      ? text
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+export function base64Of(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}

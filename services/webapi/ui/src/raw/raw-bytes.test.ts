@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RawField } from "@/api/types";
-import { piecesOf, visible } from "./raw-bytes";
+import { base64Of, bytesOf, editable, piecesOf, visible } from "./raw-bytes";
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -41,5 +41,15 @@ describe("raw bytes", () => {
 
   it("gives nothing for nothing", () => {
     expect(piecesOf(bytes(""), [])).toEqual([]);
+  });
+
+  it("lets text be edited only where a field would give back its bytes", () => {
+    expect(editable(bytes("1121\tü"))).toBe("1121\tü");
+    expect(editable(bytes("1121\r\n"))).toBeNull();
+    expect(editable(Uint8Array.from([0x31, 0xfc]))).toBeNull();
+  });
+
+  it("gives edited text back as the bytes that it says", () => {
+    expect(bytesOf(base64Of("1121 ü"))).toEqual(bytes("1121 ü"));
   });
 });

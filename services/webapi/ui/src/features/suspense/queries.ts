@@ -1,0 +1,60 @@
+import { queryOptions } from "@tanstack/react-query";
+import { answered, api } from "@/api/client";
+import type { Job } from "@/api/types";
+
+export const groupsQuery = queryOptions({
+  queryKey: ["suspense"],
+  queryFn: ({ signal }) => answered(api.GET("/api/v1/suspense", { signal })),
+  staleTime: 5_000,
+});
+
+export const waitingQuery = queryOptions({
+  queryKey: ["suspense", "records"],
+  queryFn: ({ signal }) =>
+    answered(
+      api.GET("/api/v1/suspense/records", { params: { query: { state: "waiting" } }, signal }),
+    ),
+  staleTime: 5_000,
+});
+
+export function recordQuery(suspenseId: number) {
+  return queryOptions({
+    queryKey: ["suspense", suspenseId],
+    queryFn: ({ signal }) =>
+      answered(
+        api.GET("/api/v1/suspense/{suspense_id}", {
+          params: { path: { suspense_id: suspenseId } },
+          signal,
+        }),
+      ),
+  });
+}
+
+/** Apply a corrected line in place of the one that failed; null = the line as it is. */
+export function repair(suspenseId: number, raw: string | null, why: string): Promise<Job> {
+  return answered(
+    api.POST("/api/v1/suspense/{suspense_id}/repair", {
+      params: { path: { suspense_id: suspenseId } },
+      body: { raw, why },
+    }),
+  );
+}
+
+export async function dismiss(suspenseId: number, why: string): Promise<void> {
+  await answered(api.POST("/api/v1/suspense/dismiss", { body: { ids: [suspenseId], why } }));
+}
+
+const JOB_AGAIN_MS = 500;
+
+export function jobQuery(name: string) {
+  return queryOptions({
+    queryKey: ["jobs", name],
+    queryFn: ({ signal }) =>
+      answered(api.GET("/api/v1/jobs/{name}", { params: { path: { name } }, signal })),
+    refetchInterval: (query) => (isOver(query.state.data) ? false : JOB_AGAIN_MS),
+  });
+}
+
+export function isOver(job: Job | undefined): boolean {
+  return job !== undefined && ["done", "failed", "cancelled"].includes(job.state);
+}
