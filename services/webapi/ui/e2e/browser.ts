@@ -16,7 +16,12 @@ export const test = base.extend<{ complaints: string[] }, { site: Installation }
     async ({}, use) => {
       const running = process.env.BLUEWHALE_PAGE;
       if (running !== undefined) {
-        await use({ url: running, token: "", stop: async () => {} });
+        await use({
+          url: running,
+          token: "",
+          pbxPort: Number(process.env.PBX_PORT),
+          stop: async () => {},
+        });
         return;
       }
       const site = await install();
@@ -51,10 +56,10 @@ export const test = base.extend<{ complaints: string[] }, { site: Installation }
 
 export { expect };
 
-export async function signIn(page: Page, path = "/"): Promise<void> {
+export async function signIn(page: Page, path = "/", who = OWNER): Promise<void> {
   await page.goto(path);
-  await page.getByLabel("Name", { exact: true }).fill(OWNER.name);
-  await page.getByLabel("Password", { exact: true }).fill(OWNER.password);
+  await page.getByLabel("Name", { exact: true }).fill(who.name);
+  await page.getByLabel("Password", { exact: true }).fill(who.password);
   await page.getByRole("button", { name: "Sign in" }).click();
   await expect(page.getByRole("heading", { level: 1 })).not.toHaveText("Sign in");
 }

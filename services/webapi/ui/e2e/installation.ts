@@ -12,18 +12,28 @@ const LINES = {
   "hq-cucm-cdr": "cdr_BerlinCluster_01_202504161300_41",
   "london-asterisk-cdr": "Master.csv",
 };
+/** Lines that wait in suspense, one for each size of window: there is no 25:61. */
+const NO_SUCH_TIME = ["2561", "2562"]
+  .map(
+    (time) =>
+      `180425 ${time} 00016 7       799                     112             299                           001               \r\n`,
+  )
+  .join("");
 const WELCOME = /Open (\S+)\/welcome\?token=(\S+)/;
 
 export interface Installation {
   readonly url: string;
   /** Of the one-time link. */
   readonly token: string;
+  /** Where the Avaya of the example would connect to. */
+  readonly pbxPort: number;
   readonly stop: () => Promise<void>;
 }
 
 export async function install(): Promise<Installation> {
   const folder = join(mkdtempSync(join(tmpdir(), "bluewhale-page-")), "site");
   cpSync(EXAMPLE, folder, { recursive: true });
+  appendFileSync(join(folder, "lines", "avaya.txt"), NO_SUCH_TIME);
   for (const [link, file] of Object.entries(LINES)) {
     execFileSync(
       PROGRAM,
@@ -31,7 +41,7 @@ export async function install(): Promise<Installation> {
       { stdio: "pipe" },
     );
   }
-  await deaf(join(folder, "bluewhale.yaml"));
+  const pbxPort = await moved(join(folder, "bluewhale.yaml"));
   const server = spawn(PROGRAM, ["up", "--config", folder], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
   let said = "";
@@ -50,6 +60,7 @@ export async function install(): Promise<Installation> {
   return {
     url,
     token,
+    pbxPort,
     stop: async () => {
       server.kill("SIGTERM");
       await ended;
@@ -58,15 +69,16 @@ export async function install(): Promise<Installation> {
   };
 }
 
-/** Put what listens on free ports. */
-async function deaf(path: string): Promise<void> {
+/** Put what listens on free ports; give that of the PBX. */
+async function moved(path: string): Promise<number> {
   const text = readFileSync(path, "utf8");
   const [link, monitor] = [await freePort(), await freePort()];
-  const moved = text
+  const free = text
     .replace(/(type: tcp_server.*port:) \d+/, `$1 ${link}`)
-    .replace(/(monitor: \{port:) \d+/, `$1 ${monitor}`);
-  writeFileSync(path, moved);
-  appendFileSync(path, "\nweb:\n  listen: 127.0.0.1:0\n");
+    .replace(/(monitor: \{port:) \d+/, `$1 ${monitor}`)
+    .replace(/(web: \{listen: 127\.0\.0\.1:)\d+/, "$10");
+  writeFileSync(path, free);
+  return link;
 }
 
 function freePort(): Promise<number> {

@@ -13,6 +13,7 @@ export {
   IconCircleCheck as OkIcon,
   IconCircleDashed as OffIcon,
   IconCopy as CopyIcon,
+  IconDots as MoreIcon,
   IconDownload as ExportIcon,
   IconFileDollar as TariffsIcon,
   IconFileUpload as ImportIcon,

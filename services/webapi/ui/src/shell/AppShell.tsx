@@ -7,7 +7,8 @@ import { Dialog } from "@/design/overlays";
 import css from "./AppShell.module.css";
 import { KeyList } from "./KeyList";
 import { useKeys } from "./keys";
-import { type NavigationGroup, navigationOf } from "./navigation";
+import { Navigation } from "./Navigation";
+import { navigationOf } from "./pages";
 import { ReaderMenu } from "./ReaderMenu";
 import { SearchField } from "./SearchField";
 
@@ -63,32 +64,4 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
 /** A button, not a link: the fragment of an address belongs to the filter. */
 function skipToContent() {
   document.getElementById("content")?.focus();
-}
-
-function Navigation({ pages }: { pages: readonly NavigationGroup[] }) {
-  const { t, i18n } = useLingui();
-  return (
-    <nav className={css.navigation} aria-label={t`Pages`} data-print="no">
-      {pages.map((group) => (
-        <div key={group.entries[0]?.to} className={css.group}>
-          <h2 className={css.heading}>{i18n._(group.heading)}</h2>
-          <ul>
-            {group.entries.map((entry) => (
-              <li key={entry.to}>
-                <Link
-                  to={entry.to}
-                  className={css.entry}
-                  activeOptions={{ exact: entry.to === "/", includeSearch: false }}
-                  title={i18n._(entry.word)}
-                >
-                  <entry.icon size={20} stroke={1.75} aria-hidden="true" />
-                  <span>{i18n._(entry.word)}</span>
-                </Link>
-              </li>
-            ))}
-          </ul>
-        </div>
-      ))}
-    </nav>
-  );
 }

@@ -1,6 +1,6 @@
 import { Trans, useLingui } from "@lingui/react/macro";
 import css from "./KeyList.module.css";
-import type { NavigationGroup } from "./navigation";
+import type { NavigationGroup } from "./pages";
 
 /** The keys of the page, as the `?` dialog shows them. */
 export function KeyList({ pages }: { pages: readonly NavigationGroup[] }) {

@@ -34,7 +34,9 @@ export function TariffPage() {
       </PageHead>
       <div className={css.stack}>
         {check.error === null ? null : <ProblemPanel error={check.error} />}
-        {check.data === undefined ? null : <Findings check={check.data} />}
+        {check.data === undefined || tariff.data.state === "active" ? null : (
+          <Findings check={check.data} />
+        )}
         <PreviewPanel tariff={tariff.data} />
       </div>
     </>
