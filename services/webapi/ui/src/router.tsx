@@ -97,6 +97,18 @@ const people = createRoute({
   component: lazyRouteComponent(() => import("./features/people/PeoplePage"), "PeoplePage"),
 });
 
+const reports = createRoute({
+  getParentRoute: () => inside,
+  path: "/reports",
+  component: lazyRouteComponent(() => import("./features/reports/ReportsPage"), "ReportsPage"),
+});
+
+const units = createRoute({
+  getParentRoute: () => inside,
+  path: "/units",
+  component: lazyRouteComponent(() => import("./features/units/UnitsPage"), "UnitsPage"),
+});
+
 const elsewhere = createRoute({ getParentRoute: () => inside, path: "/$", component: NoSuchPage });
 
 const welcome = createRoute({
@@ -118,6 +130,8 @@ export const router = createRouter({
       suspense,
       record,
       people,
+      reports,
+      units,
       elsewhere,
     ]),
     welcome,

@@ -33,3 +33,5 @@ export type Role = Shapes["NewUserBody"]["role"];
 export type SuspenseGroup = Shapes["SuspenseGroup"];
 export type SuspenseRecord = Shapes["Record"];
 export type Job = Shapes["Job"];
+export type Report = Shapes["Report"];
+export type Unit = Shapes["Unit"];

@@ -19,7 +19,15 @@ export type Scope = readonly Term[];
 const PERSONAL = new Set(["number", "person", "extension", "text"]);
 
 /** Parameters of a page that say how it is shown, not what is in it. */
-const VIEW = new Set(["tab", "cols", "sort", "group", "month", "token"]);
+export const VIEW: ReadonlySet<string> = new Set([
+  "by",
+  "tab",
+  "cols",
+  "sort",
+  "group",
+  "month",
+  "token",
+]);
 
 export function parseScope(text: string): Scope {
   const terms: Term[] = [];

@@ -1,7 +1,7 @@
 /** The scope in the address, and ways to go to another. */
 import { useLocation, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { addressOf, parseScope, type Scope } from "./grammar";
+import { addressOf, parseScope, type Scope, VIEW } from "./grammar";
 
 /** Parameters as the router holds them: name with its sign, value as it stands in the address. */
 export type RawSearch = Record<string, string>;
@@ -48,6 +48,14 @@ export function useChangeScope(): (scope: Scope) => void {
   const navigate = useNavigate();
   return (scope) => {
     const { search, hash } = addressOf(scope);
-    void navigate({ to: ".", search: parseSearch(search), hash });
+    void navigate({
+      to: ".",
+      search: (old: RawSearch) => ({ ...viewOf(old), ...parseSearch(search) }),
+      hash,
+    });
   };
+}
+
+function viewOf(search: RawSearch): RawSearch {
+  return Object.fromEntries(Object.entries(search).filter(([name]) => VIEW.has(name)));
 }

@@ -7,8 +7,10 @@ import {
   CompletenessIcon,
   DashboardIcon,
   PeopleIcon,
+  ReportsIcon,
   SuspenseIcon,
   TariffsIcon,
+  UnitsIcon,
 } from "@/design/icons";
 import type { Permission } from "./permissions";
 
@@ -33,6 +35,7 @@ const NAVIGATION: readonly NavigationGroup[] = [
     entries: [
       { to: "/", word: msg`Dashboard`, icon: DashboardIcon, key: "d", needs: "calls.see" },
       { to: "/calls", word: msg`Calls`, icon: CallsIcon, key: "c", needs: "calls.see" },
+      { to: "/reports", word: msg`Reports`, icon: ReportsIcon, key: "r", needs: "reports.see" },
     ],
   },
   {
@@ -64,6 +67,7 @@ const NAVIGATION: readonly NavigationGroup[] = [
         key: "s",
         needs: "suspense.see",
       },
+      { to: "/units", word: msg`Units`, icon: UnitsIcon, key: "u", needs: "units.see" },
     ],
   },
   {

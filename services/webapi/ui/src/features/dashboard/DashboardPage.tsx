@@ -9,11 +9,11 @@ import { Empty, Skeleton } from "@/design/States";
 import { printScope, type Scope } from "@/scope/grammar";
 import { ScopeBar } from "@/scope/ScopeBar";
 import { useScope } from "@/scope/use-scope";
+import { HeardLine } from "@/shell/HeardLine";
 import { ProblemPanel } from "@/shell/ProblemPanel";
 import { useNews } from "@/shell/useNews";
 import css from "./dashboard.module.css";
 import { Groups } from "./Groups";
-import { HeardLine } from "./HeardLine";
 import { summaryQuery } from "./queries";
 import { Tiles } from "./Tiles";
 

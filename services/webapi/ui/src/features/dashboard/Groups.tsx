@@ -2,6 +2,7 @@ import { useLingui } from "@lingui/react/macro";
 import type { Group } from "@/api/types";
 import { BarList } from "@/charts/BarList";
 import { toShare } from "@/charts/scale";
+import { amountIn, sumsOf } from "@/charts/sums";
 import { useFormats } from "@/design/formats";
 import { Panel } from "@/design/Page";
 import { useWords } from "@/scope/words";
@@ -32,11 +33,8 @@ export function Groups({ title, groups }: { title: string; groups: readonly Grou
             figures: [
               count(group.calls),
               ...sums.map((sum) => {
-                const found = group.money.find(
-                  (price) =>
-                    price.price_list === sum.list && price.money?.currency === sum.currency,
-                );
-                return found?.money == null ? "–" : amount(found.money, "total");
+                const money = amountIn(group.money, sum);
+                return money === null ? "–" : amount(money, "total");
               }),
             ],
           }))}
@@ -44,16 +42,4 @@ export function Groups({ title, groups }: { title: string; groups: readonly Grou
       )}
     </Panel>
   );
-}
-
-/** The price lists and currencies that any of the groups has: a column each, never added. */
-function sumsOf(groups: readonly Group[]): { list: string; currency: string }[] {
-  const found = new Map<string, { list: string; currency: string }>();
-  for (const price of groups.flatMap((group) => group.money)) {
-    if (price.money !== null) {
-      const { currency } = price.money;
-      found.set(`${price.price_list} ${currency}`, { list: price.price_list, currency });
-    }
-  }
-  return [...found.values()].sort((a, b) => a.list.localeCompare(b.list));
 }

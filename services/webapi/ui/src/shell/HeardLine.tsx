@@ -4,7 +4,7 @@ import type { CompletenessLine } from "@/api/types";
 import { useFormats } from "@/design/formats";
 import { ForwardIcon } from "@/design/icons";
 import { Status } from "@/design/Status";
-import css from "./dashboard.module.css";
+import css from "./HeardLine.module.css";
 
 /** The operator's answer without a click: is everything in? */
 export function HeardLine({ line }: { line: CompletenessLine }) {
