@@ -109,6 +109,12 @@ const units = createRoute({
   component: lazyRouteComponent(() => import("./features/units/UnitsPage"), "UnitsPage"),
 });
 
+const tryNumber = createRoute({
+  getParentRoute: () => inside,
+  path: "/try",
+  component: lazyRouteComponent(() => import("./features/try/TryPage"), "TryPage"),
+});
+
 const elsewhere = createRoute({ getParentRoute: () => inside, path: "/$", component: NoSuchPage });
 
 const welcome = createRoute({
@@ -132,6 +138,7 @@ export const router = createRouter({
       people,
       reports,
       units,
+      tryNumber,
       elsewhere,
     ]),
     welcome,

@@ -34,4 +34,5 @@ export type SuspenseGroup = Shapes["SuspenseGroup"];
 export type SuspenseRecord = Shapes["Record"];
 export type Job = Shapes["Job"];
 export type Report = Shapes["Report"];
+export type Trial = Shapes["Trial"];
 export type Unit = Shapes["Unit"];

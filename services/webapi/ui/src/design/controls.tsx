@@ -83,7 +83,7 @@ interface FieldProps {
   required?: boolean;
   autoFocus?: boolean;
   placeholder?: string;
-  type?: "text" | "date" | "search";
+  type?: "text" | "date" | "datetime-local";
   inputMode?: "text" | "decimal" | "numeric" | "tel";
   ref?: Ref<HTMLInputElement>;
 }

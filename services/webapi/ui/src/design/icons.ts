@@ -5,6 +5,7 @@ export {
   IconArrowDownLeft as InboundIcon,
   IconArrowsLeftRight as InternalIcon,
   IconArrowUpRight as OutboundIcon,
+  IconCalculator as TryIcon,
   IconCalendarCheck as CompletenessIcon,
   IconCheck as ChosenIcon,
   IconChevronDown as OpenIcon,

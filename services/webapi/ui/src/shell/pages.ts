@@ -10,6 +10,7 @@ import {
   ReportsIcon,
   SuspenseIcon,
   TariffsIcon,
+  TryIcon,
   UnitsIcon,
 } from "@/design/icons";
 import type { Permission } from "./permissions";
@@ -48,6 +49,7 @@ const NAVIGATION: readonly NavigationGroup[] = [
         key: "t",
         needs: "tariffs.see",
       },
+      { to: "/try", word: msg`Try a number`, icon: TryIcon, key: "n", needs: "tariffs.see" },
     ],
   },
   {

@@ -15,6 +15,7 @@ import { useMay } from "@/shell/permissions";
 import { useRoom } from "@/shell/screen";
 import { useNews } from "@/shell/useNews";
 import { CallCard } from "./CallCard";
+import { CopyLink } from "./CopyLink";
 import css from "./calls.module.css";
 import { useColumns } from "./columns";
 import { ExportMenu } from "./ExportMenu";
@@ -57,7 +58,16 @@ export function CallsPage() {
     <>
       <PageHead
         title={t`Calls`}
-        aside={may("calls.export") && rows.length > 0 ? <ExportMenu filter={filter} /> : undefined}
+        aside={
+          rows.length === 0 ? undefined : (
+            <>
+              {window.isSecureContext ? (
+                <CopyLink scope={calls.data?.pages[0]?.scope ?? filter} />
+              ) : null}
+              {may("calls.export") ? <ExportMenu filter={filter} /> : null}
+            </>
+          )
+        }
       >
         <ScopeBar fallback={t`Any time`} />
         <Totals
