@@ -31,6 +31,7 @@ def _ask(client, method: str, path: str) -> httpx.Response:
         ("call_id", NO_CALL),
         ("user_id", "u_0"),
         ("uid", "none"),
+        ("key_id", "k_0123456789abcdef"),
         ("number", "1"),
         ("unit_uid", "u1"),
         ("by", "site"),
@@ -183,6 +184,64 @@ def test_strange_bodies_are_refused_in_words(site: Site, content: bytes, code: s
     )
     assert answer.json()["code"] == code
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_stranger_cannot_make_the_server_hold_a_large_tariff(site: Site):
+    """Half a MiB of a tariff is read for people alone."""
+    body = {"files": [{"name": "a.yaml", "content": "A" * 500_000}]}
+    assert site.stranger().post("/tariffs/check", body).json()["code"] == "too_large"
+    assert site.somebody("viewer").post("/tariffs/check", body).json()["code"] == "not_permitted"
+    check = site.somebody("finance").post("/tariffs/check", body).json()
+    assert (check["good"], check["mistakes"][0]["file"]) == (False, "a.yaml")
+
+
+def test_a_key_asks_within_its_rights_until_it_is_ended(site: Site):
+    """No cookie, no token of a page; a branch; no power over people or prices; then nothing."""
+    body = {"name": "nightly", "role": "finance", "branch": {"sites": ["london"]}, "days": 30}
+    made = site.owner.post("/keys", body).json()
+    program = site.stranger()
+    program.http.headers["Authorization"] = f"Bearer {made['token']}"
+    found = program.post("/calls/search", {"filter": WHOLE}).json()["items"]
+    assert {c["site"]["uid"] for c in found} == {"london"}
+    assert program.get("/me").json()["name"] == "key nightly"
+    assert program.get("/tariffs").status_code == 200
+    for method, path, sent in (
+        ("GET", "/users", None),
+        ("POST", "/keys", body),
+        ("POST", "/tariffs/carriers-2025/1/activation", None),
+    ):
+        assert program.send(method, path, sent).json()["code"] == "not_permitted"
+    assert program.send("PUT", "/me/password", {"old": "a", "new": "b"}).status_code == 401
+    assert program.send("PATCH", "/me", {"zone": "UTC"}).json()["code"] == "not_found"
+    (listed,) = site.owner.get("/keys").json()["items"]
+    assert made["token"] not in site.owner.get("/keys").text
+    assert listed["used_at"] is not None
+    assert site.owner.post("/keys", {**body, "role": "owner"}).json()["code"] == "body_invalid"
+    assert site.owner.send("DELETE", f"/keys/{listed['key_id']}").status_code == 204
+    assert program.get("/me").json()["code"] == "not_signed_in"
+    assert site.owner.send("DELETE", f"/keys/{listed['key_id']}").json()["code"] == "not_found"
+
+
+def test_what_people_do_is_kept(site: Site):
+    """Sign-in, new people, exports with their scope: who, what, and of what."""
+    analyst = site.somebody("analyst")
+    analyst.post("/calls/export", {"filter": "class=local"})
+    security = site.somebody("security")
+    items = security.get("/audit?limit=1000").json()["items"]
+    said = [(x["who"], x["action"], x["subject"]) for x in items]
+    assert ("analyst-all", "export", "csv") in said
+    assert ("ana", "user add", "analyst-all") in said
+    assert next(x["detail"] for x in items if x["action"] == "export") == "class=local"
+    assert analyst.get("/audit").json()["code"] == "not_permitted"
+
+
+def test_everybody_chooses_zone_and_language_for_themselves(site: Site):
+    """What is no zone is refused; role and branch are no preferences."""
+    viewer = site.somebody("viewer")
+    chosen = viewer.send("PATCH", "/me", {"zone": "Europe/Berlin", "language": "de"}).json()
+    assert (chosen["zone"], chosen["language"], chosen["role"]) == ("Europe/Berlin", "de", "viewer")
+    for body in ({"zone": "Mars/Base"}, {"role": "owner"}, {"language": "<script>"}):
+        assert viewer.send("PATCH", "/me", body).json()["code"] == "body_invalid"
 
 
 def test_a_refused_body_does_not_repeat_what_was_sent(site: Site):

@@ -988,6 +988,52 @@ class ReportReply(_message.Message):
 Global___ReportReply: _TypeAlias = ReportReply  # noqa: Y015
 
 @_typing.final
+class ReportsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 8, each as in ReportRequest"""
+
+    @_builtins.property
+    def filter(self) -> Global___CallFilter: ...
+    def __init__(
+        self,
+        *,
+        by: _abc.Iterable[_builtins.str] | None = ...,
+        filter: Global___CallFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportsRequest: _TypeAlias = ReportsRequest  # noqa: Y015
+
+@_typing.final
+class ReportsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportReply]: ...
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___ReportReply] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportsReply: _TypeAlias = ReportsReply  # noqa: Y015
+
+@_typing.final
 class ReportRow(_message.Message):
     """calls, answered and talk_ms are of the group: do not add them over price lists."""
 

@@ -49,6 +49,11 @@ class QueryStub:
                 request_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportRequest.SerializeToString,
                 response_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportReply.FromString,
                 _registered_method=True)
+        self.Reports = channel.unary_unary(
+                '/bluewhale.api.query.v1.Query/Reports',
+                request_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportsRequest.SerializeToString,
+                response_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportsReply.FromString,
+                _registered_method=True)
         self.Completeness = channel.unary_unary(
                 '/bluewhale.api.query.v1.Query/Completeness',
                 request_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CompletenessRequest.SerializeToString,
@@ -91,6 +96,13 @@ class QueryServicer:
 
     def Report(self, request, context):
         """Sums per group, price list and currency.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reports(self, request, context):
+        """Several of these over the same calls of one moment, in the order asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,6 +153,11 @@ def add_QueryServicer_to_server(servicer, server):
                     servicer.Report,
                     request_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportRequest.FromString,
                     response_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportReply.SerializeToString,
+            ),
+            'Reports': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reports,
+                    request_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportsRequest.FromString,
+                    response_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportsReply.SerializeToString,
             ),
             'Completeness': grpc.unary_unary_rpc_method_handler(
                     servicer.Completeness,
@@ -244,6 +261,33 @@ class Query:
             '/bluewhale.api.query.v1.Query/Report',
             bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportRequest.SerializeToString,
             bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluewhale.api.query.v1.Query/Reports',
+            bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportsRequest.SerializeToString,
+            bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.ReportsReply.FromString,
             options,
             channel_credentials,
             insecure,

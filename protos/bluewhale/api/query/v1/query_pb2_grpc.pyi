@@ -45,6 +45,8 @@ class QueryStub:
     """One call with all that is stored about it. NOT_FOUND where no version was ever stored."""
     Report: _grpc.UnaryUnaryMultiCallable[_query_pb2.ReportRequest, _query_pb2.ReportReply]
     """Sums per group, price list and currency."""
+    Reports: _grpc.UnaryUnaryMultiCallable[_query_pb2.ReportsRequest, _query_pb2.ReportsReply]
+    """Several of these over the same calls of one moment, in the order asked."""
     Completeness: _grpc.UnaryUnaryMultiCallable[_query_pb2.CompletenessRequest, _query_pb2.CompletenessReply]
     """Is everything that was heard also stored and priced? Per site and day, each gap named."""
     Suspense: _grpc.UnaryUnaryMultiCallable[_query_pb2.SuspenseRequest, _query_pb2.SuspenseReply]
@@ -65,6 +67,8 @@ class QueryAsyncStub(QueryStub):
     """One call with all that is stored about it. NOT_FOUND where no version was ever stored."""
     Report: _aio.UnaryUnaryMultiCallable[_query_pb2.ReportRequest, _query_pb2.ReportReply]  # type: ignore[assignment]
     """Sums per group, price list and currency."""
+    Reports: _aio.UnaryUnaryMultiCallable[_query_pb2.ReportsRequest, _query_pb2.ReportsReply]  # type: ignore[assignment]
+    """Several of these over the same calls of one moment, in the order asked."""
     Completeness: _aio.UnaryUnaryMultiCallable[_query_pb2.CompletenessRequest, _query_pb2.CompletenessReply]  # type: ignore[assignment]
     """Is everything that was heard also stored and priced? Per site and day, each gap named."""
     Suspense: _aio.UnaryUnaryMultiCallable[_query_pb2.SuspenseRequest, _query_pb2.SuspenseReply]  # type: ignore[assignment]
@@ -100,6 +104,14 @@ class QueryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.ReportReply, _abc.Awaitable[_query_pb2.ReportReply]]:
         """Sums per group, price list and currency."""
+
+    @_abc_1.abstractmethod
+    def Reports(
+        self,
+        request: _query_pb2.ReportsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_pb2.ReportsReply, _abc.Awaitable[_query_pb2.ReportsReply]]:
+        """Several of these over the same calls of one moment, in the order asked."""
 
     @_abc_1.abstractmethod
     def Completeness(

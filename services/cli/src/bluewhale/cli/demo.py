@@ -50,8 +50,8 @@ class Expected:
     calls: list[TrueCall]
 
 
-def run(folder: Path | None, *, calls: int, faults: bool) -> None:
-    """Run the demo in a folder (kept) or a temporary one.
+def run(folder: Path | None, *, calls: int, faults: bool, page: bool = False) -> None:
+    """Run the demo in a folder (kept) or a temporary one; `page`: serve its page until stopped.
 
     Raises
     ------
@@ -74,6 +74,22 @@ def run(folder: Path | None, *, calls: int, faults: bool) -> None:
             if faults:
                 _name_faults(store, world, expected.lost)
         print(f"\nall of it took {time.monotonic() - started:.0f} s; equal to the truth")
+        if page:
+            serve_page(place)
+
+
+def serve_page(folder: Path) -> None:
+    """Serve the page over what the demo stored, until Ctrl-C."""
+    from bluewhale.cli.runtime import Runtime
+    from bluewhale.configuration import load
+
+    path = folder / "bluewhale.yaml"
+    document = yaml.safe_load(path.read_text("utf-8"))
+    document["web"] = {}
+    document["monitor"] = {"port": 0}
+    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    print("the page is served over these calls; Ctrl-C ends it")
+    Runtime(load(folder)).run()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from bluewhale.cli.commands import (
     jobs,
     live,
     ownership,
+    people,
     proofs,
     roles,
     simulation,
@@ -43,6 +44,7 @@ proofs.register(app)
 simulation.register(app)
 units.register(app)
 ownership.register(app)
+people.register(app)
 roles.register(app)
 jobs.register(app)
 backup.register(app)

@@ -98,6 +98,23 @@ class QueryDoor(doors.QueryServicer):
             return api.ReportReply(rows=answers.messages(api.ReportRow, found))
 
     @override
+    def Reports(
+        self, request: api.ReportsRequest, context: grpc.ServicerContext
+    ) -> api.ReportsReply:
+        with told(context):
+            if not 0 < len(request.by) <= questions.REPORTS_MAX:
+                raise InvalidRequestError(f"by: 1 to {questions.REPORTS_MAX} ways of grouping")
+            bys = [questions.report_by(by) for by in request.by]
+            wanted = questions.call_filter(request.filter)
+            with self._asking("reports"):
+                found = self._store.reports(bys, wanted, limit=questions.GROUPS_MAX)
+            return api.ReportsReply(
+                reports=[
+                    api.ReportReply(rows=answers.messages(api.ReportRow, table)) for table in found
+                ]
+            )
+
+    @override
     def Completeness(
         self, request: api.CompletenessRequest, context: grpc.ServicerContext
     ) -> api.CompletenessReply:

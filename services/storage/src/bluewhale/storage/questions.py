@@ -30,6 +30,7 @@ PAGE_ROWS_DEFAULT = 1_000
 LIST_ROWS_MAX = 10_000
 LIST_ROWS_DEFAULT = 1_000
 GROUPS_MAX = 10_000
+REPORTS_MAX = 8  # in one question
 TEXT_LETTERS_MAX = 256
 VALUES_MAX = 10_000  # departments or record numbers in one question
 _YEAR_3000_MS = 32_503_680_000_000

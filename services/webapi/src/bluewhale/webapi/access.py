@@ -23,7 +23,7 @@ Permission = Literal[
     "self",  # whoever is signed in
     "calls.see", "numbers.see", "raw.see", "completeness.see", "reports.see", "calls.export",
     "suspense.see", "suspense.repair", "tariffs.see", "tariffs.change", "units.see",
-    "users.manage",
+    "users.manage", "audit.see",
 ]  # fmt: skip
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 Role = Literal["viewer", "analyst", "finance", "telecom_admin", "security", "owner"]
@@ -40,9 +40,13 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     "analyst": _ANALYST,
     "finance": _ANALYST | _TARIFFS,
     "telecom_admin": _ANALYST | _TARIFFS | _SEEING | _Permissions({"suspense.repair"}),
-    "security": _ANALYST | _SEEING,
+    "security": _ANALYST | _SEEING | _Permissions({"audit.see"}),
     "owner": _Permissions(PERMISSIONS),
 }
+
+
+# four eyes are two persons' eyes, and a key must not make others
+NEVER_BY_KEY = _Permissions({"users.manage", "audit.see", "tariffs.change"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ def reader_of(user: User, session: Session, below: Callable[[str], Iterable[str]
         departments = frozenset(uid for one in user.departments for uid in below(one))
     sites = None if user.sites is None else frozenset(user.sites)
     granted: frozenset[Permission] = frozenset() if role is None else ROLES[role]
+    if not session.session_id:
+        granted -= NEVER_BY_KEY
     return Reader(user, session, granted, Branch(sites, departments))
 
 

@@ -14,7 +14,7 @@ from bluewhale.configuration.web import WebSettings
 from bluewhale.webapi import problems
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.routes import calls, figures, people, streams, suspense, tariffs, units
+from bluewhale.webapi.routes import calls, figures, keys, people, streams, suspense, tariffs, units
 from bluewhale.webapi.routes.needing import Parts
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -25,6 +25,7 @@ PREFIX = "/api/v1"
 VERSION = "1.0.0"
 _ROUTERS = (
     people.router,
+    keys.router,
     calls.router,
     figures.router,
     tariffs.router,
@@ -59,6 +60,7 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
         Envelope,
         body_bytes_max=settings.body_kib_max << 10,
         larger={f"{PREFIX}/tariffs": settings.tariff_mib_max << 20},
+        signed_in=parts.signed_in if parts is not None else lambda _cookies: False,
         secure=settings.secure,
     )
     return app

@@ -7,8 +7,8 @@ own where a service is (`bluewhale.nexus`) or what may be asked (`access`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import grpc
 from bluewhale.api.query.v1 import query_pb2 as query
@@ -16,14 +16,14 @@ from bluewhale.api.tariffs.v1 import tariffs_pb2 as tariffs
 from bluewhale.nexus.answering import ERROR_CODE
 from bluewhale.nexus.governance import asking
 from bluewhale.webapi.exceptions import Code, RefusedError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from bluewhale.webapi.recent import Recent
 
 TIMEOUT_S = 30.0
 EXPORT_TIMEOUT_S = 600.0
+COUNTED_S = 3.0  # sums are counted from all rows and stand on every dashboard
 NEWEST = 50  # calls that are looked at for something new
 PRIORITY = 10  # somebody waits
+Rows = Sequence[query.ReportRow]
 _CODES: Mapping[grpc.StatusCode, Code] = {
     grpc.StatusCode.INVALID_ARGUMENT: "question_refused",
     grpc.StatusCode.NOT_FOUND: "not_found",
@@ -56,6 +56,7 @@ class Questions:
 
     def __init__(self, peer: Callable[[str], Any]) -> None:
         self._peer = peer
+        self._recent = Recent(COUNTED_S)
 
     def search(
         self, wanted: query.CallFilter, *, limit: int, after: str = ""
@@ -103,22 +104,35 @@ class Questions:
             )
         return found
 
-    def report(self, by: str, wanted: query.CallFilter) -> list[query.ReportRow]:
-        """Give sums per group, price list and currency."""
-        request = query.ReportRequest(by=by, filter=wanted)
-        with told():
-            return list(self._peer("query").Report(request, timeout=TIMEOUT_S).rows)
+    def report(self, by: str, wanted: query.CallFilter) -> Rows:
+        """Give sums per group, price list and currency; at most some seconds old."""
+        return self.reports((by,), wanted)[by]
+
+    def reports(self, bys: Sequence[str], wanted: query.CallFilter) -> Mapping[str, Rows]:
+        """Give several such sums, of the same calls of one moment."""
+        request = query.ReportsRequest(by=bys, filter=wanted)
+
+        def ask() -> Mapping[str, Rows]:
+            with told():
+                found = self._peer("query").Reports(request, timeout=TIMEOUT_S).reports
+            return {by: list(one.rows) for by, one in zip(bys, found, strict=True)}
+
+        return self._recent.get(("reports", request.SerializeToString(deterministic=True)), ask)
 
     def completeness(
         self, site: str | None, first_day: int | None, last_day: int | None
     ) -> query.CompletenessReply:
-        """Give totals per site and day, and gaps."""
+        """Give totals per site and day, and gaps; at most some seconds old."""
         request = query.CompletenessRequest(site_uid=site, first_day=first_day, last_day=last_day)
-        with told():
-            found: query.CompletenessReply = self._peer("query").Completeness(
-                request, timeout=TIMEOUT_S
-            )
-        return found
+
+        def ask() -> query.CompletenessReply:
+            with told():
+                found: query.CompletenessReply = self._peer("query").Completeness(
+                    request, timeout=TIMEOUT_S
+                )
+            return found
+
+        return self._recent.get(("completeness", site, first_day, last_day), ask)
 
     def explain(self, call_id: str) -> tariffs.ExplainReply:
         """Give why a call costs what it costs."""

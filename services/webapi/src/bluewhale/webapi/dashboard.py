@@ -7,11 +7,11 @@ how a filter is read (`scoping`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bluewhale.records.enums import Disposition
 from bluewhale.webapi import access, shapes
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bluewhale.webapi.scoping import Scoped
 
 DEPARTMENTS_SHOWN = 10
+ROWS_MAX = 10_000  # what the query service gives of one report
 _EPOCH = date(1970, 1, 1)
 _DAY = timedelta(days=1)
 Rows = list["query.ReportRow"]
@@ -109,8 +110,11 @@ class Figures:
 
     def summary(self, asked: Scoped, now: datetime) -> figures.Summary:
         """Give the dashboard."""
-        report = self._questions.report
-        total = sums_of(report("direction", asked.question))
+        by_time = _by_time(asked)
+        found = self._questions.reports(
+            ("direction", "site", "department", "class", by_time), asked.question
+        )
+        total = sums_of(found["direction"])
         return figures.Summary(
             scope=asked.scope,
             period=asked.period,
@@ -123,26 +127,26 @@ class Figures:
                 )
                 for p in total.money
             ],
-            times=self._times(asked),
+            times=self._times(asked, by_time, found[by_time]),
             sites=[
                 self._saying.group(rows, self._names.site(uid), _with(asked, "sites", uid))
-                for uid, rows in groups(report("site", asked.question))
+                for uid, rows in groups(found["site"])
             ],
             departments=[
                 # a department of a filter means all below it too: this group is itself alone
                 self._saying.group(rows, self._names.department(uid), self._alone(asked, uid))
-                for uid, rows in groups(report("department", asked.question))[:DEPARTMENTS_SHOWN]
+                for uid, rows in groups(found["department"])[:DEPARTMENTS_SHOWN]
             ],
             classes=[
                 self._saying.group(rows, _word(uid), _with(asked, "call_class", uid))
-                for uid, rows in groups(report("class", asked.question))
+                for uid, rows in groups(found["class"])
             ],
         )
 
     def report(self, by: str, asked: Scoped) -> figures.Report:
         """Give sums per group; a group has a scope where a filter says exactly it."""
-        rows = self._questions.report(by, asked.question)
-        total = sums_of(rows)
+        found = self._questions.reports(tuple(dict.fromkeys((by, "direction"))), asked.question)
+        rows, total = found[by], sums_of(found["direction"])
         return figures.Report(
             by=by,
             scope=asked.scope,
@@ -159,6 +163,7 @@ class Figures:
                 money=total.money,
                 scope=asked.scope,
             ),
+            whole=len(rows) < ROWS_MAX,
             completeness=self.line(asked),
         )
 
@@ -210,16 +215,16 @@ class Figures:
             return None
         return _with(asked, "departments", uid)
 
-    def _times(self, asked: Scoped) -> figures.Times:
-        """Give calls per hour of one day, else per day; by the clock of the site."""
+    def _times(
+        self, asked: Scoped, by: Literal["hour", "day"], found: Sequence[query.ReportRow]
+    ) -> figures.Times:
+        """Give calls per hour or day, by the clock of the site."""
         begin, end = _local(asked.fixed.since, asked), _local(asked.fixed.until, asked)
-        one_day = begin is not None and end is not None and end - begin <= _DAY * 2
-        by = "hour" if one_day else "day"
         sites = set(asked.question.site_uids)
         zones = {s.zone for uid, s in self._names.sites.items() if not sites or uid in sites}
         sayable = zones == {asked.zone.key}
         rows = []
-        for name, listed in groups(self._questions.report(by, asked.question)):
+        for name, listed in groups(found):
             if name is None:
                 continue
             scope = _slot_scope(asked, by, name, begin, end) if sayable else None
@@ -227,7 +232,7 @@ class Figures:
             rows.append(
                 figures.Slot(name=name, calls=first.calls, answered=first.answered, scope=scope)
             )
-        return figures.Times(by="hour" if one_day else "day", rows=rows)
+        return figures.Times(by=by, rows=rows)
 
     # ---- completeness ------------------------------------------------------------------------
 
@@ -330,6 +335,13 @@ def _local(text: str | None, asked: Scoped) -> datetime | None:
 
 def _utc_day(text: str | None, before: timedelta) -> date | None:
     return None if text is None else (datetime.fromisoformat(text) - before).astimezone(UTC).date()
+
+
+def _by_time(asked: Scoped) -> Literal["hour", "day"]:
+    """Say by what calls are shown over time: hours for up to two days."""
+    begin, end = _local(asked.fixed.since, asked), _local(asked.fixed.until, asked)
+    short = begin is not None and end is not None and end - begin <= _DAY * 2
+    return "hour" if short else "day"
 
 
 def _slot_scope(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -41,11 +41,13 @@ class Envelope:
         *,
         body_bytes_max: int,
         larger: Mapping[str, int] = MappingProxyType({}),
+        signed_in: Callable[[str], bool] = lambda _cookies: False,
         secure: bool,
     ) -> None:
         self._app = app
         self._body_bytes_max = body_bytes_max
-        self._larger = larger  # beginnings of paths that may bring more
+        self._larger = larger  # beginnings of paths that may bring more, of people alone
+        self._signed_in = signed_in  # says of a Cookie header whether it holds a session
         headers = {**_HEADERS, "strict-transport-security": _HSTS} if secure else _HEADERS
         self._headers = [(k.encode(), v.encode()) for k, v in headers.items()]
         self._log = get_logger("webapi")
@@ -61,7 +63,7 @@ class Envelope:
             trace_id = tracing.ids_of(span.traceparent)[0] or uuid.uuid4().hex
             state = scope.setdefault("state", {})
             state["trace_id"] = trace_id
-            most = self._most(scope["path"])
+            most = await self._most(scope)
             if _length(scope["headers"]) > most:
                 await said(RefusedError("too_large"), trace_id)(
                     scope, receive, self._dressed(scope, send)
@@ -84,9 +86,16 @@ class Envelope:
             if route is not None:
                 span.set("http.route", str(route.path))
 
-    def _most(self, path: str) -> int:
+    async def _most(self, scope: Scope) -> int:
+        """Give how much a request may bring; strangers get no memory of ours."""
+        path, length = scope["path"], _length(scope["headers"])
         found = (most for begin, most in self._larger.items() if path.startswith(begin))
-        return next(found, self._body_bytes_max)
+        most = next(found, self._body_bytes_max)
+        if most == self._body_bytes_max or length <= self._body_bytes_max:
+            return self._body_bytes_max
+        cookies = next((v for k, v in scope["headers"] if k == b"cookie"), b"")
+        mine = await asyncio.to_thread(self._signed_in, cookies.decode("latin-1"))
+        return most if mine else self._body_bytes_max
 
     def _limited(self, receive: Receive, most: int) -> Receive:
         taken, whole = 0, False

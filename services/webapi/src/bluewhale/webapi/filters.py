@@ -60,7 +60,8 @@ def _moment(value: str) -> str:
     return "a day such as 2026-11-01, or an instant such as 2026-11-01T00:00:00Z"
 
 
-def _zone(value: str) -> str:
+def zone_mistake(value: str) -> str:
+    """Say what is wrong with the name of a zone; "" = nothing."""
     if value in {SITE_ZONE, "UTC"}:
         return ""
     try:
@@ -101,7 +102,7 @@ FIELDS: tuple[Field, ...] = (
     Field("period", "period", wrong=_closed(PERIODS)),
     Field("from", "since", wrong=_moment),
     Field("to", "until", wrong=_moment),
-    Field("tz", "tz", wrong=_zone),
+    Field("tz", "tz", wrong=zone_mistake),
     Field("site", "sites", many=True),
     Field("department", "departments", many=True),
     Field("person", "person", private=True),

@@ -22,13 +22,15 @@ def document() -> dict[str, Any]:
     made = make_app(None, WebSettings()).openapi()
     made["components"]["securitySchemes"] = {
         "session": {"type": "apiKey", "in": "cookie", "name": "bluewhale"},
+        "key": {"type": "http", "scheme": "bearer"},
         "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token"},
     }
     for methods in made["paths"].values():
         for method, operation in methods.items():
             if PERMISSION in operation:
                 needed: dict[str, list[str]] = {"session": []}
-                operation["security"] = [needed if method == "get" else {**needed, "csrf": []}]
+                by_page = needed if method == "get" else {**needed, "csrf": []}
+                operation["security"] = [by_page, {"key": []}]
     return made
 
 

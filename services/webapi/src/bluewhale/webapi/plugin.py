@@ -35,12 +35,14 @@ RETRY_S = 1.0
 async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Serve the page and the API as long as the block lasts."""
     from bluewhale.configuration import Following, WebSettings
+    from bluewhale.database.api_keys import ApiKeys
     from bluewhale.database.users import Users
     from bluewhale.jobs.loops import followed
     from bluewhale.webapi.app import make_app
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
     from bluewhale.webapi.job_asking import JobQuestions
+    from bluewhale.webapi.keys import Keys
     from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
     from bluewhale.webapi.page import Page
@@ -62,6 +64,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         parts = Parts(
             questions=questions,
             sign_in=sign_in,
+            keys=Keys(ApiKeys(database)),
             cookies=Cookies(secure=settings.secure, public_url=settings.public_url),
             directories=Directories(lambda: following.configuration),
             configuration=lambda: following.configuration,

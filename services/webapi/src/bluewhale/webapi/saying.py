@@ -91,7 +91,7 @@ class Saying:
                 for j in found.call.joins
             ],
             versions=[_version(v) for v in found.versions],
-            charges=[_charge(c) for c in found.charges],
+            charges=[self._charge(c) for c in found.charges],
         )
 
     def _leg(self, leg: query.Leg) -> shapes.Leg:
@@ -118,6 +118,33 @@ class Saying:
             **{name: known(leg, name) for name in _SAME_OF_LEG},
         )
 
+    def _charge(self, c: query.Charge) -> shapes.Charge:
+        status = known(c, "status")
+        return shapes.Charge(
+            charge_id=c.charge_id,
+            call_version=c.call_version,
+            span=c.span,
+            price_list=c.price_list,
+            entry=c.entry,
+            status=status,
+            money=None if status == "unrated" else money(c.amount, known(c, "currency")),
+            tariff=_tariff(c),
+            rated_at=instant(known(c, "rated_at_ms")),
+            start_at=instant(known(c, "start_at_ms")),
+            # a payer may be a number, and a prefix all of one
+            payer=self._text(known(c, "payer")),
+            prefix=self._text(known(c, "prefix")),
+            **{
+                name: known(c, name)
+                for name in (
+                    "reverses", "reason", "quantity_ms", "rated_quantity_ms",
+                )
+            },
+        )  # fmt: skip
+
+    def _text(self, text: str | None) -> str | None:
+        return None if text is None else self.masker.text(text)
+
     def receipt(self, found: tariffs.ExplainReply) -> shapes.Receipt:
         """Say why a call costs what it costs."""
         return shapes.Receipt(
@@ -131,7 +158,7 @@ class Saying:
         return shapes.ExplainedCharge(
             charge_id=e.charge_id,
             price_list=e.price_list,
-            payer=known(e, "payer"),
+            payer=self._text(known(e, "payer")),
             entry=e.entry,
             status=e.status,
             money=money(e.amount, known(e, "currency")) if e.status != "unrated" else None,
@@ -205,28 +232,6 @@ def _version(v: query.Call) -> shapes.Version:
         legs=len(v.leg_ids),
         prices=prices(v.totals),
     )
-
-
-def _charge(c: query.Charge) -> shapes.Charge:
-    status = known(c, "status")
-    return shapes.Charge(
-        charge_id=c.charge_id,
-        call_version=c.call_version,
-        span=c.span,
-        price_list=c.price_list,
-        entry=c.entry,
-        status=status,
-        money=None if status == "unrated" else money(c.amount, known(c, "currency")),
-        tariff=_tariff(c),
-        rated_at=instant(known(c, "rated_at_ms")),
-        start_at=instant(known(c, "start_at_ms")),
-        **{
-            name: known(c, name)
-            for name in (
-                "payer", "reverses", "reason", "quantity_ms", "rated_quantity_ms", "prefix",
-            )
-        },
-    )  # fmt: skip
 
 
 def _tariff(charge: query.Charge | tariffs.Explanation) -> shapes.TariffVersion | None:

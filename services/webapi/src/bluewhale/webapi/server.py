@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 BACKLOG = 1_024
-CONNECTIONS_MAX = 2_000
+CONNECTIONS_MAX = 5_000  # a thousand people: a stream each, and what their pages ask
 IDLE_S = 30
 END_S = 5  # answers that are being sent; a live stream is cut
 HEADERS_BYTES_MAX = 64 << 10

@@ -113,7 +113,10 @@ class Report(Shape):
     scope: Scope
     period: Period
     rows: list[Group]
-    total: Annotated[Group, Field(description="of all groups; name is null")]
+    total: Annotated[
+        Group, Field(description="of all calls, whatever rows there are; name is null")
+    ]
+    whole: Annotated[bool, Field(description="false: there are more groups than rows")]
     completeness: CompletenessLine
 
 

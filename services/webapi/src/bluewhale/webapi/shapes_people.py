@@ -95,6 +95,68 @@ class BranchBody(Body):
     departments: Annotated[list[str] | None, Field(max_length=1_000)] = None
 
 
+class Key(Shape):
+    """A key of a program."""
+
+    key_id: str
+    name: str
+    role: str
+    branch: BranchShape
+    created_by: str
+    created_at: Instant
+    expires_at: Instant
+    ended_at: Instant | None
+    used_at: Annotated[Instant | None, Field(description="to the minute")]
+
+
+class Keys(Shape):
+    """All keys, the newest first."""
+
+    items: list[Key]
+
+
+class NewKey(Shape):
+    """A key that was just made; the token goes into `Authorization: Bearer`."""
+
+    key: Key
+    token: Annotated[str, Field(description="shown once", examples=["bwk_..."])]
+
+
+class KeyBody(Body):
+    """A key: what it is for, what it may, for how long. No key is an owner."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100, examples=["nightly export"])]
+    role: Literal["viewer", "analyst", "finance", "telecom_admin", "security"]
+    branch: BranchBody = BranchBody()
+    days: Annotated[int, Field(ge=1, le=366)] = 90
+
+
+class PreferencesBody(Body):
+    """What somebody chooses for themselves; absent = it stays."""
+
+    display_name: Shown | None = None
+    zone: Annotated[str | None, Field(max_length=64, examples=["site", "UTC", "Europe/Berlin"])] = (
+        None
+    )
+    language: Annotated[str | None, Field(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = None
+
+
+class Entry(Shape):
+    """Who did what."""
+
+    at: Instant | None
+    who: str
+    action: Annotated[str, Field(examples=["sign-in"])]
+    subject: str
+    detail: str
+
+
+class Audit(Shape):
+    """What was done, the newest first."""
+
+    items: list[Entry]
+
+
 class NewUserBody(Body):
     """Somebody new."""
 

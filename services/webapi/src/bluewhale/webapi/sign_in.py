@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bluewhale.database import StateError
+from bluewhale.database import NotFoundError, StateError
 from bluewhale.database.users import ACTIVE, LinkRefusedError, Session, User
 from bluewhale.webapi.access import OWNER
 from bluewhale.webapi.exceptions import RefusedError
@@ -241,6 +241,10 @@ class SignIn:
         )
         return SignedIn(user, session, fresh if mine else None)
 
+    def known(self, token: str) -> bool:
+        """Say whether a cookie holds a session; nothing of it changes."""
+        return self.users.session(hashed(token), self._clock_ms()) is not None
+
     def change_password(self, signed: SignedIn, old: str, new: str) -> None:
         """Replace one's own password; all other sessions end.
 
@@ -264,6 +268,12 @@ class SignIn:
             who=who.name,
         )
 
+    def note(self, who: User, action: str, subject: str, detail: str) -> None:
+        """Keep what somebody did in the audit trail."""
+        self.users.audited(
+            who=who.name, action=action, subject=subject, detail=detail, now_ms=self._clock_ms()
+        )
+
     def add(self, user: User, *, who: User) -> None:
         """Keep somebody new.
 
@@ -283,10 +293,12 @@ class SignIn:
         Raises
         ------
         RefusedError
-            `state_conflict`: no active owner would be left.
+            `state_conflict`: no active owner would be left; `not_found`: a key is nobody.
         """
         try:
             return self.users.change(user, owner=OWNER, now_ms=self._clock_ms(), who=who.name)
+        except NotFoundError as error:
+            raise RefusedError("not_found", str(error)) from error
         except StateError as error:
             raise RefusedError("state_conflict", str(error)) from error
 

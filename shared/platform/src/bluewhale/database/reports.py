@@ -6,6 +6,7 @@ are those of the site's own clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -66,7 +67,19 @@ def report(
     price_list. calls, answered and talk_ms are of the group, not of the price
     list: do not add them over price lists.
     """
-    group = _GROUPS[by]
+    return reports(tx, lookup, columnar, [by], call_filter, limit=limit)[0]
+
+
+def reports(
+    tx: Transaction,
+    lookup: Lookup,
+    columnar: Columnar,
+    bys: Sequence[ReportBy],
+    call_filter: CallFilter,
+    *,
+    limit: int | None = None,
+) -> list[pa.Table]:
+    """Give several reports over the same calls of one moment; hot calls are read once."""
     condition, values = where(call_filter, "duckdb")
     key = number_key(call_filter)
     if key is not None:
@@ -77,9 +90,18 @@ def report(
     sealed = f"SELECT {columns} FROM {sealed_sql(lookup.folder, lookup.segments, 'call')} c"
     sealed += f" WHERE {condition}" + (NOT_DEAD if dead.num_rows else "")
     source = f"({sealed} UNION ALL SELECT {columns} FROM hot c)"
-    by_time = by in {"hour", "day", "month"}
+    values = [*values, *values]  # the source stands twice in a report
+    named: dict[str, pa.Table] = {"hot": _hot(tx, call_filter, key)}
+    if dead.num_rows:
+        named["dead"] = dead
+    return [columnar.query(_grouped(by, source, limit), values, named) for by in bys]
+
+
+def _grouped(by: ReportBy, source: str, limit: int | None) -> str:
+    """Give the question of one report over the calls of `source`."""
+    group, by_time = _GROUPS[by], by in {"hour", "day", "month"}
     # The calls are read twice, each time only the columns needed: faster than keeping them.
-    sql = f"""
+    return f"""
         WITH counted AS (
             SELECT {group} AS name, COUNT(*) AS calls,
                    COUNT(*) FILTER (c.disposition = 'answered') AS answered,
@@ -98,11 +120,6 @@ def report(
                  counted.name, price_list, currency
         {"" if limit is None else f"LIMIT {int(limit)}"}
     """
-    values = [*values, *values]
-    named: dict[str, pa.Table] = {"hot": _hot(tx, call_filter, key)}
-    if dead.num_rows:
-        named["dead"] = dead
-    return columnar.query(sql, values, named)
 
 
 def _hot(tx: Transaction, call_filter: CallFilter, key: int | None) -> pa.Table:

@@ -30,6 +30,7 @@ from bluewhale.database import (
     suspense,
     versions,
 )
+from bluewhale.database.api_keys import ApiKeys
 from bluewhale.database.batch import Batch, Claim, CommitResult, Mark, RejoinWork
 from bluewhale.database.bulk import Prepared
 from bluewhale.database.call_filter import CallFilter
@@ -86,6 +87,7 @@ class Store:
         self.units = Units(self.db)
         self.terms = Terms(self.db)
         self.users = Users(self.db)
+        self.api_keys = ApiKeys(self.db)
 
     @classmethod
     def open(
@@ -421,6 +423,15 @@ class Store:
                 tx, self._lookup(tx), self.columnar, by, call_filter or CallFilter(), limit=limit
             )
 
+    def reports(
+        self, bys: Sequence[ReportBy], call_filter: CallFilter, *, limit: int | None = None
+    ) -> list[pa.Table]:
+        """Give several reports over the same calls of one moment."""
+        with self.db.read() as tx:
+            return reports.reports(
+                tx, self._lookup(tx), self.columnar, bys, call_filter, limit=limit
+            )
+
     def completeness(
         self,
         *,
@@ -578,12 +589,7 @@ class Store:
 
     def audit(self, limit: int = 1000) -> list[tuple[int, str, str, str, str]]:
         """Give audited changes, newest first: (at_ms, who, action, subject, detail)."""
-        with self.db.read() as tx:
-            rows = tx.rows(
-                "SELECT at, who, action, subject, detail FROM audit ORDER BY audit_id DESC LIMIT ?",
-                (limit,),
-            )
-        return [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+        return self.users.trail(limit)
 
     def contexts(self, ids: Collection[int]) -> dict[int, bytes]:
         """Give raw context lines by id."""

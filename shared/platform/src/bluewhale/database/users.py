@@ -320,6 +320,15 @@ class Users:
         with self._db.write_beside() as tx:
             tx.run("DELETE FROM web_session WHERE session_id = ?", (session_id,))
 
+    def trail(self, limit: int) -> list[tuple[int, str, str, str, str]]:
+        """Give audited changes, newest first: (at_ms, who, action, subject, detail)."""
+        with self._db.read() as tx:
+            rows = tx.rows(
+                "SELECT at, who, action, subject, detail FROM audit ORDER BY audit_id DESC LIMIT ?",
+                (limit,),
+            )
+        return [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+
     def audited(self, *, who: str, action: str, subject: str, detail: str, now_ms: int) -> None:
         """Keep who did what in the trail that all changes share."""
         with self._db.write_beside() as tx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -62,11 +63,18 @@ def demo(
     faults: Annotated[
         bool, typer.Option("--faults", help="Plant two faults and see them named.")
     ] = False,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            help="Serve the page at the end, until Ctrl-C; default: where a person is at a terminal."
+        ),
+    ] = None,
 ) -> None:
     """Three PBXs of three makes, real bytes, priced calls, checked against the truth."""
     from bluewhale.cli.demo import run
 
-    run(folder, calls=calls, faults=faults)
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    run(folder, calls=calls, faults=faults, page=at_terminal if page is None else page)
 
 
 @guarded

@@ -20,6 +20,7 @@ from bluewhale.webapi.shapes import Problem
 from bluewhale.webapi.sign_in import SignedIn
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
     from bluewhale.webapi.job_asking import JobQuestions
+    from bluewhale.webapi.keys import Keys
     from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
     from bluewhale.webapi.page import Page
@@ -52,6 +54,7 @@ class Parts:
 
     questions: Questions
     sign_in: SignIn
+    keys: Keys
     cookies: Cookies
     directories: Directories
     configuration: Callable[[], Configuration]
@@ -62,6 +65,11 @@ class Parts:
     peer: Callable[[str], Any]
     features: dict[str, bool]
     four_eyes: bool = True
+
+    def signed_in(self, cookies: str) -> bool:
+        """Say whether a Cookie header holds a session, without touching it."""
+        token = cookie_parser(cookies).get(self.cookies.name)
+        return bool(token) and self.sign_in.known(token or "")
 
 
 def has(request: Request) -> Parts:
@@ -91,6 +99,12 @@ def signed_in(request: Request, parts: Has) -> SignedIn:
     RefusedError
         `not_signed_in`; `csrf` where a change lacks the token of the session.
     """
+    bearer = _bearer(request)
+    if bearer is not None:  # sent on purpose, never by a browser on its own
+        held = parts.keys.of_token(bearer)
+        if held is None:
+            raise RefusedError("not_signed_in", "this key does not hold, or not any more")
+        return held
     token = parts.cookies.token(request)
     found = parts.sign_in.of_token(token) if token else None
     if found is None:
@@ -99,6 +113,11 @@ def signed_in(request: Request, parts: Has) -> SignedIn:
     if found.token is not None:
         request.state.set_cookie = parts.cookies.text(found.token)
     return found
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def asks(request: Request, parts: Has) -> Reader:

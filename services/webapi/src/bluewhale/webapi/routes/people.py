@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from bluewhale.database import NotFoundError
 from bluewhale.database.users import User as Stored
 from bluewhale.webapi import shapes_people as shapes
 from bluewhale.webapi.access import Reader, reader_of
 from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.filters import zone_mistake
 from bluewhale.webapi.routes.needing import (
     Asks,
     Has,
@@ -21,7 +22,7 @@ from bluewhale.webapi.routes.needing import (
 )
 from bluewhale.webapi.saying import instant
 from bluewhale.webapi.sign_in import SignedIn
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 router = APIRouter(tags=["people"])
@@ -72,6 +73,32 @@ def password(body: shapes.PasswordBody, _reader: Asks, request: Request, parts: 
     """Replace one's own password; all other sessions end."""
     parts.sign_in.change_password(signed_in(request, parts), body.old, body.new)
     return Response(status_code=204)
+
+
+@router.patch("/me", response_model=shapes.Me, **needs("self"))
+def prefer(body: shapes.PreferencesBody, reader: Asks, parts: Has) -> Response:
+    """Choose one's own name to show, clock zone and language."""
+    changes = body.model_dump(exclude_none=True)
+    if zone_mistake(changes.get("zone", "UTC")):
+        fields = [{"field": "zone", "problem": zone_mistake(changes["zone"])}]
+        raise RefusedError("body_invalid", params={"fields": fields})
+    user = parts.sign_in.change(replace(reader.user, **changes), who=reader.user)
+    return answer(_me(replace(reader, user=user), parts))
+
+
+@router.get("/audit", response_model=shapes.Audit, **needs("audit.see"))
+def audit(
+    _reader: Asks, parts: Has, limit: Annotated[int, Query(ge=1, le=1_000)] = 200
+) -> Response:
+    """List what was done, the newest first."""
+    return answer(
+        shapes.Audit(
+            items=[
+                shapes.Entry(at=instant(at), who=who, action=action, subject=subject, detail=detail)
+                for at, who, action, subject, detail in parts.sign_in.users.trail(limit)
+            ]
+        )
+    )
 
 
 @router.get("/users", response_model=shapes.Users, **needs("users.manage"))

@@ -46,6 +46,7 @@ def export(body: ExportBody, reader: Asks, parts: Has) -> Response:
     pages = parts.questions.export(asked.question, page_rows=PAGE_ROWS)
     lists = sorted({t.price_list for t in parts.configuration().tariffs})
     pieces = written(pages, saying_to(reader, parts), body.form, lists)
+    parts.sign_in.note(reader.user, "export", body.form, asked.scope)
     first = next(pieces, "")  # what is refused is refused as a problem, before the first piece
     name = f"calls-{datetime.now(UTC):%Y%m%d-%H%M%S}.{body.form}"
     return StreamingResponse(

@@ -132,7 +132,8 @@ def _lines(
 def _line(line: shapes.PreviewLine, masker: Masker) -> str:
     if line.summary is not None and masker.masks:
         shown = [
-            d.model_copy(update={"called": masker.text(d.called)}) for d in line.summary.differences
+            d.model_copy(update={"called": masker.text(d.called), "reason": masker.text(d.reason)})
+            for d in line.summary.differences
         ]
         line = shapes.PreviewLine(summary=line.summary.model_copy(update={"differences": shown}))
     return line.model_dump_json(exclude_none=True) + "\n"

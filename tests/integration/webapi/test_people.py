@@ -1,0 +1,36 @@
+"""The command for when nobody can sign in any more."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bluewhale.configuration import WebSettings
+from bluewhale.database import Store
+from bluewhale.webapi.passwords import Passwords
+from bluewhale.webapi.sign_in import SignIn
+
+from tests.integration.cli.door import bluewhale
+from tests.integration.webapi.places import EXAMPLE
+
+
+def test_a_forgotten_password_is_replaced_at_the_command(tmp_path: Path):
+    """The old one is wrong, the lock is gone, the audit says who did it."""
+    folder = tmp_path / "site"
+    shutil.copytree(EXAMPLE, folder)
+    with Store.open(folder / "data" / "store") as store:
+        sign_in = SignIn(store.users, Passwords(memory_kib=64, passes=1), WebSettings())
+        sign_in.welcome(sign_in.first_link(), "ana", "the forgotten password", "")
+        store.users.failed(store.users.named("ana").user_id, lambda _: 2**53, now_ms=0)
+    fresh = b"a fresh long secret\n"
+    answer = bluewhale("people", "password", "ana", "--config", folder, stdin=fresh * 2)
+    assert answer.code == 0, answer.err
+    weak = bluewhale("people", "password", "ana", "--config", folder, stdin=b"short\n" * 2)
+    assert (weak.code, "at least 12 letters" in weak.err) == (2, True)
+    assert bluewhale("people", "password", "bob", "--config", folder).code == 3
+    (row,) = bluewhale("people", "list", "--json", "--config", folder).rows()
+    assert (row["name"], row["role"], row["sites"]) == ("ana", "owner", "all")
+    with Store.open(folder / "data" / "store") as store:
+        sign_in = SignIn(store.users, Passwords(), WebSettings())
+        assert sign_in.sign_in("ana", "a fresh long secret", "").user.name == "ana"
+        assert store.audit()[1][2] == "user password"
