@@ -82,7 +82,10 @@ def serve_page(folder: Path) -> None:
     """Serve the page over what the demo stored, until Ctrl-C."""
     from bluewhale.cli.runtime import Runtime
     from bluewhale.configuration import load
+    from bluewhale.configuration.roles import log_level
+    from bluewhale.telemetry import configure_logs
 
+    configure_logs(level=log_level())
     path = folder / "bluewhale.yaml"
     document = yaml.safe_load(path.read_text("utf-8"))
     document["web"] = {}

@@ -27,8 +27,13 @@ Uid = Annotated[
     str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", examples=["carriers-2025"])
 ]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
-LINES = "application/x-ndjson"
 _ZONED = re.compile(r".*(Z|[+-]\d\d:\d\d)")
+
+
+class Lines(StreamingResponse):
+    """A JSON object a line."""
+
+    media_type = "application/x-ndjson"
 
 
 @router.get("/tariffs", response_model=shapes.Tariffs, **needs("tariffs.see"))
@@ -83,6 +88,7 @@ def check_stored(uid: Uid, number: Number, reader: Asks, parts: Has) -> Response
 @router.post(
     "/tariffs/{uid}/{number}/preview",
     response_model=shapes.PreviewLine,
+    response_class=Lines,
     **needs("tariffs.see"),
 )
 def preview(
@@ -104,7 +110,7 @@ def preview(
     )
     masker = Masker(masks=not reader.may("numbers.see"))
     first = next(lines)  # what is refused is refused as a problem, before the first line
-    return StreamingResponse(_lines(first, lines, masker), media_type=LINES)
+    return Lines(_lines(first, lines, masker))
 
 
 @router.post(
