@@ -48,6 +48,9 @@ export async function install(): Promise<Installation> {
   const [url, token] = await new Promise<[string, string]>((resolve, reject) => {
     const heard = (bytes: Buffer) => {
       said += bytes.toString();
+      if (bytes.includes('"level": "error"')) {
+        console.error(bytes.toString());
+      }
       const found = WELCOME.exec(said);
       if (found?.[1] !== undefined && found[2] !== undefined) {
         resolve([found[1], found[2]]);

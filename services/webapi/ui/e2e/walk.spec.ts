@@ -85,11 +85,14 @@ test("wrong name and wrong password are told apart by nobody", async ({ page }) 
 test("the page speaks German and shows itself dark", async ({ page }) => {
   await signIn(page);
   await page.getByRole("button", { name: "Ana Ruiz" }).click();
-  await page.getByRole("menuitemradio", { name: "Deutsch" }).click();
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await expectSound(page);
+  await page.getByRole("button", { name: "Deutsch" }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Übersicht");
   await page.getByRole("button", { name: "Ana Ruiz" }).click();
-  await page.getByRole("menuitemradio", { name: "Dunkel" }).click();
+  await page.getByRole("button", { name: "Dunkel" }).click();
   await expect(page.locator("html")).toHaveAttribute("data-mantine-color-scheme", "dark");
+  await expect(page.getByRole("dialog")).toBeHidden();
   await expectSound(page);
 });
 

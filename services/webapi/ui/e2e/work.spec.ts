@@ -45,7 +45,7 @@ test("a scope is exported with as many lines as it has calls", async ({ page }) 
   const said = await page.getByText(/^\d+ calls$/).textContent();
   await page.getByRole("button", { name: "Export" }).click();
   const waiting = page.waitForEvent("download");
-  await page.getByRole("menuitem", { name: "As CSV" }).click();
+  await page.getByRole("button", { name: "As CSV" }).click();
   const path = await (await waiting).path();
   const lines = readFileSync(path, "utf8").trimEnd().split("\n");
   expect(`${lines.length - 1} calls`).toBe(said);
@@ -75,6 +75,7 @@ test("a price list is stored by one person and activated by another", async ({
     await page.goto("/people");
     await page.getByRole("button", { name: "Add somebody" }).click();
     const dialog = page.getByRole("dialog");
+    await expectSound(page);
     await dialog.getByLabel("Name", { exact: true }).fill(SECOND.name);
     await dialog.getByLabel("First password").fill(SECOND.password);
     await dialog.getByLabel("Role").selectOption("finance");

@@ -62,7 +62,7 @@ function FilterForm({
   const chosen = options.length > 0 && value === "" ? (options[0]?.value ?? "") : value;
   return (
     <form
-      className={css.filterForm}
+      className={css.form}
       onSubmit={(event) => {
         event.preventDefault();
         onAdd(field, chosen.trim());

@@ -41,7 +41,7 @@ export function PeriodChoice({
           close();
         };
         return (
-          <>
+          <div className={css.form}>
             <div className={css.periods}>
               {PERIODS.map((name) => (
                 <button
@@ -72,7 +72,7 @@ export function PeriodChoice({
                 {fallback}
               </Button>
             )}
-          </>
+          </div>
         );
       }}
     </Popover>

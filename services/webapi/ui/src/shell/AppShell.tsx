@@ -3,7 +3,7 @@ import { useLingui } from "@lingui/react/macro";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import type { Me } from "@/api/types";
-import { Dialog } from "@/design/overlays";
+import { Dialog } from "@/design/Dialog";
 import css from "./AppShell.module.css";
 import { KeyList } from "./KeyList";
 import { useKeys } from "./keys";

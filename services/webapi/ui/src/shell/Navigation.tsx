@@ -54,11 +54,13 @@ function Bar({ entries }: { entries: readonly NavigationEntry[] }) {
                 })),
               },
             ]}
-            trigger={
-              <button type="button" className={css.entry}>
+            label={t`More`}
+            className={css.entry}
+            face={
+              <>
                 <MoreIcon size={20} stroke={1.75} aria-hidden="true" />
                 <span>{t`More`}</span>
-              </button>
+              </>
             }
           />
         </li>

@@ -50,11 +50,13 @@ export function ReaderMenu({ me }: { me: Me }) {
     <div className={css.reader}>
       <Menu
         groups={groups}
-        trigger={
-          <button type="button" className={css.button}>
+        label={t`Your settings`}
+        className={css.button}
+        face={
+          <>
             <PersonIcon size={20} stroke={1.75} aria-hidden="true" />
             <span>{me.display_name || me.name}</span>
-          </button>
+          </>
         }
       />
     </div>

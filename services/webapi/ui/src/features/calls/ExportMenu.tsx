@@ -29,11 +29,14 @@ export function ExportMenu({ filter }: { filter: string }) {
             ],
           },
         ]}
-        trigger={
-          <button type="button" className={css.export} disabled={exporting.isPending}>
+        label={t`Export`}
+        className={css.export}
+        disabled={exporting.isPending}
+        face={
+          <>
             <ExportIcon size={16} stroke={1.75} aria-hidden="true" />
             {exporting.isPending ? t`Exporting…` : t`Export`}
-          </button>
+          </>
         }
       />
     </>

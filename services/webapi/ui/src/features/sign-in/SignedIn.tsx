@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { Problem } from "@/api/problems";
 import { meQuery } from "@/api/session";
 import type { Me } from "@/api/types";
-import { Dialog } from "@/design/overlays";
+import { Dialog } from "@/design/Dialog";
 import { Skeleton } from "@/design/States";
 import { ProblemPanel } from "@/shell/ProblemPanel";
 import { Entrance } from "./Entrance";
