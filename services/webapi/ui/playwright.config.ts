@@ -8,6 +8,8 @@ export default defineConfig({
   retries: 0,
   timeout: 60_000,
   use: {
+    // What fades in is judged as it will be.
+    contextOptions: { reducedMotion: "reduce" },
     launchOptions: {
       executablePath: CHROMIUM,
       args: [

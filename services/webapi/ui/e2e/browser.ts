@@ -64,12 +64,12 @@ export async function signIn(page: Page, path = "/", who = OWNER): Promise<void>
   await expect(page.getByRole("heading", { level: 1 })).not.toHaveText("Sign in");
 }
 
-/** Hold the page against WCAG 2.2 AA and the width of the window. */
-export async function expectSound(page: Page): Promise<void> {
+/** Hold the page, or what lies over it, against WCAG 2.2 AA and the width of the window. */
+export async function expectSound(page: Page, within = "html"): Promise<void> {
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: AXE });
   const { result } = await session.send("Runtime.evaluate", {
-    expression: `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then((found) =>
+    expression: `axe.run(${JSON.stringify(within)}, { runOnly: ${JSON.stringify(RULES)} }).then((found) =>
       JSON.stringify(found.violations.map((one) => one.id + " " + one.nodes[0].html)))`,
     awaitPromise: true,
     returnByValue: true,

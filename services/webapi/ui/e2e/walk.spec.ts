@@ -86,7 +86,7 @@ test("the page speaks German and shows itself dark", async ({ page }) => {
   await signIn(page);
   await page.getByRole("button", { name: "Ana Ruiz" }).click();
   await expect(page.getByRole("dialog")).toBeVisible();
-  await expectSound(page);
+  await expectSound(page, "[role=dialog]");
   await page.getByRole("button", { name: "Deutsch" }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Übersicht");
   await page.getByRole("button", { name: "Ana Ruiz" }).click();
