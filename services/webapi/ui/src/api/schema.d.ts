@@ -69,7 +69,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Prefer
+         * @description Choose one's own name to show, clock zone and language.
+         */
+        patch: operations["prefer"];
         trace?: never;
     };
     "/api/v1/me/password": {
@@ -85,6 +89,26 @@ export interface paths {
          * @description Replace one's own password; all other sessions end.
          */
         put: operations["password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit
+         * @description List what was done, the newest first.
+         */
+        get: operations["audit"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -134,6 +158,50 @@ export interface paths {
          * @description Change role, branch, state, name to show or password of somebody else.
          */
         patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Keys
+         * @description List all keys, ended ones too; never a token.
+         */
+        get: operations["keys"];
+        put?: never;
+        /**
+         * Make
+         * @description Make a key for a program; its token is in this answer and nowhere else.
+         */
+        post: operations["make"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End
+         * @description End a key for good.
+         */
+        delete: operations["end"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/calls": {
@@ -792,6 +860,14 @@ export interface components {
             completeness: components["schemas"]["CompletenessLine"];
         };
         /**
+         * Audit
+         * @description What was done, the newest first.
+         */
+        Audit: {
+            /** Items */
+            items: components["schemas"]["Entry"][];
+        };
+        /**
          * BranchBody
          * @description Sites and departments that somebody sees; null = all.
          */
@@ -1171,6 +1247,25 @@ export interface components {
             why: string;
         };
         /**
+         * Entry
+         * @description Who did what.
+         */
+        Entry: {
+            /** At */
+            at: string | null;
+            /** Who */
+            who: string;
+            /**
+             * Action
+             * @example sign-in
+             */
+            action: string;
+            /** Subject */
+            subject: string;
+            /** Detail */
+            detail: string;
+        };
+        /**
          * ExplainedCharge
          * @description One entry of the ledger with its steps.
          */
@@ -1415,6 +1510,71 @@ export interface components {
             confidence: number;
         };
         /**
+         * Key
+         * @description A key of a program.
+         */
+        Key: {
+            /** Key Id */
+            key_id: string;
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+            branch: components["schemas"]["BranchShape"];
+            /** Created By */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-11-21T13:03:01.000Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-11-21T13:03:01.000Z
+             */
+            expires_at: string;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Used At
+             * @description to the minute
+             */
+            used_at: string | null;
+        };
+        /**
+         * KeyBody
+         * @description A key: what it is for, what it may, for how long. No key is an owner.
+         */
+        KeyBody: {
+            /**
+             * Name
+             * @example nightly export
+             */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "analyst" | "finance" | "telecom_admin" | "security";
+            /** @default {} */
+            branch: components["schemas"]["BranchBody"];
+            /**
+             * Days
+             * @default 90
+             */
+            days: number;
+        };
+        /**
+         * Keys
+         * @description All keys, the newest first.
+         */
+        Keys: {
+            /** Items */
+            items: components["schemas"]["Key"][];
+        };
+        /**
          * Leg
          * @description One record of a PBX, read.
          */
@@ -1488,7 +1648,7 @@ export interface components {
             role: string;
             branch: components["schemas"]["BranchShape"];
             /** Permissions */
-            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "users.manage")[];
+            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "users.manage" | "audit.see")[];
             /**
              * Zone
              * @example site
@@ -1546,6 +1706,19 @@ export interface components {
              * @example Berlin
              */
             name: string | null;
+        };
+        /**
+         * NewKey
+         * @description A key that was just made; the token goes into `Authorization: Bearer`.
+         */
+        NewKey: {
+            key: components["schemas"]["Key"];
+            /**
+             * Token
+             * @description shown once
+             * @example bwk_...
+             */
+            token: string;
         };
         /**
          * NewUserBody
@@ -1616,6 +1789,23 @@ export interface components {
              * @example Europe/Berlin
              */
             zone: string;
+        };
+        /**
+         * PreferencesBody
+         * @description What somebody chooses for themselves; absent = it stays.
+         */
+        PreferencesBody: {
+            /** Display Name */
+            display_name?: string | null;
+            /**
+             * Zone
+             * @example site
+             * @example UTC
+             * @example Europe/Berlin
+             */
+            zone?: string | null;
+            /** Language */
+            language?: string | null;
         };
         /**
          * PreviewBody
@@ -1924,8 +2114,13 @@ export interface components {
             period: components["schemas"]["Period"];
             /** Rows */
             rows: components["schemas"]["Group"][];
-            /** @description of all groups; name is null */
+            /** @description of all calls, whatever rows there are; name is null */
             total: components["schemas"]["Group"];
+            /**
+             * Whole
+             * @description false: there are more groups than rows
+             */
+            whole: boolean;
             completeness: components["schemas"]["CompletenessLine"];
         };
         /**
@@ -2602,6 +2797,50 @@ export interface operations {
             };
         };
     };
+    prefer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreferencesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     password: {
         parameters: {
             query?: never;
@@ -2621,6 +2860,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Audit"];
+                };
             };
             /** @description refused */
             "4XX": {
@@ -2751,6 +3032,130 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Keys"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description refused */
             "4XX": {
@@ -3524,7 +3929,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PreviewLine"];
+                    "application/x-ndjson": string;
                 };
             };
             /** @description refused */
@@ -3534,7 +3939,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/x-ndjson": components["schemas"]["Problem"];
                 };
             };
             /** @description failed */
@@ -3544,7 +3949,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/x-ndjson": components["schemas"]["Problem"];
                 };
             };
         };
