@@ -287,6 +287,14 @@ def test_a_forced_deletion_lets_go_keeps_the_volumes_and_says_so():
     assert decision.events[-1].reason == "ForceDeleted"
 
 
+def test_a_namespace_that_is_deleted_is_not_held_by_a_journal():
+    """Its pods and volumes go anyway; nobody ordered it by force, so nobody is told so."""
+    ending = seen(centre(well("berlin", backlog_records=7)), namespace_ending=True)
+    decision = decide(resource(meta=GONE), ending, SETTINGS)
+    assert (decision.released, decision.delete) == (True, ())
+    assert "ForceDeleted" not in [event.reason for event in decision.events]
+
+
 def test_a_unit_that_never_enrolled_holds_no_deletion():
     """It has no record of any link."""
     said = centre(UnitReport("berlin", "declared", links=("hq-avaya",)))

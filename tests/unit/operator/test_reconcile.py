@@ -30,6 +30,7 @@ class MemoryCluster:
         self.asked: list[str] = []
         self.refuses = ""
         self.fails = False
+        self.ending: set[str] = set()
 
     def put(self, made: dict[str, Any]) -> None:
         self.bodies[made["metadata"]["namespace"], made["metadata"]["name"]] = made
@@ -66,6 +67,9 @@ class MemoryCluster:
 
     async def replace(self, made: Any) -> Any:
         return made
+
+    async def is_ending(self, namespace: str) -> bool:
+        return namespace in self.ending
 
 
 class QuietIngest:

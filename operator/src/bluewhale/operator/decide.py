@@ -307,7 +307,8 @@ def _deletion(
     drained = known or (
         reachable and all(r is None or is_drained(resource, r, paused) for r in reports.values())
     )
-    if not (drained or resource.forced):
+    # a namespace that goes takes the pods of units and their volumes with it: nobody could deliver
+    if not (drained or resource.forced or observed.namespace_ending):
         pause = [
             Configure(report.name, paused)
             for report in reports.values()
@@ -319,7 +320,7 @@ def _deletion(
             status_changed=_worth_writing(resource, status, observed.now),
             events=tuple(events),
         )
-    if not drained:
+    if not drained and resource.forced:
         text = "deleted with undelivered records, as ordered; the volumes of its journals are kept"
         events.append(Event("Warning", "ForceDeleted", text))
     revoke = [

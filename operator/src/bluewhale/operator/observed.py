@@ -102,3 +102,4 @@ class Observed:
     pods: Mapping[str, PodReport] = field(default_factory=dict)  # by unit
     conflicts: tuple[Conflict, ...] = ()
     refused: str = ""  # what the API server said of the objects that we applied last
+    namespace_ending: bool = False  # asked for a resource that is being deleted

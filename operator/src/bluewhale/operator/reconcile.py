@@ -150,9 +150,13 @@ class Reconciler:
             self._forget(key)
             await self.publish()
             return True
+        observed = self._observe(resource)
+        if resource.deleting:
+            ending = await self._cluster.is_ending(resource.namespace)
+            observed = replace(observed, namespace_ending=ending)
         decision = decide(
             resource,
-            self._observe(resource),
+            observed,
             self._settings,
             admitted=self._is_current(key) or key in self._admitted(),
         )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 GROUP, VERSION, PLURAL, KIND = "bluewhale.dev", "v1alpha1", "remoteunits", "RemoteUnit"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+DRAIN_FINALIZER = f"{GROUP}/drain"  # a deletion waits until every record is stored
 FENCED = f"{GROUP}/fenced"  # "true": nobody reads the links
 SWITCHOVER = f"{GROUP}/switchover-to"  # a unit; removed when it reads all links
 ENROL = f"{GROUP}/enrol"  # a unit that gets a new token though it enrolled before
