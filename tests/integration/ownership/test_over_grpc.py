@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import grpc
@@ -16,25 +16,27 @@ from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 from bluewhale.database import Store
 from bluewhale.database.terms import Terms
 from bluewhale.ingest.ownership_service import OwnershipDoor
-from bluewhale.ownership import Profile
+from bluewhale.ownership import Profile, Rules, boot_time
 from bluewhale.remoteunit.ownership_client import CHANNEL_OPTIONS, OwnershipClient
 from bluewhale.telemetry import Endpoint, Metrics
 
 LINKS = {"smdr": ("unit-a", "unit-b")}
+TWO = LINKS | {"cdr": ("unit-c", "unit-d")}
 QUICK = Profile(lease_s=1.2, deadline_s=0.8, retry_s=0.2)
+SLOW = Profile(lease_s=5.0, deadline_s=3.0, retry_s=0.4)
 PATIENT = Profile(lease_s=20.0, deadline_s=15.0, retry_s=0.2)  # what is sooner waited for no lease
 
 
 class Replica:
     """One ingest: a door on a port, with its own task."""
 
-    def __init__(self, store: Store, profile: Profile) -> None:
+    def __init__(self, store: Store, profile: Profile, rules: Rules) -> None:
         self.store, self.metrics = store, Metrics()
         self.server = grpc.aio.server()
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
         self.door = OwnershipDoor(
             lambda: Terms(store.db),
-            lambda: LINKS,
+            lambda: rules,
             address=self.address,
             metrics=self.metrics,
             profile=profile,
@@ -63,7 +65,10 @@ class Replica:
 class Host:
     """The links of one unit, without PBXs: which are read."""
 
-    def __init__(self, unit_uid: str, centre: str, folder: Path) -> None:
+    def __init__(
+        self, unit_uid: str, centre: str, folder: Path, links: Collection[str] = LINKS
+    ) -> None:
+        self.links = links
         self.read: set[str] = set()
         self.metrics = Metrics()
         self.client = OwnershipClient(
@@ -76,7 +81,7 @@ class Host:
             leave=self.leave,
             profile=QUICK,
         )
-        self.client.use(LINKS)
+        self.client.use(links)
         self.task = asyncio.create_task(self.client.run())
 
     @staticmethod
@@ -84,7 +89,7 @@ class Host:
         return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
 
     def started(self) -> None:
-        self.read |= {uid for uid in LINKS if self.client.reads(uid)}
+        self.read |= {uid for uid in self.links if self.client.reads(uid)}
 
     async def leave(self, uid: str) -> None:
         await asyncio.sleep(0.05)
@@ -107,28 +112,30 @@ class Host:
 class Place:
     """What a test has: a store, replicas, units."""
 
-    def __init__(self, folder: Path, profile: Profile) -> None:
-        self.folder, self.profile = folder, profile
+    def __init__(self, folder: Path, profile: Profile, rules: Rules) -> None:
+        self.folder, self.profile, self.rules = folder, profile, rules
         self.store = Store.open(folder / "store")
         self.replicas: list[Replica] = []
         self.hosts: list[Host] = []
 
     async def replica(self) -> Replica:
-        replica = Replica(self.store, self.profile)
+        replica = Replica(self.store, self.profile, self.rules)
         self.replicas.append(replica)
         await replica.start()
         return replica
 
-    def host(self, unit_uid: str, centre: str) -> Host:
-        host = Host(unit_uid, centre, self.folder)
+    def host(self, unit_uid: str, centre: str, links: Collection[str] = LINKS) -> Host:
+        host = Host(unit_uid, centre, self.folder, links)
         self.hosts.append(host)
         return host
 
 
 @contextlib.asynccontextmanager
-async def place(folder: Path, profile: Profile = QUICK) -> AsyncIterator[Place]:
+async def place(
+    folder: Path, profile: Profile = QUICK, rules: Rules | None = None
+) -> AsyncIterator[Place]:
     """Give a place whose parts all end with the block."""
-    found = Place(folder, profile)
+    found = Place(folder, profile, rules or Rules(LINKS))
     try:
         yield found
     finally:
@@ -215,6 +222,32 @@ def test_a_unit_that_is_gone_is_replaced_after_its_lease(tmp_path: Path):
             await a.vanish()
             took = await until(lambda: b.read == {"smdr"})
             assert 0.9 < took < 6.0
+
+    asyncio.run(run())
+
+
+def test_units_of_one_installation_fail_over_each_by_its_own_lease(tmp_path: Path):
+    """Units a and b have 1.2 s, c and d 5 s; a and c vanish together: b reads first, d after its lease."""
+
+    async def run() -> None:
+        rules = Rules(TWO, {"unit-c": SLOW, "unit-d": SLOW})
+        async with place(tmp_path, rules=rules) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            c = here.host("unit-c", replica.address, ["cdr"])
+            await until(lambda: (a.read, c.read) == ({"smdr"}, {"cdr"}))
+            b = here.host("unit-b", replica.address)
+            d = here.host("unit-d", replica.address, ["cdr"])
+            await until(lambda: bool(b.client.side.owner("smdr") and d.client.side.owner("cdr")))
+            await until(lambda: c.client.side.profile == SLOW)  # the row says 5 s by now
+            assert a.client.side.profile == QUICK
+            await until(lambda: c.client.side.lease_end - boot_time() > 4.0)
+            began = time.monotonic()
+            await asyncio.gather(a.vanish(), c.vanish())
+            await until(lambda: b.read == {"smdr"})
+            assert d.read == set()
+            await until(lambda: d.read == {"cdr"})
+            assert 4.0 < time.monotonic() - began < 12.0
 
     asyncio.run(run())
 

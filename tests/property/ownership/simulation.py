@@ -3,9 +3,9 @@
 Everything the cores do not own is simulated here: true time, a clock per node
 with its own offset and rate, loss, duplication, delay and reordering of
 messages, one-way cuts, frozen nodes, restarts of units and of leaders, leaders
-that resign or go by another profile, a second copy of a unit, answers of the
-database that get lost, orders and configuration changes of a person. A seed is a run; the same
-seed is the same run. The judge knows true time and nothing of how the cores
+that resign or go by another profile, units with timings of their own that a person
+changes, a second copy of a unit, answers of the database that get lost, orders and
+configuration changes of a person. A seed is a run; the same seed is the same run. The judge knows true time and nothing of how the cores
 decide; it raises `Violation`:
 
 I1  tokens of a link only grow, in any term
@@ -34,6 +34,7 @@ from bluewhale.ownership import (
     Profile,
     Release,
     Result,
+    Rules,
     TermCandidate,
     TermRow,
     Token,
@@ -45,6 +46,7 @@ CHAOS_S = 22.0
 QUIET_S_MAX = 45.0  # term lease + hold-off + lease + retries, and messages still under way
 TICK_S = 0.5
 LATE_S_MAX = 8.0
+OWN = tuple(replace(FAST, lease_s=s, deadline_s=s * 0.7) for s in (3.0, 9.0, 16.0))  # of units
 
 
 class Violation(AssertionError):
@@ -60,7 +62,8 @@ class Parts:
     unit: Callable[..., UnitSide] = UnitSide
     profile: Profile = FAST
     clock_drift: float = FAST.drift
-    profiles_differ: float = 0.2  # share of runs
+    profiles_differ: float = 0.2  # share of runs in which the two leaders' do
+    units_differ: float = 0.4  # share of runs in which units have timings of their own
     judge_hold_off: bool = True  # False: only what two units would notice counts
 
 
@@ -78,6 +81,7 @@ class Outcome:
     hand_overs: int = 0
     clones: int = 0
     changes: int = 0
+    timings: int = 0
     quiet_s: float = 0.0
 
 
@@ -189,7 +193,10 @@ class Run:
         self.units = [
             Unit(node := Node(f"unit-{n}", rng, drift), self._side(node)) for n in range(3)
         ]
-        self.links = dict(LINKS)
+        self.rules = Rules(dict(LINKS))
+        self.own_timings = rng.random() < parts.units_differ
+        if self.own_timings:
+            self.rules = replace(self.rules, profiles=self._timings())
         # another release, or a profile changed between two restarts
         differ = rng.random() < parts.profiles_differ
         other = replace(parts.profile, lease_s=12.0) if differ else parts.profile
@@ -231,6 +238,8 @@ class Run:
             self.after(self.rng.uniform(0, 1), server.node, self.tick, server)
         for _ in range(self.rng.randint(3, 9)):
             self.after(self.rng.uniform(2, CHAOS_S), None, self.fault)
+        for _ in range(self.rng.randint(1, 3) if self.own_timings else 0):
+            self.after(self.rng.uniform(2, CHAOS_S), None, self.change_timings)
         while self.queue:
             at, _, node, life, what, args = heapq.heappop(self.queue)
             if not self.calm and at >= CHAOS_S:
@@ -255,6 +264,11 @@ class Run:
         return self.outcome
 
     # ---- units -------------------------------------------------------------------------
+
+    def _timings(self) -> dict[str, Profile]:
+        """Some units have timings of their own; drift is what the cores believe in."""
+        chosen = {f"unit-{n}": self.rng.choice((None, *OWN)) for n in range(3)}
+        return {name: replace(own, drift=self.profile.drift) for name, own in chosen.items() if own}
 
     def _side(self, node: Node, kept: frozenset[str] = frozenset()) -> UnitSide:
         links = [u for u, units in LINKS.items() if node.name in units]
@@ -363,31 +377,36 @@ class Run:
     def term_turn(self, server: Server) -> None:
         """Renew, or look whether there is a term to win; the database may answer late."""
         now = server.node.clock.local(self.at)
-        step = self.renew_row if server.leader is not None else self.read_row
-        if self.reaches_database():
-            self.after(self.delay(), server.node, step, server, now)
+        leader = server.leader
+        if leader is not None:
+            self.reconfigure(server)
+            lease_s = server.candidate.lease_to_renew_s(now, leader.longest_lease_s())
+            leader.cover(min(leader.covered_s, lease_s))
+            if self.reaches_database():
+                self.after(self.delay(), server.node, self.renew_row, server, now, lease_s)
+        elif self.reaches_database():
+            self.after(self.delay(), server.node, self.read_row, server)
         self.after(server.profile.retry_s, server.node, self.term_turn, server)
 
     def reaches_database(self) -> bool:
         return self.calm or self.rng.random() >= self.loss
 
-    def renew_row(self, server: Server, sent_at: float) -> None:
+    def renew_row(self, server: Server, sent_at: float, lease_s: float) -> None:
         row = self.row
         if row is None or row.holder != server.holder or row.term != server.candidate.term:
             server.leader = None
             server.candidate.lost()
             return
-        lease_s = server.candidate.lease_to_renew_s(sent_at)
         self.row = TermRow(row.term, row.holder, row.address, row.renewals + 1, lease_s)
         if self.reaches_database():
-            self.after(self.delay(), server.node, self.renewed, server, row.term, sent_at)
+            self.after(self.delay(), server.node, self.renewed, server, row.term, sent_at, lease_s)
 
-    def renewed(self, server: Server, term: int, sent_at: float) -> None:
+    def renewed(self, server: Server, term: int, sent_at: float, lease_s: float) -> None:
         if server.leader is not None and server.candidate.term == term:
             server.candidate.renewed(sent_at)
-            self.reconfigure(server)
+            server.leader.cover(lease_s)
 
-    def read_row(self, server: Server, _sent_at: float) -> None:
+    def read_row(self, server: Server) -> None:
         row = self.row
         self.after(self.delay(), server.node, self.row_read, server, row)
 
@@ -414,9 +433,10 @@ class Run:
         now = server.node.clock.local(self.at)
         hold_off_s = server.candidate.won(term, seen, sent_at, now)
         server.leader = self.parts.leader(
-            term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0
-        )
-        server.leader.configure(self.links, now)
+            term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0,
+            covered_s=server.candidate.lease_to_take_s(seen),
+        )  # fmt: skip
+        server.leader.configure(self.rules, now)
 
     # ---- faults ------------------------------------------------------------------------
 
@@ -483,20 +503,31 @@ class Run:
         uid = self.rng.choice(list(LINKS))
         units = list(LINKS[uid])
         self.rng.shuffle(units)
-        self.links[uid] = tuple(units[: self.rng.randint(1, len(units))])
-        for server in self.servers:
-            self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
+        chosen = tuple(units[: self.rng.randint(1, len(units))])
+        self.rules = replace(self.rules, links={**self.rules.links, uid: chosen})
+        self.follow()
         self.after(self.rng.uniform(2, 6), None, self.change_back)
 
     def change_back(self) -> None:
-        self.links = dict(LINKS)
+        self.rules = replace(self.rules, links=dict(LINKS))
+        self.follow()
+
+    def change_timings(self) -> None:
+        """A person changes timings of units, longer or shorter; leaders hear of it sooner or later."""
+        self.outcome.timings += 1
+        self.rules = replace(self.rules, profiles=self._timings())
+        self.follow()
+        if self.rng.random() < 0.5:  # perhaps before the row says what units have now
+            self.after(self.rng.uniform(0.3, 4.0), None, self.lose_leader)
+
+    def follow(self) -> None:
         for server in self.servers:
             self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
 
     def reconfigure(self, server: Server) -> None:
         now = server.node.clock.local(self.at)
         if server.leader is not None and server.candidate.leading(now):
-            server.leader.configure(self.links, now)
+            server.leader.configure(self.rules, now)
             self.spread(server)
 
     def restart_server(self, server: Server) -> None:

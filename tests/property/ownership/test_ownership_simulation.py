@@ -20,6 +20,10 @@ KILLED_BY = {
     "forgets_longer_leases": "I3",
     "serves_too_long": "I1 or I3",
     "new_process_inherits": "I3",
+    "row_says_own_lease": "I3",
+    "row_shortens_at_once": "I3",
+    "lends_before_the_row_says": "I3",
+    "forgets_the_longer_lease": "I3",
 }
 
 

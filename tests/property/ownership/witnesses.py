@@ -50,12 +50,12 @@ class Row:
         self.row = TermRow(term, holder, address, 0, lease_s)
         return self.row
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
+    def renew(self, term: int, holder: str, *, lease_s: float) -> float | None:
         row = self.row
         if row is None or (row.term, row.holder) != (term, holder):
-            return False
+            return None
         self.row = replace(row, renewals=row.renewals + 1, lease_s=lease_s)
-        return True
+        return lease_s
 
     def resign(self, term: int, holder: str) -> None:
         row = self.row
@@ -132,10 +132,10 @@ class Copy:
     def _turn(self) -> None:
         sent_at, candidate = self.clock(), self.candidate
         if candidate.term:
-            lease_s = candidate.lease_to_renew_s(sent_at)
+            lease_s = candidate.lease_to_renew_s(sent_at, FAST.lease_s)
             ours = self.terms.renew(candidate.term, self.holder, lease_s=lease_s)
             self.world.meanwhile(self)
-            if ours:
+            if ours is not None:
                 candidate.renewed(sent_at)
             else:
                 candidate.lost()
