@@ -337,14 +337,52 @@ def test_an_event_tells_a_turn_of_ready_and_no_more():
     ]
 
 
-def test_a_failover_profile_that_is_not_in_force_is_said():
+def test_timings_that_ingest_does_not_follow_yet_are_said():
     """What the spec asks for and what is in force are not mixed up."""
     fast = resource(failover={"leaseSeconds": 6, "renewDeadlineSeconds": 4, "retrySeconds": 1})
-    found = decide(fast, seen(centre(well("berlin"))), SETTINGS).status["conditions"][3]
-    assert (found["status"], found["message"]) == (
-        "True",
-        "failover in force is that of the installation: 15/10/2",
+    late = "ingest follows spec.failover of berlin within seconds"
+    for spec, in_force, said in (
+        (fast, None, late),
+        (fast, (6.0, 4.0, 1.0), ""),
+        (resource(), None, ""),
+        (resource(), (6.0, 4.0, 1.0), late),
+    ):
+        observed = seen(centre(well("berlin", failover=in_force)))
+        found = decide(spec, observed, SETTINGS).status["conditions"][3]
+        assert (found["type"], found["status"]) == ("ConfigSynced", "True")
+        assert found["message"] == said
+
+
+def test_links_that_another_unit_reads_are_named_with_when_they_go_back():
+    """hq-avaya prefers berlin-2 and is read by berlin-1; lan prefers berlin-1, as units do."""
+    links = [{**link(), "preferred": "berlin-2"}, link("lan", type="tcp_server", port=9001)]
+    said = centre(
+        *(well(name, links=("hq-avaya", "lan")) for name in ("berlin-1", "berlin-2")),
+        owner="berlin-1",
     )
+    away = "hq-avaya is read by berlin-1, not berlin-2. "
+    for failback, when in (
+        (None, "It goes back as the installation has it (failback_hold_s)"),
+        ({"mode": "Automatic", "holdSeconds": 60}, "It goes back after 60 s of presence"),
+        ({"mode": "Manual"}, "It goes back by order alone"),
+    ):
+        spec = pair(links=links, **({"failback": failback} if failback else {}))
+        found = decide(spec, seen(said), SETTINGS).status["conditions"][4]
+        assert (found["type"], found["status"]) == ("Owned", "True")
+        assert found["message"] == away + when
+
+
+def test_a_service_leads_to_the_preferred_unit_of_its_link_until_somebody_reads():
+    """Links spread over units from the first moment."""
+    links = [{**link(), "preferred": "berlin-2"}, link("lan", type="tcp_server", port=9001)]
+    nobody = centre(well("berlin-1"), well("berlin-2"), owner="")
+    made = decide(pair(links=links), seen(nobody), SETTINGS).apply
+    leads = {
+        o["metadata"]["name"]: o["spec"]["selector"]["bluewhale.dev/unit"]
+        for o in made
+        if o["kind"] == "Service"
+    }
+    assert leads == {"link-hq-avaya": "berlin-2", "link-lan": "berlin-1"}
 
 
 MINUTE_MS = 60_000
