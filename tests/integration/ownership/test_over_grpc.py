@@ -331,6 +331,24 @@ def test_an_owner_without_centre_reads_on_and_a_restarted_one_too(tmp_path: Path
     asyncio.run(run())
 
 
+def test_a_unit_that_restarts_without_centre_goes_by_the_timings_that_it_was_told(tmp_path: Path):
+    """Told 5/3/0.4 s and killed: the next process, which begins with 0.8 s, reads after 3 s."""
+
+    async def run() -> None:
+        rules = Rules(LINKS, {"unit-a": SLOW})
+        async with place(tmp_path, rules=rules) as here:
+            replica = await here.replica()
+            a = here.host("unit-a", replica.address)
+            kept = tmp_path / "unit-a.json"
+            await until(lambda: kept.exists() and '"deadline_s": 3.0' in kept.read_text())
+            await replica.die()
+            await a.vanish()
+            again = here.host("unit-a", replica.address)
+            assert await until(lambda: again.read == {"smdr"}) >= SLOW.deadline_s - 0.1
+
+    asyncio.run(run())
+
+
 def test_a_unit_may_order_nothing_and_a_batch_has_a_limit(tmp_path: Path):
     """A hand-over in a unit's name is denied; 1,001 items are refused; both say why."""
 

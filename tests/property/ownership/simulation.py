@@ -297,6 +297,7 @@ class Run:
         self.judge.unit(self.at, unit)
 
     def not_leader(self, unit: Unit) -> None:
+        unit.side.unanswered(unit.node.clock.local(self.at))
         unit.target, unit.waiting = 1 - unit.target, 0
 
     def watched(self, unit: Unit, news: News) -> None:
