@@ -33,6 +33,11 @@ class Copy(TermWitnesses):
         )
         api._server = lambda: world.server.url  # the port is known when it serves
         super().__init__(self._rows, TermLease(api, instance=name), patience_s=0.5)
+        self.renewals = 0
+
+    def renew(self, term: int, holder: str, *, lease_s: float, count: int = 0) -> float | None:
+        self.renewals += 1
+        return super().renew(term, holder, count=count or self.renewals, lease_s=lease_s)
 
     def _rows(self) -> Terms:
         if self.world.database_away or self.cut_off:

@@ -106,6 +106,9 @@ MUTANTS = {
     "serves_too_long": Parts(candidate=ServesTooLong),
     "new_process_inherits": Parts(leader=NewProcessInherits),
     "row_says_own_lease": Parts(leader=RowSaysOwnLease, units_differ=1.0),
+    "row_says_own_lease, seen by units": Parts(
+        leader=RowSaysOwnLease, units_differ=1.0, judge_hold_off=False
+    ),
     "row_shortens_at_once": Parts(leader=RowShortensAtOnce, units_differ=1.0),
     "lends_before_the_row_says": Parts(leader=LendsBeforeTheRowSays, units_differ=1.0),
     "forgets_the_longer_lease": Parts(leader=ForgetsTheLongerLease, units_differ=1.0),

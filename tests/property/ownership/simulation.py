@@ -13,6 +13,7 @@ I3  two sessions are never both entitled to a link, each by its own clock
 I4  after the faults end, every link has one entitled unit soon, and only it reads
 I7  a new term grants nothing before the lease of the term before is over
 I8  a release by a stale token changes nothing
+I9  the row of the term covers every lease that runs, so that whoever wins now waits for it
 """
 
 from __future__ import annotations
@@ -116,8 +117,6 @@ class Unit:
     side: UnitSide
     target: int = 0
     waiting: int = 0
-    # when a batch of this life was answered last, for choosing another server
-    kept: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -127,7 +126,7 @@ class Server:
     holder: str
     profile: Profile
     leader: Leader | None = None
-    seen: TermRow | None = None
+    count: int = 0  # renewals of its term that it tried
 
 
 @dataclass
@@ -165,6 +164,14 @@ class Judge:
                 self.alone(at, link, key, "I3: two are entitled")
             else:
                 rows.pop(key, None)
+
+    def covered(self, at: float, row: TermRow | None) -> None:
+        if not self.parts.judge_hold_off or row is None:
+            return
+        for link, rows in self.entitled.items():
+            for (unit, _), until in rows.items():
+                if until - at > row.lease_s + 1e-9:
+                    raise Violation(f"I9: {link} is {unit}'s for {until - at:.3f} s, row {row}")
 
     def gone(self, unit: Unit) -> None:
         for rows in self.entitled.values():
@@ -266,9 +273,8 @@ class Run:
     # ---- units -------------------------------------------------------------------------
 
     def _timings(self) -> dict[str, Profile]:
-        """Some units have timings of their own; drift is what the cores believe in."""
-        chosen = {f"unit-{n}": self.rng.choice((None, *OWN)) for n in range(3)}
-        return {name: replace(own, drift=self.profile.drift) for name, own in chosen.items() if own}
+        chosen = {unit: self.rng.choice((None, *OWN)) for unit in LINKS["link-1"]}
+        return {unit: replace(p, drift=self.profile.drift) for unit, p in chosen.items() if p}
 
     def _side(self, node: Node, kept: frozenset[str] = frozenset()) -> UnitSide:
         links = [u for u, units in LINKS.items() if node.name in units]
@@ -295,6 +301,7 @@ class Run:
         unit.waiting = 0
         unit.side.answered(batch, answer, unit.node.clock.local(self.at))
         self.judge.unit(self.at, unit)
+        self.judge.covered(self.at, self.row)
 
     def not_leader(self, unit: Unit) -> None:
         unit.side.unanswered(unit.node.clock.local(self.at))
@@ -383,8 +390,10 @@ class Run:
             self.reconfigure(server)
             lease_s = server.candidate.lease_to_renew_s(now, leader.longest_lease_s())
             leader.cover(min(leader.covered_s, lease_s))
+            server.count += 1
             if self.reaches_database():
-                self.after(self.delay(), server.node, self.renew_row, server, now, lease_s)
+                count = server.count
+                self.after(self.delay(), server.node, self.renew_row, server, now, lease_s, count)
         elif self.reaches_database():
             self.after(self.delay(), server.node, self.read_row, server)
         self.after(server.profile.retry_s, server.node, self.term_turn, server)
@@ -392,20 +401,24 @@ class Run:
     def reaches_database(self) -> bool:
         return self.calm or self.rng.random() >= self.loss
 
-    def renew_row(self, server: Server, sent_at: float, lease_s: float) -> None:
+    def renew_row(self, server: Server, sent_at: float, lease_s: float, count: int) -> None:
         row = self.row
         if row is None or row.holder != server.holder or row.term != server.candidate.term:
             server.leader = None
             server.candidate.lost()
             return
-        self.row = TermRow(row.term, row.holder, row.address, row.renewals + 1, lease_s)
+        if row.renewals > count:  # it arrives behind a later one
+            return
+        self.row = TermRow(row.term, row.holder, row.address, count, lease_s)
+        self.judge.covered(self.at, self.row)
         if self.reaches_database():
-            self.after(self.delay(), server.node, self.renewed, server, row.term, sent_at, lease_s)
+            self.after(self.delay(), server.node, self.renewed, server, self.row, sent_at)
 
-    def renewed(self, server: Server, term: int, sent_at: float, lease_s: float) -> None:
-        if server.leader is not None and server.candidate.term == term:
+    def renewed(self, server: Server, row: TermRow, sent_at: float) -> None:
+        asked = (server.candidate.term, server.count)  # nobody waits for an earlier answer
+        if server.leader is not None and asked == (row.term, row.renewals):
             server.candidate.renewed(sent_at)
-            server.leader.cover(lease_s)
+            server.leader.cover(row.lease_s)
 
     def read_row(self, server: Server) -> None:
         row = self.row
@@ -422,6 +435,7 @@ class Run:
         term = seen.term + 1 if seen else 1
         lease_s = server.candidate.lease_to_take_s(seen)
         self.row = TermRow(term, server.holder, server.node.name, 0, lease_s)
+        self.judge.covered(self.at, self.row)
         self.judge.won[term] = (self.at, seen.lease_s if seen else 0.0)
         if server.node.life == life and self.reaches_database():
             self.after(self.delay(), server.node, self.taken, server, seen, sent_at, term)
@@ -432,6 +446,7 @@ class Run:
         if server.leader is not None:
             return
         now = server.node.clock.local(self.at)
+        server.count = 0
         hold_off_s = server.candidate.won(term, seen, sent_at, now)
         server.leader = self.parts.leader(
             term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0,
@@ -442,8 +457,7 @@ class Run:
     # ---- faults ------------------------------------------------------------------------
 
     def fault(self) -> None:
-        rng = self.rng
-        kind = rng.random()
+        rng, kind = self.rng, self.rng.random()
         if kind < 0.28:
             self.outcome.pauses += 1
             node = rng.choice([*self.units, *self.servers]).node
@@ -522,8 +536,8 @@ class Run:
             self.after(self.rng.uniform(0.3, 4.0), None, self.lose_leader)
 
     def follow(self) -> None:
-        for server in self.servers:
-            self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
+        for x in self.servers:
+            self.after(self.rng.uniform(0, 2), x.node, self.reconfigure, x)
 
     def reconfigure(self, server: Server) -> None:
         now = server.node.clock.local(self.at)
@@ -547,8 +561,7 @@ class Run:
 
     def order(self) -> None:
         """A person orders a hand-over at the server that leads, if it is awake."""
-        uid = self.rng.choice(list(LINKS))
-        item = HandOver(uid, self.rng.choice(LINKS[uid]))
+        item = HandOver(uid := self.rng.choice(list(LINKS)), self.rng.choice(LINKS[uid]))
         for server in self.servers:
             now = server.node.clock.local(self.at)
             awake = server.node.frozen_until <= self.at

@@ -30,10 +30,11 @@ class Terms(Protocol):
     ) -> TermRow | None:
         """Begin the next term if it is as it was seen; None = it is not."""
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> float | None:
-        """Count a renewal and say how long leases may run; None = the term is another's.
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Note the renewal `count` of a term, from 1, and how long leases may run.
 
-        Gives the longest lease that it surely says now, wherever it is kept.
+        Gives the longest lease that it surely says now, wherever it is kept; None = the
+        term is another's.
         """
 
     def resign(self, term: int, holder: str) -> None:
@@ -69,6 +70,7 @@ class TermKeeper:
         self._candidate = TermCandidate(profile)
         self._holder = secrets.token_hex(8)
         self._leader: Leader | None = None
+        self._count = 0  # of renewals of the term that were tried
         self._log = get_logger("ownership")
         self._problem = ""
         self._resigned = False
@@ -133,7 +135,8 @@ class TermKeeper:
         term, holder = self._candidate.term, self._holder
         lease_s = self._candidate.lease_to_renew_s(sent_at, leader.longest_lease_s())
         leader.cover(min(leader.covered_s, lease_s))  # it may be said though no answer comes
-        covered_s = await self._call(lambda t: t.renew(term, holder, lease_s=lease_s))
+        self._count = count = self._count + 1
+        covered_s = await self._call(lambda t: t.renew(term, holder, count=count, lease_s=lease_s))
         if covered_s is None:
             self._log.warning("Term of ownership lost", term=term)
             self._lose()
@@ -158,7 +161,7 @@ class TermKeeper:
         if self._resigned:  # while it was answered
             await self._call(lambda t: t.resign(row.term, row.holder))
             return
-        now = self._clock()
+        now, self._count = self._clock(), 0
         hold_off_s = self._candidate.won(row.term, seen, sent_at, now)
         self._leader = Leader(
             term=row.term,

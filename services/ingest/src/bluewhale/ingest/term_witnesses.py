@@ -39,8 +39,8 @@ class Row(Protocol):
     ) -> TermRow | None:
         """Begin a term after what was seen; None = it has changed."""
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> float | None:
-        """Count a renewal, give the lease that it says; None = the term is another's."""
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Note a renewal, give the lease that it says; None = the term is another's."""
 
     def resign(self, term: int, holder: str) -> None:
         """Give the term up; nothing if it is another's."""
@@ -112,7 +112,7 @@ class TermWitnesses:
         self._says = {ROW: lease_s, LEASE: lease_s}
         return won
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> float | None:
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
         """Renew both at once; one is enough. None = neither is ours any more.
 
         A Lease that was deleted or spoilt is put back: while the row is ours nobody
@@ -120,7 +120,9 @@ class TermWitnesses:
         """
         asked = [
             self._ask(
-                ROW, lambda: self._row().renew(term, holder, lease_s=lease_s) is not None, lease_s
+                ROW,
+                lambda: self._row().renew(term, holder, count=count, lease_s=lease_s) is not None,
+                lease_s,
             ),
             self._ask(LEASE, lambda: self._lease.renew(term, holder, lease_s=lease_s), lease_s),
         ]

@@ -79,13 +79,17 @@ class Terms:
             return None
         return TermRow(term, holder, address, 0, lease_s)
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> float | None:
-        """Count a renewal, say and give how long leases may run; None = the term is another's."""
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Say and give how long leases may run; None = the term is another's.
+
+        count: which renewal of the term this is, from 1; one that arrives behind a later
+        one changes nothing.
+        """
         with self._database.write_beside() as tx:
             changed = tx.run(
-                "UPDATE ownership_term SET renewals = renewals + 1, lease_ms = ?"
-                " WHERE name = ? AND term = ? AND holder = ?",
-                (math.ceil(lease_s * 1000), _NAME, term, holder),
+                "UPDATE ownership_term SET renewals = ?, lease_ms = ?"
+                " WHERE name = ? AND term = ? AND holder = ? AND renewals <= ?",
+                (count, math.ceil(lease_s * 1000), _NAME, term, holder, count),
             )
         return lease_s if changed == 1 else None
 
