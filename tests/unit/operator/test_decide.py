@@ -362,9 +362,9 @@ def test_links_that_another_unit_reads_are_named_with_when_they_go_back():
     )
     away = "hq-avaya is read by berlin-1, not berlin-2. "
     for failback, when in (
-        (None, "It goes back as the installation has it (failback_hold_s)"),
-        ({"mode": "Automatic", "holdSeconds": 60}, "It goes back after 60 s of presence"),
-        ({"mode": "Manual"}, "It goes back by order alone"),
+        (None, "Each goes back as the installation has it (failback_hold_s)"),
+        ({"mode": "Automatic", "holdSeconds": 60}, "Each goes back after 60 s of presence"),
+        ({"mode": "Manual"}, "Each goes back by order alone"),
     ):
         spec = pair(links=links, **({"failback": failback} if failback else {}))
         found = decide(spec, seen(said), SETTINGS).status["conditions"][4]

@@ -232,12 +232,12 @@ def _elsewhere(resource: RemoteUnit, observed: Observed) -> str:
         return ""
     back = resource.failback
     if back is None:
-        when = "it goes back as the installation has it (failback_hold_s)"
+        when = "as the installation has it (failback_hold_s)"
     elif back.automatic:
-        when = f"it goes back after {back.hold_s} s of presence"
+        when = f"after {back.hold_s} s of presence"
     else:
-        when = "it goes back by order alone"
-    return f"{'; '.join(away[:5])}{'; ...' if len(away) > 5 else ''}. {when[0].upper()}{when[1:]}"
+        when = "by order alone"
+    return f"{'; '.join(away[:5])}{'; ...' if len(away) > 5 else ''}. Each goes back {when}"
 
 
 def _spool(units: list[UnitReport], observed: Observed) -> Finding:
