@@ -124,8 +124,11 @@ def test_a_token_is_in_its_secret_before_the_status_says_so():
     assert secret["stringData"] == {"token": "bw1.berlin.x.y"}
     told = cluster.bodies["pbx", "berlin"]["status"]["units"]
     assert told[0]["tokenExpires"] == "2026-11-22T10:00:00Z"
-    order = [a for a in cluster.asked if "Secret" in a or "RemoteUnit" in a]
-    assert order == ["apply Secret berlin-token", "apply RemoteUnit berlin"]
+    order = [a for a in cluster.asked if "Secret" in a or "RemoteUnit" in a or "berlin-0" in a]
+    # the pod is changed, so that its kubelet does not wait a minute before it looks
+    assert order == [
+        "apply Secret berlin-token", "annotate Pod berlin-0", "apply RemoteUnit berlin",
+    ]  # fmt: skip
 
 
 def test_a_token_that_was_not_made_is_not_told():

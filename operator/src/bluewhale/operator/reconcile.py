@@ -52,7 +52,8 @@ AT_ONCE = 8
 PUBLISH_EVERY_S = 0.5
 ASKING_SHARE = 4.0  # an answer of a second is asked for every five
 FOLLOWERS = f"{GROUP}/follows=units"  # pods of roles that read the published links
-PUBLISHED = f"{GROUP}/units"  # annotation that makes the kubelet look at once
+PUBLISHED = f"{GROUP}/units"  # annotations that make the kubelet renew mounted files at once
+TOKEN = f"{GROUP}/token-expires"
 
 
 class Store(Protocol):
@@ -222,6 +223,11 @@ class Reconciler:
                 secret = specs.token_secret(resource, unit, token, expires)
                 await self._cluster.apply(secret)
                 minted[unit] = instant(expires)
+                if (
+                    resource.in_cluster
+                ):  # a pod that was there before the Secret would wait a minute
+                    pod = ObjectId("Pod", resource.namespace, specs.pod_of(unit))
+                    await self._cluster.annotate(pod, {TOKEN: minted[unit]})
             case Configure(unit, overrides):
                 await self._ingest.configure(unit, overrides)
             case HandOver(link, to):
