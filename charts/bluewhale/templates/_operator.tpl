@@ -36,7 +36,7 @@
   verbs: [create, patch, delete]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [delete]
+  verbs: [get, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]

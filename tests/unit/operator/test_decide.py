@@ -540,6 +540,9 @@ def test_a_unit_that_never_ran_under_a_resource_holds_no_deletion_and_keeps_its_
     """Revoked with an earlier resource of that name: what that one left is not ours to remove."""
     gone = decide(resource(meta=GONE), seen(centre(revoked())), SETTINGS)
     assert (gone.released, gone.delete) == (True, ())
+    own = seen(centre(revoked()), own_volumes=frozenset({"berlin"}))
+    claim = ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0")
+    assert decide(resource(meta=GONE), own, SETTINGS).delete == (claim,)
     by_hand = decide(resource(meta=GONE), seen(centre(revoked(at_ms=NOW_MS))), SETTINGS)
     assert by_hand.released is False
     assert "berlin is revoked, not connected" in by_hand.status["conditions"][0]["message"]

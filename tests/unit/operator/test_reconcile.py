@@ -208,6 +208,20 @@ def test_a_newcomer_in_conflict_leaves_what_is_published_as_it_is():
     assert cluster.objects[UNITS]["data"] == before
 
 
+def test_the_volume_that_was_made_for_a_resource_goes_with_it_an_older_one_stays():
+    """It was revoked with an earlier resource of its name, whose records may lie in an older volume."""
+    said = centre(UnitReport("berlin", "revoked", revoked_at_ms=1, links=("hq-avaya",)))
+    claim = ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0")
+    for made, left in (("2026-11-01T00:00:00Z", False), ("2026-10-31T23:59:59Z", True)):
+        gone = {"deletionTimestamp": "2026-11-22T09:00:00Z"}
+        reconciler, cluster, _ = world(said, body(meta=gone))
+        cluster.objects[claim] = {
+            "metadata": {"namespace": "pbx", "name": claim.name, "creationTimestamp": made}
+        }
+        assert asyncio.run(reconciler.reconcile(("pbx", "berlin"))) is True
+        assert (claim in cluster.objects) is left
+
+
 def test_links_of_a_resource_go_when_it_is_let_go_not_before():
     """The unit could not deliver without being declared."""
     paused = {"log_level": "info", "journal_quota_mib": 1024, "paused_links": ["hq-avaya"]}

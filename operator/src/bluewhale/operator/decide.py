@@ -333,7 +333,9 @@ def _deletion(
         ObjectId("PersistentVolumeClaim", resource.namespace, specs.journal_claim(unit))
         for unit, report in reports.items()
         # a volume that an earlier resource left may hold records
-        if report is None or not was_revoked_before(resource, report)
+        if report is None
+        or not was_revoked_before(resource, report)
+        or unit in observed.own_volumes
     ]
     return Decision(
         calls=tuple(revoke) if reachable else (),

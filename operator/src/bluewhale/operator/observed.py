@@ -103,4 +103,8 @@ class Observed:
     pods: Mapping[str, PodReport] = field(default_factory=dict)  # by unit
     conflicts: tuple[Conflict, ...] = ()
     refused: str = ""  # what the API server said of the objects that we applied last
-    namespace_ending: bool = False  # asked for a resource that is being deleted
+    # asked for a resource that is being deleted
+    namespace_ending: bool = False
+    own_volumes: frozenset[str] = (
+        frozenset()
+    )  # units whose volume was made for it, none left by another

@@ -153,8 +153,11 @@ class Reconciler:
             return True
         observed = self._observe(resource)
         if resource.deleting:
-            ending = await self._cluster.is_ending(resource.namespace)
-            observed = replace(observed, namespace_ending=ending)
+            observed = replace(
+                observed,
+                namespace_ending=await self._cluster.is_ending(resource.namespace),
+                own_volumes=await self._own_volumes(resource),
+            )
         decision = decide(
             resource,
             observed,
@@ -174,6 +177,17 @@ class Reconciler:
             conflicts=self._conflicts_of(resource),
             refused=self._refused.get(key, ""),
         )
+
+    async def _own_volumes(self, resource: RemoteUnit) -> frozenset[str]:
+        own = set()
+        for unit in resource.units if resource.in_cluster else ():
+            name = specs.journal_claim(unit)
+            claim = await self._cluster.get(
+                ObjectId("PersistentVolumeClaim", resource.namespace, name)
+            )
+            if claim is not None and claim["metadata"]["creationTimestamp"] >= resource.created:
+                own.add(unit)
+        return frozenset(own)
 
     async def _carry_out(self, resource: RemoteUnit, decision: Decision) -> None:
         key = resource.key
