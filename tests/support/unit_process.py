@@ -87,7 +87,7 @@ class UnitProcess:
         """End it by SIGTERM; gives the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process = None
         return code
 

@@ -88,7 +88,7 @@ def test_a_full_journal_stops_reading_says_so_and_resumes(
         other.execute("ROLLBACK")
     sender.join(120)
     assert sent.is_set()
-    with Store.open(tmp_path / "data" / "store") as store:
+    with Store.open(tmp_path / "data" / "store", busy_timeout_ms=60_000) as store:
         wait_until(lambda: _received(store) == len(lines), 90, "every record")
         wait_until(lambda: not runtime.service("monitor").health(), 30, "health")
         assert store.completeness().gaps.num_rows == 0

@@ -142,18 +142,18 @@ def test_control_says_how_the_role_is_changes_its_log_level_and_drains_it(tmp_pa
     with role("ailing", f"listen={socket!r}") as process, grpc.insecure_channel(socket) as channel:
         line(process, "Role started")
         control = control_pb2_grpc.ControlStub(channel)
-        state = control.State(control_pb2.StateRequest(), timeout=10)
+        state = control.State(control_pb2.StateRequest(), timeout=60)
         assert (state.role, state.ready, state.draining) == ("storage", False, False)
         assert [(c.name, c.good, c.message) for c in state.conditions] == [
             ("database", False, "postgresql://db is away; start it")
         ]
-        changed = control.SetLogLevel(control_pb2.SetLogLevelRequest(level="debug"), timeout=10)
+        changed = control.SetLogLevel(control_pb2.SetLogLevelRequest(level="debug"), timeout=60)
         assert changed.previous == "info"
         with pytest.raises(grpc.RpcError) as caught:
-            control.SetLogLevel(control_pb2.SetLogLevelRequest(level="loud"), timeout=10)
+            control.SetLogLevel(control_pb2.SetLogLevelRequest(level="loud"), timeout=60)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "choose one of debug, info, warning, error" in caught.value.details()
-        control.Drain(control_pb2.DrainRequest(timeout_ms=5000), timeout=10)
+        control.Drain(control_pb2.DrainRequest(timeout_ms=5000), timeout=60)
         line(process, "Role ended")
         assert process.wait(10) == 0
 
@@ -167,7 +167,7 @@ def test_a_role_whose_policy_denies_is_not_told_to_end_by_anybody(tmp_path: Path
     ):
         line(process, "Role started")
         with pytest.raises(grpc.RpcError) as caught:
-            control_pb2_grpc.ControlStub(channel).Drain(control_pb2.DrainRequest(), timeout=10)
+            control_pb2_grpc.ControlStub(channel).Drain(control_pb2.DrainRequest(), timeout=60)
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         assert "local may not ask Control/Drain" in caught.value.details()
         process.send_signal(signal.SIGTERM)

@@ -32,7 +32,7 @@ from tests.integration.ingest.places import (
     write_configuration,
 )
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 LINK = "london-asterisk-cdr"  # `depot` is preferred, `shop` may read it, too
 
 

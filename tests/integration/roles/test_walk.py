@@ -15,12 +15,12 @@ from bluewhale.api.query.v1 import query_pb2_grpc
 from tests.integration.roles.places import installation
 from tests.support.roles_world import world_of
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def calls(stub: query_pb2_grpc.QueryStub) -> list[pb.Call]:
     """Give all live calls that the query API knows."""
-    pages = stub.SearchCalls(pb.SearchCallsRequest(limit=100), timeout=10, wait_for_ready=True)
+    pages = stub.SearchCalls(pb.SearchCallsRequest(limit=100), timeout=60, wait_for_ready=True)
     return [call for page in pages for call in page.calls]
 
 

@@ -60,7 +60,7 @@ class Program:
         if self.running():
             self._process.send_signal(number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> None:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> None:
         """Send a signal and wait for the end; then SIGKILL."""
         self.send(signal.SIGCONT)
         self.send(number)

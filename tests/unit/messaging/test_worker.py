@@ -351,7 +351,7 @@ def test_low_water_is_never_above_the_commit(text: str, offset: int):
     assert LowWater.decode(LowWater(3).encode(), committed=5) == LowWater(3)
 
 
-def _until(claim, timeout_s: float = 20.0) -> None:
+def _until(claim, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not claim():
         assert time.monotonic() < deadline, "it never came to that"

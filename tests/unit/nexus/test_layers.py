@@ -264,7 +264,7 @@ def test_the_port_takes_new_certificates_without_a_new_start(tmp_path: Path):
             look=lambda _: None,
         )
         stub = peers.stub("echo", "plugin/tests", ECHO)
-        assert stub.One(struct(), timeout=5)["identity"] == "role/billing"
+        assert stub.One(struct(), timeout=60)["identity"] == "role/billing"
         peers.close()
     finally:
         port.stop(0)
@@ -302,7 +302,7 @@ def _answered_by(entries: list) -> set[str]:
     until = time.monotonic() + 2
     try:
         while len(found) < 2 and time.monotonic() < until:
-            found.add(stub.One(struct(), timeout=5)["name"])
+            found.add(stub.One(struct(), timeout=60)["name"])
     finally:
         peers.close()
     return found
@@ -324,7 +324,7 @@ def test_with_the_discovery_layer_a_peer_is_found_where_it_says():
                 look=lambda _: None,
             )
             stub = peers.stub("echo", "plugin/tests", ECHO)
-            assert stub.One(struct(), timeout=5)["name"] == "found"
+            assert stub.One(struct(), timeout=60)["name"] == "found"
             peers.close()
         lost = Peers({"echo": "127.0.0.1:1"}, [], here=lambda _: False, look=lambda _: None)
         with pytest.raises(grpc.RpcError) as caught:
