@@ -204,6 +204,12 @@ def _judge(
         "every journaled record",
         patience_s=PATIENCE_S,
     )
+    # what a unit journaled is told by its heartbeats, which come behind the records
+    installation.wait_until(
+        lambda: all(store.completeness().days.column("balanced").to_pylist()),
+        "every day to balance",
+        patience_s=PATIENCE_S,
+    )
     legs = _lines_of_legs(url, avaya)
     more_than_sent = {line: n for line, n in legs.items() if n > feeder.sent[line]}
     arrived = [
