@@ -115,14 +115,17 @@ async def let_go_of_all(cluster: KubernetesCluster, namespace: str) -> None:
     """
     log = get_logger("operator")
     try:
-        if not await cluster.is_ending(namespace):
-            return
-        for found in await cluster.list(KIND, namespace, ""):
-            name = ObjectId(KIND, namespace, found["metadata"]["name"])
-            await cluster.let_go(name, DRAIN_FINALIZER)
-            log.warning("Let go: its namespace is being deleted", resource=name.name)
+        held = await cluster.list(KIND, namespace, "") if await cluster.is_ending(namespace) else []
     except BluewhaleError as error:
         log.warning("RemoteUnits may hold the namespace", error=str(error))
+        return
+    for found in held:
+        name = ObjectId(KIND, namespace, found["metadata"]["name"])
+        try:
+            await cluster.let_go(name, DRAIN_FINALIZER)
+            log.warning("Let go: its namespace is being deleted", resource=name.name)
+        except BluewhaleError as error:  # the others go all the same
+            log.warning("It may hold the namespace", resource=name.name, error=str(error))
 
 
 async def _stand(settings: Settings, worker: Worker, metrics: Metrics) -> int:
