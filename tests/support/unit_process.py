@@ -95,7 +95,7 @@ class UnitProcess:
         """End it without a warning."""
         assert self.process is not None
         os.kill(self.process.pid, number)
-        self.process.wait(20)
+        self.process.wait(60)
         self.process = None
 
     def close(self) -> None:
@@ -152,6 +152,6 @@ def send_lines(port: int, lines: list[bytes]) -> None:
 
 def _connected(port: int) -> socket.socket | None:
     try:
-        return socket.create_connection(("127.0.0.1", port), timeout=5)
+        return socket.create_connection(("127.0.0.1", port), timeout=60)
     except OSError:
         return None

@@ -112,7 +112,7 @@ def _not_stored(installation: Installation, store: Store) -> list[str]:
     behind = []
     for unit_uid in installation.units:
         path = installation.unit_folder(unit_uid) / "data" / "journal.db"
-        with contextlib.closing(sqlite3.connect(path, timeout=10)) as journal:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as journal:
             lanes = journal.execute(
                 "SELECT stream_id, incarnation, journaled_through FROM lane"
             ).fetchall()

@@ -26,7 +26,7 @@ CALLS = 9_000  # with all that a journal keeps of each, more than a quota of one
 
 def _health(port: int) -> dict:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -83,7 +83,7 @@ def test_a_full_journal_stops_reading_says_so_and_resumes(
         sender = threading.Thread(target=send)
         sender.start()
         wait_until(lambda: runtime.service("journal").usage().full, 60, "a full journal")
-        wait_until(lambda: "journal" in _health(port)["wrong"], 10, "health")
+        wait_until(lambda: "journal" in _health(port)["wrong"], 60, "health")
         said = _health(port)["wrong"]["journal"]
         other.execute("ROLLBACK")
     sender.join(120)

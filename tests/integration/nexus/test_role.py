@@ -70,7 +70,7 @@ def test_a_role_answers_its_probes_and_ends_on_sigterm():
             assert b"bluewhale_commit_seconds" in answer.read()
         process.send_signal(signal.SIGTERM)
         assert line(process, "Role ended")["role"] == "storage"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_role_that_cannot_start_says_why_in_one_line_and_ends_with_1():
@@ -80,14 +80,14 @@ def test_a_role_that_cannot_start_says_why_in_one_line_and_ends_with_1():
         assert failed["error"] == "the broker 127.0.0.1:1 does not answer; start it"
         assert failed["error_code"] == "temporary_error"
         assert "exception" not in failed
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
 
 
 def test_a_plugin_that_falls_over_ends_the_role_with_1():
     """The role drains and leaves the restart to whoever started it."""
     with role("falling") as process:
         assert line(process, "Role failed")["error"] == "the disk went away; mount it"
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
 
 
 def test_a_port_that_is_taken_is_named_with_the_remedy():
@@ -96,7 +96,7 @@ def test_a_port_that_is_taken_is_named_with_the_remedy():
         port = line(first, "Role started")["port"]
         with role("working", f"health_port={port}") as second:
             assert f"127.0.0.1:{port}" in line(second, "Role failed")["error"]
-            assert second.wait(10) == 1
+            assert second.wait(60) == 1
 
 
 def test_the_nexus_is_light():
@@ -118,7 +118,7 @@ def test_a_signal_during_the_start_ends_the_role_cleanly():
         line(process, "Plugin moved")
         process.send_signal(signal.SIGTERM)
         assert line(process, "Role ended before it had started")["role"] == "storage"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_bad_condition_is_no_reason_to_kill_but_a_stuck_loop_is():
@@ -155,7 +155,7 @@ def test_control_says_how_the_role_is_changes_its_log_level_and_drains_it(tmp_pa
         assert "choose one of debug, info, warning, error" in caught.value.details()
         control.Drain(control_pb2.DrainRequest(timeout_ms=5000), timeout=60)
         line(process, "Role ended")
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_role_whose_policy_denies_is_not_told_to_end_by_anybody(tmp_path: Path):
@@ -171,4 +171,4 @@ def test_a_role_whose_policy_denies_is_not_told_to_end_by_anybody(tmp_path: Path
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         assert "local may not ask Control/Drain" in caught.value.details()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

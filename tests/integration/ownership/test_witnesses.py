@@ -136,7 +136,7 @@ def test_who_leads_goes_on_without_the_api_server_and_nobody_else_begins(led: Wo
     for _ in range(3):
         began = time.monotonic()
         assert led.a.renew(1, "x", lease_s=6.0)
-        assert time.monotonic() - began < 2.0  # the patience is 0.5 s
+        assert time.monotonic() - began < 5.0  # the patience is 0.5 s, the lease 6 s
     with pytest.raises(ApiAwayError):
         led.b.read()
     led.server.hanging.clear()

@@ -68,7 +68,7 @@ class Program:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 def run_to_end(command: Sequence[str], *, user: str = "", timeout_s: float = 120) -> None:
