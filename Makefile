@@ -6,6 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
   $(addprefix services/,remoteunit ingest parser billing storage webapi cli kubectl) operator
 WORKERS ?= 2
+FAST    ?= $(addprefix tests/,spec unit dialects property architecture)
 PATHS  := shared services operator images tests bench protos/generate.py
 
 .PHONY: help setup demo roles-demo test test-fast test-slow test-cluster simulate-ownership check fix charts bench up lock clean
@@ -36,7 +37,7 @@ test: setup  ## everything quick; with Kafka, PostgreSQL, Redis where they can b
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
 
 test-fast: setup  ## spec, unit, dialects, property, architecture; no services
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" tests/spec tests/unit tests/dialects tests/property tests/architecture
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" $(FAST)
 
 test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m slow

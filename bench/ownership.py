@@ -32,6 +32,7 @@ from bluewhale.ownership import (
     Release,
     Renew,
     Result,
+    Rules,
     UnitSide,
 )
 from bluewhale.ownership.wire import pack_batch, unpack_answer
@@ -43,13 +44,14 @@ from tests.property.ownership.simulate import simulate_many
 UNITS, LINKS = 100, 100  # links per unit
 
 
-def pairs() -> dict[str, tuple[str, ...]]:
-    return {f"link-{u}-{n}": (f"unit-{u}", "standby") for u in range(UNITS) for n in range(LINKS)}
+def rules() -> Rules:
+    units = range(UNITS)
+    return Rules({f"link-{u}-{n}": (f"unit-{u}", "standby") for u in units for n in range(LINKS)})
 
 
 def leader() -> Leader:
     made = Leader(term=1, profile=FAST, now=0.0, hold_off_s=0.0)
-    made.configure(pairs(), 0.0)
+    made.configure(rules(), 0.0)
     for u in range(UNITS):
         made.batch(Batch(f"unit-{u}", u + 1, (Open(),)), 0.0)
     return made
@@ -58,7 +60,7 @@ def leader() -> Leader:
 def acquire_release(seconds: float) -> float:
     """Operations per second: a unit takes its hundred links and gives them back."""
     made = leader()
-    names = list(pairs())
+    names = list(rules().links)
     done, number, began = 0, 0, time.process_time()
     while time.process_time() - began < seconds:
         u = number % UNITS
@@ -103,7 +105,7 @@ async def over_grpc(seconds: float, folder: Path) -> float:
     with Store.open(folder) as store:
         door = OwnershipDoor(
             lambda: Terms(store.db),
-            pairs,
+            rules,
             address="here",
             metrics=Metrics(),
             profile=FAST,

@@ -20,7 +20,7 @@ PREFIX = "t-"
 HERE = Path(__file__).parent
 # installations are made once, and used by these in turn
 ORDER = (
-    "test_single_node", "test_bad_installs", "test_standard", "test_bad_input", "test_people", "test_faults",
+    "test_single_node", "test_skaffold", "test_bad_installs", "test_standard", "test_bad_input", "test_people", "test_faults",
     "test_the_end",
 )  # fmt: skip
 

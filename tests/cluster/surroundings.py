@@ -9,6 +9,7 @@
 | BLUEWHALE_IMAGE | instead of both: the nodes have it already, such as bluewhale/all:0.1.0 |
 | KAFKA_BOOTSTRAP, POSTGRES_DSN, REDIS_URL | services, as pods and this machine reach them |
 | OTLP_GRPC_ENDPOINT, JAEGER_URL | traces, the same |
+| BLUEWHALE_REGISTRY, BLUEWHALE_BUILD, _PUSH | a registry; what builds and pushes (images/build) |
 | BLUEWHALE_NODE_KILL, _START, _PARTITION, _HEAL | commands that take the name of a node |
 | BLUEWHALE_API_STOP, _START | commands that stop and start the API server |
 """
@@ -38,6 +39,10 @@ NEEDS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "traces": (
         ("OTLP_GRPC_ENDPOINT", "JAEGER_URL"),
         "a collector (http://host:4317) as pods reach it, Jaeger (http://host:16686)",
+    ),
+    "registry": (
+        ("BLUEWHALE_REGISTRY", "BLUEWHALE_BUILD", "BLUEWHALE_PUSH"),
+        "a registry that this machine and the nodes reach, and what images/build runs",
     ),
     "nodes": (
         tuple(f"BLUEWHALE_NODE_{x}" for x in ("KILL", "START", "PARTITION", "HEAL")),

@@ -124,6 +124,12 @@ def test_without_a_default_storage_class_the_claim_says_so_and_gets_one_later(pl
     finally:
         for name in classes:
             place.kube.run("annotate", "storageclass", name, f"{DEFAULT_CLASS}=true", "--overwrite")
+    claim = f"data-{RELEASE}-0"
+    place.kube.until(
+        "the class of the claim",
+        lambda: place.kube.get("pvc", claim)["spec"].get("storageClassName"),
+    )
+    place.kube.run("delete", "pod", f"{RELEASE}-0")  # else the scheduler takes five minutes to look
     place.kube.until("the pod", lambda: place.kube.ready(place.component("single-node")), 240)
 
 

@@ -124,7 +124,7 @@ async def api_server(
         yield emulated, path
 
 
-async def until(true: Any, what: str, timeout_s: float = 20.0) -> Any:
+async def until(true: Any, what: str, timeout_s: float = 60) -> Any:
     """Wait until something holds; give it."""
     async with asyncio.timeout(timeout_s):
         try:

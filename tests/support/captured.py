@@ -78,7 +78,7 @@ def send_raw(log: Log, partition: int, item: RawFrame | RawTick) -> int:
     """Write one message to the raw topic; give its offset."""
     value, headers = item.encode()
     producer = log.producer()
-    return producer.send(RAW, partition, value, headers=headers).result(10)
+    return producer.send(RAW, partition, value, headers=headers).result(60)
 
 
 def send_frame(log: Log, configuration: Configuration, frame: Frame, at_ms: int) -> None:

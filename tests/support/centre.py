@@ -104,7 +104,7 @@ class Centre(uplink_pb2_grpc.UplinkServicer):
 
     def _run(self, work):
         future: Future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(10)
+        return future.result(60)
 
     # ---- on the loop ----------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class CuttingDoor:
                     server.sendall(data)
                 if when is not None:
                     if when == "after":
-                        down.join(timeout=5)
+                        down.join(timeout=60)
                     break
         for one in (client, server):
             with suppress(OSError):

@@ -89,7 +89,7 @@ class ForkedRoles:
         trace: TracebackType | None,
     ) -> None:
         self._parent.stdin.close()
-        self._parent.wait(30)
+        self._parent.wait(60)
         self._parent.stdout.close()
 
     def spawn(

@@ -66,7 +66,7 @@ class IngestBeside:
             if self._stopping is not None and not self._failed:
                 self._loop.call_soon_threadsafe(self._stopping.set)
             for thread in threads:
-                thread.join(20)
+                thread.join(60)
             self.log.close()
         assert not self._failed, self._failed
 
@@ -98,7 +98,7 @@ class IngestBeside:
     def call(self, work: Any) -> Any:
         """Run a coroutine on the loop of ingest; gives its result."""
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(20)
+        return future.result(60)
 
     def data(self, stream_id: int) -> list[bytes]:
         """Give what is stored of a stream, each key once."""

@@ -33,4 +33,4 @@ def send(log: Log, message: ParsedMessage | RatedMessage, partition: int = 0) ->
     topic = PARSED if isinstance(message, ParsedMessage) else RATED
     value, headers = message.encode()
     producer = log.producer()
-    return producer.send(topic, partition, value, headers=headers).result(10)
+    return producer.send(topic, partition, value, headers=headers).result(60)

@@ -110,7 +110,7 @@ class Warm:
         trace: TracebackType | None,
     ) -> None:
         self._parent.stdin.close()
-        self._parent.wait(30)
+        self._parent.wait(60)
         self._parent.stdout.close()
 
     def start(self, folder: Path, *arguments: str) -> Running:

@@ -65,7 +65,7 @@ class SlowLine:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(60)
         for file in self._files:
             os.close(file)
         ip("netns", "del", self.namespace)

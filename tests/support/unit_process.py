@@ -87,7 +87,7 @@ class UnitProcess:
         """End it by SIGTERM; gives the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process = None
         return code
 
@@ -95,7 +95,7 @@ class UnitProcess:
         """End it without a warning."""
         assert self.process is not None
         os.kill(self.process.pid, number)
-        self.process.wait(20)
+        self.process.wait(60)
         self.process = None
 
     def close(self) -> None:
@@ -108,8 +108,10 @@ class UnitProcess:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if kind is not None:
+            print(self.log[-10_000:])  # what it said, beside what the test missed
 
     @property
     def log(self) -> str:
@@ -150,6 +152,6 @@ def send_lines(port: int, lines: list[bytes]) -> None:
 
 def _connected(port: int) -> socket.socket | None:
     try:
-        return socket.create_connection(("127.0.0.1", port), timeout=5)
+        return socket.create_connection(("127.0.0.1", port), timeout=60)
     except OSError:
         return None

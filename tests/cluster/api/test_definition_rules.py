@@ -89,6 +89,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"units": {"preferred": "demo-1", "standby": ["demo-1"]}},
         "name another unit",
     ),
+    "a link that prefers a unit of nobody": (
+        {"links": [{"preferred": "demo-3"}]},
+        "preferred of a link is one of spec.units",
+    ),
+    "a link that prefers a unit where none is named": (
+        {"units": None, "links": [{"preferred": "demo"}]},
+        "preferred of a link is one of spec.units",
+    ),
     "a lease shorter than the deadline": (
         {"failover": {"leaseSeconds": 10, "renewDeadlineSeconds": 10}},
         "leaseSeconds must be more than renewDeadlineSeconds",
@@ -154,9 +162,12 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "reach": {"type": "NodePort", "keepSourceAddress": True},
         "links": [{"connector": {**LISTENS, "nodePort": 30900, "peers": ["10.0.0.5"]}}],
     },
-    "eight units, 64 links": {
+    "eight units, 64 links that are spread over them": {
         "units": {"preferred": "u0", "standby": [f"u{n}" for n in range(1, 8)]},
-        "links": [{"connector": {**LISTENS, "port": 9000 + n}} for n in range(64)],
+        "links": [
+            {"connector": {**LISTENS, "port": 9000 + n}, "preferred": f"u{n % 8}"}
+            for n in range(64)
+        ],
     },
 }
 
@@ -262,7 +273,7 @@ def test_what_people_need_is_accepted_and_gets_its_defaults():
             spec = answer["spec"]
             assert spec["runs"] == change.get("runs", "InCluster")
             assert spec["buffer"] == {"quotaMiB": 1024, "storage": "2Gi"}
-            assert spec["failback"] == {"mode": "Automatic", "holdSeconds": 300}
+            assert "failback" not in spec  # as the installation has it
             assert (spec["logLevel"], spec["trace"]) == ("info", False)
 
     run(work)

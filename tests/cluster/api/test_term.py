@@ -18,7 +18,7 @@ from bluewhale.ingest.lease_api import LeaseApi
 from bluewhale.ingest.ownership_term import TermKeeper
 from bluewhale.ingest.term_lease import TermLease
 from bluewhale.ingest.term_witnesses import TermWitnesses
-from bluewhale.ownership import FAST
+from bluewhale.ownership import FAST, Rules
 
 from tests.cluster.api.places import Api, api_server, namespace
 
@@ -90,7 +90,7 @@ class Place:
         terms = self.copy(instance)
         return TermKeeper(
             lambda: terms,
-            dict,
+            lambda: Rules({}),
             address=f"{instance}:7440",
             profile=FAST,
             failback_hold_s=None,

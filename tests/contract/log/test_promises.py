@@ -20,7 +20,7 @@ def test_a_partition_keeps_its_order_and_tells_offsets(bench: Bench):
     topic, producer = bench.topic(), bench.producer()
     sent = [producer.send(topic, 0, b"%d" % i) for i in range(500)]
     producer.flush(30)
-    assert [f.result(10) for f in sent] == list(range(500))
+    assert [f.result(60) for f in sent] == list(range(500))
     got = read(bench.consumer("g", topic), 500)
     assert [m.offset for m in got] == list(range(500))
     assert [m.value for m in got] == [b"%d" % i for i in range(500)]
@@ -30,8 +30,8 @@ def test_a_message_keeps_key_value_headers_and_place(bench: Bench):
     """Key, value, repeated headers and an empty value come back as they were."""
     topic, producer = bench.topic(3), bench.producer()
     headers = (("v", b"1"), ("x", b""), ("x", b"\x00\xff"))
-    producer.send(topic, 2, b"", key=b"pbx", headers=headers).result(10)
-    producer.send(topic, 2, b"body").result(10)
+    producer.send(topic, 2, b"", key=b"pbx", headers=headers).result(60)
+    producer.send(topic, 2, b"body").result(60)
     first, second = read(bench.consumer("g", topic), 2)
     assert (first.topic, first.partition, first.place) == (topic, 2, (topic, 2))
     assert (first.key, first.value, first.headers) == (b"pbx", b"", headers)
@@ -47,7 +47,7 @@ def test_big_messages_pass_and_too_big_ones_are_refused(bench: Bench):
     for value in big:
         producer.send(topic, 0, value).result(30)
     with pytest.raises(MessageTooLargeError, match="send fewer rows"):
-        producer.send(topic, 0, bytes(MESSAGE_BYTES_MAX + 1)).result(10)
+        producer.send(topic, 0, bytes(MESSAGE_BYTES_MAX + 1)).result(60)
     assert [m.value for m in read(bench.consumer("g", topic), 2)] == big
 
 

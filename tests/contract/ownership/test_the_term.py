@@ -69,7 +69,7 @@ def test_a_term_is_taken_only_as_it_was_seen(copies: Copies):
     a, b = copies(), copies()
     a.take(None, holder="x", address="a:1", lease_s=6.0)
     seen = b.read()
-    assert a.renew(1, "x", lease_s=9.0)
+    assert a.renew(1, "x", count=1, lease_s=9.0) == 9.0
     now = b.read()
     assert _said(now) == (1, "x", "a:1", 1, 9.0)
     assert now != seen
@@ -79,8 +79,19 @@ def test_a_term_is_taken_only_as_it_was_seen(copies: Copies):
     assert taken is not None
     assert _said(taken)[1:] == ("y", "b:1", 0, 15.0)
     assert taken.term >= 2
-    assert not a.renew(1, "x", lease_s=6.0)
-    assert b.renew(taken.term, "y", lease_s=15.0)
+    assert a.renew(1, "x", count=2, lease_s=6.0) is None
+    assert b.renew(taken.term, "y", count=1, lease_s=15.0) == 15.0
+
+
+def test_a_renewal_that_arrives_behind_a_later_one_takes_no_lease_back(copies: Copies):
+    """The second one said 9 s, units count on them; the first, 6 s, comes late."""
+    a, b = copies(), copies()
+    a.take(None, holder="x", address="a:1", lease_s=6.0)
+    assert a.renew(1, "x", count=2, lease_s=9.0)
+    a.renew(1, "x", count=1, lease_s=6.0)
+    row = b.read()
+    assert row is not None
+    assert (row.lease_s, row.renewals) == (9.0, 2)
 
 
 def test_a_term_that_was_given_up_has_no_holder_and_keeps_its_lease(copies: Copies):
@@ -91,7 +102,7 @@ def test_a_term_that_was_given_up_has_no_holder_and_keeps_its_lease(copies: Copi
     assert _said(b.read()) == (1, "x", "a:1", 0, 6.0)
     a.resign(1, "x")
     assert _said(b.read()) == (1, "", "", 0, 6.0)
-    assert not a.renew(1, "x", lease_s=6.0)
+    assert a.renew(1, "x", count=1, lease_s=6.0) is None
     assert b.take(b.read(), holder="y", address="b:1", lease_s=6.0).term == 2
 
 

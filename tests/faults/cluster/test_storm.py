@@ -112,7 +112,7 @@ def _not_stored(installation: Installation, store: Store) -> list[str]:
     behind = []
     for unit_uid in installation.units:
         path = installation.unit_folder(unit_uid) / "data" / "journal.db"
-        with contextlib.closing(sqlite3.connect(path, timeout=10)) as journal:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as journal:
             lanes = journal.execute(
                 "SELECT stream_id, incarnation, journaled_through FROM lane"
             ).fetchall()
@@ -202,6 +202,12 @@ def _judge(
             and not any(store.completeness().days.column("open").to_pylist())
         ),
         "every journaled record",
+        patience_s=PATIENCE_S,
+    )
+    # what a unit journaled is told by its heartbeats, which come behind the records
+    installation.wait_until(
+        lambda: all(store.completeness().days.column("balanced").to_pylist()),
+        "every day to balance",
         patience_s=PATIENCE_S,
     )
     legs = _lines_of_legs(url, avaya)

@@ -105,7 +105,7 @@ class Strange:
 
         def all_stored() -> bool:
             marks = {(m.stream_id, m.incarnation): m.stored_through for m in self.store.marks()}
-            with contextlib.closing(sqlite3.connect(path, timeout=10)) as journal:
+            with contextlib.closing(sqlite3.connect(path, timeout=60)) as journal:
                 lanes = journal.execute(
                     "SELECT stream_id, incarnation, journaled_through FROM lane"
                 ).fetchall()

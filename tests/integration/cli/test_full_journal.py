@@ -26,7 +26,7 @@ CALLS = 9_000  # with all that a journal keeps of each, more than a quota of one
 
 def _health(port: int) -> dict:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -83,12 +83,12 @@ def test_a_full_journal_stops_reading_says_so_and_resumes(
         sender = threading.Thread(target=send)
         sender.start()
         wait_until(lambda: runtime.service("journal").usage().full, 60, "a full journal")
-        wait_until(lambda: "journal" in _health(port)["wrong"], 10, "health")
+        wait_until(lambda: "journal" in _health(port)["wrong"], 60, "health")
         said = _health(port)["wrong"]["journal"]
         other.execute("ROLLBACK")
     sender.join(120)
     assert sent.is_set()
-    with Store.open(tmp_path / "data" / "store") as store:
+    with Store.open(tmp_path / "data" / "store", busy_timeout_ms=60_000) as store:
         wait_until(lambda: _received(store) == len(lines), 90, "every record")
         wait_until(lambda: not runtime.service("monitor").health(), 30, "health")
         assert store.completeness().gaps.num_rows == 0

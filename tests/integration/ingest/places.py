@@ -242,7 +242,7 @@ class Client:
 
     async def ended(self) -> tuple[grpc.StatusCode, str]:
         """Wait for the end; give status and text."""
-        await asyncio.wait_for(self._reader, 15)
+        await asyncio.wait_for(self._reader, 60)
         return await self._call.code(), await self._call.details()
 
     async def close(self) -> None:

@@ -37,7 +37,7 @@ def served(folder: Path, **ingest: object) -> Iterator[Ingest]:
     thread = threading.Thread(target=asyncio.run, args=(live(),))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield found[0]
     finally:
         end.set()

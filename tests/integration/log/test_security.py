@@ -110,7 +110,7 @@ def test_a_message_goes_in_and_comes_out(place: Secure, way: str) -> None:
     try:
         log.ensure_topics(1, 1, [TOPIC])
         producer = log.producer()
-        offset = producer.send(TOPIC, 0, way.encode()).result(20)
+        offset = producer.send(TOPIC, 0, way.encode()).result(60)
         producer.close()
         collected = Collected()
         with Reading(log, f"reads {way}", collected):
@@ -168,7 +168,7 @@ def test_a_changed_password_is_taken_up_without_a_restart(place: Secure, tmp_pat
     collected = Collected()
     try:
         with Reading(log, "rotation", collected):
-            producer.send(TOPIC, 0, b"before").result(20)
+            producer.send(TOPIC, 0, b"before").result(60)
             assert collected.has(b"before")
             place.password("neu")
             place.kafka.kill(1)

@@ -70,7 +70,7 @@ def test_a_role_answers_its_probes_and_ends_on_sigterm():
             assert b"bluewhale_commit_seconds" in answer.read()
         process.send_signal(signal.SIGTERM)
         assert line(process, "Role ended")["role"] == "storage"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_role_that_cannot_start_says_why_in_one_line_and_ends_with_1():
@@ -80,14 +80,14 @@ def test_a_role_that_cannot_start_says_why_in_one_line_and_ends_with_1():
         assert failed["error"] == "the broker 127.0.0.1:1 does not answer; start it"
         assert failed["error_code"] == "temporary_error"
         assert "exception" not in failed
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
 
 
 def test_a_plugin_that_falls_over_ends_the_role_with_1():
     """The role drains and leaves the restart to whoever started it."""
     with role("falling") as process:
         assert line(process, "Role failed")["error"] == "the disk went away; mount it"
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
 
 
 def test_a_port_that_is_taken_is_named_with_the_remedy():
@@ -96,7 +96,7 @@ def test_a_port_that_is_taken_is_named_with_the_remedy():
         port = line(first, "Role started")["port"]
         with role("working", f"health_port={port}") as second:
             assert f"127.0.0.1:{port}" in line(second, "Role failed")["error"]
-            assert second.wait(10) == 1
+            assert second.wait(60) == 1
 
 
 def test_the_nexus_is_light():
@@ -118,7 +118,7 @@ def test_a_signal_during_the_start_ends_the_role_cleanly():
         line(process, "Plugin moved")
         process.send_signal(signal.SIGTERM)
         assert line(process, "Role ended before it had started")["role"] == "storage"
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_bad_condition_is_no_reason_to_kill_but_a_stuck_loop_is():
@@ -142,20 +142,20 @@ def test_control_says_how_the_role_is_changes_its_log_level_and_drains_it(tmp_pa
     with role("ailing", f"listen={socket!r}") as process, grpc.insecure_channel(socket) as channel:
         line(process, "Role started")
         control = control_pb2_grpc.ControlStub(channel)
-        state = control.State(control_pb2.StateRequest(), timeout=10)
+        state = control.State(control_pb2.StateRequest(), timeout=60)
         assert (state.role, state.ready, state.draining) == ("storage", False, False)
         assert [(c.name, c.good, c.message) for c in state.conditions] == [
             ("database", False, "postgresql://db is away; start it")
         ]
-        changed = control.SetLogLevel(control_pb2.SetLogLevelRequest(level="debug"), timeout=10)
+        changed = control.SetLogLevel(control_pb2.SetLogLevelRequest(level="debug"), timeout=60)
         assert changed.previous == "info"
         with pytest.raises(grpc.RpcError) as caught:
-            control.SetLogLevel(control_pb2.SetLogLevelRequest(level="loud"), timeout=10)
+            control.SetLogLevel(control_pb2.SetLogLevelRequest(level="loud"), timeout=60)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "choose one of debug, info, warning, error" in caught.value.details()
-        control.Drain(control_pb2.DrainRequest(timeout_ms=5000), timeout=10)
+        control.Drain(control_pb2.DrainRequest(timeout_ms=5000), timeout=60)
         line(process, "Role ended")
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_role_whose_policy_denies_is_not_told_to_end_by_anybody(tmp_path: Path):
@@ -167,8 +167,8 @@ def test_a_role_whose_policy_denies_is_not_told_to_end_by_anybody(tmp_path: Path
     ):
         line(process, "Role started")
         with pytest.raises(grpc.RpcError) as caught:
-            control_pb2_grpc.ControlStub(channel).Drain(control_pb2.DrainRequest(), timeout=10)
+            control_pb2_grpc.ControlStub(channel).Drain(control_pb2.DrainRequest(), timeout=60)
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         assert "local may not ask Control/Drain" in caught.value.details()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

@@ -31,7 +31,7 @@ def ingest_in(folder: Path) -> Iterator[int]:
     thread = threading.Thread(target=asyncio.run, args=(live(),))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield port[0]
     finally:
         end.set()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from bluewhale.ingest.authority import Authority
 from bluewhale.operator.centre import Ingest
 from bluewhale.operator.exceptions import IngestError
@@ -16,8 +17,11 @@ from tests.integration.operator.places import identity_of, ingest_in
 
 
 def test_units_owners_tokens_overrides_orders_and_the_end_of_a_unit(tmp_path: Path):
-    """`depot` reads two links, `shop` one of them; nobody is connected."""
-    write_configuration(tmp_path)
+    """`depot` reads two links, `shop` one of them, with timings of its own; nobody is connected."""
+    path = write_configuration(tmp_path)
+    settings = yaml.safe_load(path.read_text("utf-8"))
+    settings["units"][1]["failover"] = {"lease_s": 6, "deadline_s": 4, "retry_s": 1}
+    path.write_text(yaml.safe_dump(settings), "utf-8")
 
     async def scenario(port: int) -> None:
         ingest = Ingest(f"127.0.0.1:{port}", identity_of(tmp_path))
@@ -31,6 +35,8 @@ def test_units_owners_tokens_overrides_orders_and_the_end_of_a_unit(tmp_path: Pa
         }
         assert said.units["depot"].links == ("hq-avaya-cdr", "london-asterisk-cdr")
         assert said.profile == (15.0, 10.0, 2.0)
+        assert said.units["depot"].failover is None
+        assert said.units["shop"].failover == (6.0, 4.0, 1.0)
         shared = said.links["london-asterisk-cdr"]
         assert (shared.shared, shared.owner, shared.ready) == (True, "", ())
         alone = said.links["hq-avaya-cdr"]

@@ -101,17 +101,25 @@ def conditions(server: ApiServer, name: str = "berlin") -> dict[str, tuple[str, 
 def test_a_resource_becomes_objects_links_a_token_and_a_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The first minute of a RemoteUnit, without a cluster."""
+    """The first minute of a RemoteUnit, without a cluster; ingest follows its timings."""
 
     async def scenario() -> None:
         async with installation(tmp_path, monkeypatch) as server:
-            await apply(server, known())
+            made = known(
+                units={"preferred": "berlin"},
+                failover={"leaseSeconds": 6, "renewDeadlineSeconds": 4, "retrySeconds": 1},
+                failback={"mode": "Manual"},
+            )
+            made["spec"]["links"][0]["preferred"] = "berlin"
+            await apply(server, made)
 
             def waits() -> bool:
                 return conditions(server).get("Ready") == ("False", "WaitingForUnit")
 
             await until(waits, "a token")
             assert conditions(server)["ConfigSynced"] == ("True", "InEffect")
+            told = server.found(RU, "berlin")["status"]["conditions"]
+            assert [c["message"] for c in told if c["type"] == "ConfigSynced"] == [""]
             assert server.found("apps/v1/statefulsets", "berlin")["spec"]["replicas"] == 1
             service = server.found("v1/services", "link-hq-avaya")
             assert service["spec"]["selector"]["bluewhale.dev/unit"] == "berlin"

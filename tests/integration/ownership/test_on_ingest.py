@@ -7,17 +7,19 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+import yaml
 from bluewhale.api.ownership.v1 import ownership_pb2 as pb
 from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 from bluewhale.cli.main import app
 from bluewhale.ingest.service import Ingest
 from bluewhale.messaging import MemoryLog
-from bluewhale.ownership import FAST, Batch, UnitSide, boot_time
+from bluewhale.ownership import DEFAULT, FAST, Batch, UnitSide, boot_time
 from bluewhale.ownership.wire import pack_batch, unpack_answer
 from typer.testing import CliRunner, Result
 
@@ -30,16 +32,20 @@ from tests.integration.ingest.places import (
     write_configuration,
 )
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 LINK = "london-asterisk-cdr"  # `depot` is preferred, `shop` may read it, too
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Ingest]:
+def served(
+    folder: Path, change: Callable[[dict[str, Any]], None] | None = None
+) -> Iterator[Ingest]:
     """Run ingest with certificates in a thread of its own, until it leads."""
     ready, end = threading.Event(), threading.Event()
     found: list[Ingest] = []
     path = write_configuration(folder, ownership={"profile": "fast"})
+    if change is not None:
+        rewrite(path, change)
 
     async def live() -> None:
         async with ingest_on(path, MemoryLog) as (made, _):
@@ -57,6 +63,15 @@ def served(folder: Path) -> Iterator[Ingest]:
     finally:
         end.set()
         thread.join()
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the configuration file, in one step."""
+    settings = yaml.safe_load(path.read_text("utf-8"))
+    change(settings)
+    new = path.with_suffix(".new")
+    new.write_text(yaml.safe_dump(settings), "utf-8")
+    new.replace(path)
 
 
 class Speaker:
@@ -181,3 +196,33 @@ def test_a_person_sees_who_owns_a_link_and_hands_it_over(tmp_path: Path):
             units.join()
             depot.channel.close()
             shop.channel.close()
+
+
+def test_a_link_goes_to_its_own_preferred_unit_and_each_unit_by_its_own_timings(tmp_path: Path):
+    """Shop is preferred for the link and has 15/10/2; depot has the installation's 6/4/1.
+
+    Depot asks first and has it; after the link's own hold of 1 s it is shop's.
+    """
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["links"][1] |= {"preferred": "shop", "failback": {"hold_s": 1}}
+        timings = {"lease_s": 15, "deadline_s": 10, "retry_s": 2}
+        settings["units"][1]["failover"] = timings
+
+    with served(tmp_path, change) as ingest:
+        depot, shop = Speaker(ingest, "depot"), Speaker(ingest, "shop")
+        depot.turn()
+        assert depot.reads()
+        deadline = time.monotonic() + PATIENCE_S
+        while not shop.reads() or shop.side.profile != DEFAULT:
+            assert time.monotonic() < deadline
+            depot.turn()
+            shop.turn()
+            time.sleep(0.05)
+        assert not depot.reads()
+        assert depot.side.profile == FAST
+        row = ingest.database.terms().read()
+        assert row is not None
+        assert row.lease_s == 15.0
+        depot.channel.close()
+        shop.channel.close()

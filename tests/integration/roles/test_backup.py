@@ -111,7 +111,11 @@ def gone_back(
             feeder.feed(SHARES // 3)
             it.wait_until(lambda: stored(store)[0] > 50, "some records", patience_s=PATIENCE_S)
             now_ms = 2**42
-            assert store.seal(before_ms=now_ms, now_ms=now_ms).legs > 0
+            it.wait_until(
+                lambda: store.seal(before_ms=now_ms, now_ms=now_ms).legs > 0,
+                "the first whole calls",
+                patience_s=PATIENCE_S,
+            )
             answer = bluewhale("backup", folder / "backups", "--config", folder)
             assert answer.code == 0, answer.err
             term = store.terms.read().term

@@ -81,7 +81,7 @@ def test_a_topic_with_other_partitions_is_refused_with_the_remedy(
 def probe(port: int, name: str) -> tuple[int, str]:
     """Ask one health question; gives status and text, 0 where nobody answers."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

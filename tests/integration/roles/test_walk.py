@@ -15,12 +15,12 @@ from bluewhale.api.query.v1 import query_pb2_grpc
 from tests.integration.roles.places import installation
 from tests.support.roles_world import world_of
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 def calls(stub: query_pb2_grpc.QueryStub) -> list[pb.Call]:
     """Give all live calls that the query API knows."""
-    pages = stub.SearchCalls(pb.SearchCallsRequest(limit=100), timeout=10, wait_for_ready=True)
+    pages = stub.SearchCalls(pb.SearchCallsRequest(limit=100), timeout=60, wait_for_ready=True)
     return [call for page in pages for call in page.calls]
 
 
@@ -44,7 +44,7 @@ def test_one_line_of_a_pbx_is_priced_and_seen(
         links = yaml.safe_load((tmp_path / "bluewhale.yaml").read_text())["links"]
         port = next(x for x in links if x["pbx_uid"] == avaya.pbx_uid)["connector"]["port"]
         it.wait_until(lambda: listens(port), "the unit to listen")
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as pbx:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as pbx:
             pbx.sendall(b"".join(x.data for x in [*context, *mine]))
             started = time.monotonic()
             with grpc.insecure_channel(f"127.0.0.1:{it.ports['storage']}") as channel:
@@ -65,7 +65,7 @@ def test_one_line_of_a_pbx_is_priced_and_seen(
 def listens(port: int) -> bool:
     """Say whether somebody accepts connections on a port of this machine."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except OSError:
         return False
     return True

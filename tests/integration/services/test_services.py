@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def answers(address: str) -> bool:
     """Tell whether host:port takes connections."""
     host, port = address.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=5):
+    with socket.create_connection((host, int(port)), timeout=60):
         return True
 
 

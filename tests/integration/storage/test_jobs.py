@@ -72,16 +72,16 @@ def house(tmp_path: Path):
 
 def test_a_job_started_over_grpc_is_run_by_who_keeps_house(house: House) -> None:
     """It waits, runs, and is done; the two legs are calls then."""
-    job = house.stub.Start(api.StartRequest(name="all", who="ada", rejoin=api.Rejoin()), timeout=10)
+    job = house.stub.Start(api.StartRequest(name="all", who="ada", rejoin=api.Rejoin()), timeout=60)
     assert (job.name, job.kind, job.state) == ("all", "rejoin", "waiting")
-    again = house.stub.Start(api.StartRequest(name="all", rejoin=api.Rejoin()), timeout=10)
+    again = house.stub.Start(api.StartRequest(name="all", rejoin=api.Rejoin()), timeout=60)
     assert again == job
     while house.runner.step(house.stages.get):
         house.now_ms += 10_000
-    (seen,) = house.stub.Watch(api.WatchRequest(name="all", follow=True), timeout=10)
+    (seen,) = house.stub.Watch(api.WatchRequest(name="all", follow=True), timeout=60)
     assert (seen.state, seen.done) == ("done", 2)
     assert house.calls() == 2
-    assert [j.name for j in house.stub.Watch(api.WatchRequest(), timeout=10)] == ["all"]
+    assert [j.name for j in house.stub.Watch(api.WatchRequest(), timeout=60)] == ["all"]
 
 
 def test_a_command_watches_its_job_past_a_restart_of_storage(house: House) -> None:
@@ -95,8 +95,8 @@ def test_a_command_watches_its_job_past_a_restart_of_storage(house: House) -> No
     seen = list(moves)
     assert (seen[-1]["state"], seen[-1]["done"]) == ("done", 2)
     assert house.calls() == 2
-    house.stub.Start(api.StartRequest(name="rest", rejoin=api.Rejoin()), timeout=10)
-    assert house.stub.Pause(api.JobRequest(name="rest"), timeout=10).state == "paused"
+    house.stub.Start(api.StartRequest(name="rest", rejoin=api.Rejoin()), timeout=60)
+    assert house.stub.Pause(api.JobRequest(name="rest"), timeout=60).state == "paused"
     resumed = DistantJobs(house.stub).resume("rest", who="ada")
     while house.runner.step(house.stages.get):
         pass
@@ -108,7 +108,7 @@ def test_what_cannot_be_asked_is_refused_by_name(house: House) -> None:
 
     def refused(method, request) -> tuple[grpc.StatusCode, str]:
         with pytest.raises(grpc.RpcError) as error:
-            method(request, timeout=10)
+            method(request, timeout=60)
         return error.value.code(), error.value.details()
 
     invalid = grpc.StatusCode.INVALID_ARGUMENT
@@ -122,8 +122,8 @@ def test_what_cannot_be_asked_is_refused_by_name(house: House) -> None:
     assert "tariff_uid" in refused(house.stub.Start, api.StartRequest(rerate=bad))[1]
     code, text = refused(house.stub.Pause, api.JobRequest(name="none"))
     assert (code, text) == (grpc.StatusCode.NOT_FOUND, "there is no job 'none'")
-    house.stub.Start(api.StartRequest(name="one", rejoin=api.Rejoin()), timeout=10)
-    assert house.stub.Cancel(api.JobRequest(name="one", who="ada"), timeout=10).state == "cancelled"
+    house.stub.Start(api.StartRequest(name="one", rejoin=api.Rejoin()), timeout=60)
+    assert house.stub.Cancel(api.JobRequest(name="one", who="ada"), timeout=60).state == "cancelled"
     code, _ = refused(house.stub.Resume, api.JobRequest(name="one"))
     assert code == grpc.StatusCode.FAILED_PRECONDITION
     code, text = refused(house.stub.Start, api.StartRequest(name="one", rerate=YEAR))

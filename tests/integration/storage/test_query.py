@@ -44,7 +44,7 @@ class Served:
             self.store.commit(Batch(now_ms=MIDNIGHT, proposals=propose(one)))
 
     def search(self, **request) -> list[api.CallPage]:
-        return list(self.stub.SearchCalls(api.SearchCallsRequest(**request), timeout=10))
+        return list(self.stub.SearchCalls(api.SearchCallsRequest(**request), timeout=60))
 
     def end(self) -> None:
         self.channel.close()
@@ -66,7 +66,7 @@ def refused(call, request) -> tuple[grpc.StatusCode, str]:
     """Give status and text of a call that must fail."""
 
     def ask() -> None:
-        answer = call(request, timeout=10)
+        answer = call(request, timeout=60)
         if hasattr(answer, "__iter__"):
             list(answer)
 
@@ -114,7 +114,7 @@ def test_exports_are_arrow(served: Served) -> None:
 def test_one_call_comes_with_legs_ledger_and_raw_lines(served: Served) -> None:
     """Everything stored about a call is one message."""
     served.store_calls(7)
-    found = served.stub.GetCall(api.GetCallRequest(call_id=id_text(leg_id(7))), timeout=10)
+    found = served.stub.GetCall(api.GetCallRequest(call_id=id_text(leg_id(7))), timeout=60)
     assert found.call.call_id == id_text(leg_id(7))
     assert [x.raw for x in found.legs] == [b"record 7"]
     (charge,) = found.charges
@@ -124,7 +124,7 @@ def test_one_call_comes_with_legs_ledger_and_raw_lines(served: Served) -> None:
 def test_sums_say_money_per_group(served: Served) -> None:
     """Two calls of one site: 251 + 255 nanos."""
     served.store_calls(1, 2)
-    (row,) = served.stub.Report(api.ReportRequest(by="site"), timeout=10).rows
+    (row,) = served.stub.Report(api.ReportRequest(by="site"), timeout=60).rows
     assert (row.name, row.calls, row.answered, row.amount) == ("berlin", 2, 2, "0.000000506")
 
 
@@ -133,7 +133,7 @@ def test_completeness_names_gaps(served: Served) -> None:
     served.store.commit(
         Batch(now_ms=1, legs=leg_table(leg(1), leg(4)), losses=[StreamLoss(1, 1, 2, 2, "disk")])
     )
-    found = served.stub.Completeness(api.CompletenessRequest(), timeout=10)
+    found = served.stub.Completeness(api.CompletenessRequest(), timeout=60)
     assert not found.complete
     assert [(g.first_seq, g.last_seq, g.state, g.reason) for g in found.gaps] == [
         (2, 2, "lost", "disk"), (3, 3, "missing", ""),
@@ -145,9 +145,9 @@ def test_duplicates_and_suspense_are_listed(served: Served) -> None:
     """A record sent twice stands beside its twin; nothing waits."""
     served.store.commit(Batch(now_ms=1, legs=leg_table(leg(1))))
     served.store.commit(Batch(now_ms=1, legs=leg_table(leg(1, seq=9, record_crc=9))))
-    (row,) = served.stub.Duplicates(api.DuplicatesRequest(), timeout=10).rows
+    (row,) = served.stub.Duplicates(api.DuplicatesRequest(), timeout=60).rows
     assert (row.cdr_id, row.seq, row.state) == (id_text(leg_id(1)), 9, "counted")
-    assert not served.stub.Suspense(api.SuspenseRequest(state="waiting"), timeout=10).rows
+    assert not served.stub.Suspense(api.SuspenseRequest(state="waiting"), timeout=60).rows
 
 
 def test_marks_are_told_soon_after_the_commit(served: Served) -> None:

@@ -14,7 +14,7 @@ from bluewhale.cli.simulate.verify import compare
 from bluewhale.configuration import stream_id
 from bluewhale.database import Store
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 HOPS = [  # service, what it did, child of
     ("remoteunit", "send frame", None),
     ("ingest", "append cdr.raw", "send frame"),
@@ -30,7 +30,7 @@ HOPS = [  # service, what it did, child of
 
 def _traces(query_url: str, service: str) -> list[dict[str, Any]]:
     url = f"{query_url}/api/traces?service={service}&limit=200&lookback=1h"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)["data"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bluewhale.ownership import FAST, Leader, TermCandidate, TermRow, Token, UnitSide
+from bluewhale.ownership import FAST, Leader, Profile, TermCandidate, TermRow, Token, UnitSide
 
 from tests.property.ownership.simulation import Parts
 
@@ -62,6 +62,38 @@ class NewProcessInherits(Leader):
         self._end(session, session.since)
 
 
+class RowSaysOwnLease(Leader):
+    """Has the row say the lease of its own profile, whatever units have."""
+
+    def longest_lease_s(self) -> float:
+        return self.profile.lease_s
+
+    def profile_of(self, unit_uid: str) -> Profile:
+        return self._profiles.get(unit_uid, self.profile)
+
+
+class RowShortensAtOnce(Leader):
+    """Has the row say what is configured, though a longer lease given before may still run."""
+
+    def longest_lease_s(self) -> float:
+        return max([self.profile.lease_s, *(p.lease_s for p in self._profiles.values())])
+
+
+class LendsBeforeTheRowSays(Leader):
+    """Gives a longer lease as soon as it is configured."""
+
+    def profile_of(self, unit_uid: str) -> Profile:
+        return self._profiles.get(unit_uid, self.profile)
+
+
+class ForgetsTheLongerLease(Leader):
+    """Takes the lease given last for the one that ends last."""
+
+    def _extend(self, session, now):
+        session.expires_at = float("-inf")
+        super()._extend(session, now)
+
+
 MUTANTS = {
     "no_hold_off": Parts(candidate=NoHoldOff),
     "no_drift_margin": Parts(profile=replace(FAST, drift=0.0)),
@@ -73,4 +105,11 @@ MUTANTS = {
     "forgets_longer_leases": Parts(candidate=ForgetsLongerLeases, profiles_differ=1.0),
     "serves_too_long": Parts(candidate=ServesTooLong),
     "new_process_inherits": Parts(leader=NewProcessInherits),
+    "row_says_own_lease": Parts(leader=RowSaysOwnLease, units_differ=1.0),
+    "row_says_own_lease, seen by units": Parts(
+        leader=RowSaysOwnLease, units_differ=1.0, judge_hold_off=False
+    ),
+    "row_shortens_at_once": Parts(leader=RowShortensAtOnce, units_differ=1.0),
+    "lends_before_the_row_says": Parts(leader=LendsBeforeTheRowSays, units_differ=1.0),
+    "forgets_the_longer_lease": Parts(leader=ForgetsTheLongerLease, units_differ=1.0),
 }

@@ -3,9 +3,9 @@
 Everything the cores do not own is simulated here: true time, a clock per node
 with its own offset and rate, loss, duplication, delay and reordering of
 messages, one-way cuts, frozen nodes, restarts of units and of leaders, leaders
-that resign or go by another profile, a second copy of a unit, answers of the
-database that get lost, orders and configuration changes of a person. A seed is a run; the same
-seed is the same run. The judge knows true time and nothing of how the cores
+that resign or go by another profile, units with timings of their own that a person
+changes, a second copy of a unit, answers of the database that get lost, orders and
+configuration changes of a person. A seed is a run; the same seed is the same run. The judge knows true time and nothing of how the cores
 decide; it raises `Violation`:
 
 I1  tokens of a link only grow, in any term
@@ -13,6 +13,7 @@ I3  two sessions are never both entitled to a link, each by its own clock
 I4  after the faults end, every link has one entitled unit soon, and only it reads
 I7  a new term grants nothing before the lease of the term before is over
 I8  a release by a stale token changes nothing
+I9  the row of the term covers every lease that runs, so that whoever wins now waits for it
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from bluewhale.ownership import (
     Profile,
     Release,
     Result,
+    Rules,
     TermCandidate,
     TermRow,
     Token,
@@ -45,6 +47,7 @@ CHAOS_S = 22.0
 QUIET_S_MAX = 45.0  # term lease + hold-off + lease + retries, and messages still under way
 TICK_S = 0.5
 LATE_S_MAX = 8.0
+OWN = tuple(replace(FAST, lease_s=s, deadline_s=s * 0.7) for s in (3.0, 9.0, 16.0))  # of units
 
 
 class Violation(AssertionError):
@@ -60,7 +63,8 @@ class Parts:
     unit: Callable[..., UnitSide] = UnitSide
     profile: Profile = FAST
     clock_drift: float = FAST.drift
-    profiles_differ: float = 0.2  # share of runs
+    profiles_differ: float = 0.2  # share of runs in which the two leaders' do
+    units_differ: float = 0.4  # share of runs in which units have timings of their own
     judge_hold_off: bool = True  # False: only what two units would notice counts
 
 
@@ -78,6 +82,7 @@ class Outcome:
     hand_overs: int = 0
     clones: int = 0
     changes: int = 0
+    timings: int = 0
     quiet_s: float = 0.0
 
 
@@ -112,8 +117,6 @@ class Unit:
     side: UnitSide
     target: int = 0
     waiting: int = 0
-    # when a batch of this life was answered last, for choosing another server
-    kept: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -123,7 +126,7 @@ class Server:
     holder: str
     profile: Profile
     leader: Leader | None = None
-    seen: TermRow | None = None
+    count: int = 0  # renewals of its term that it tried
 
 
 @dataclass
@@ -162,6 +165,14 @@ class Judge:
             else:
                 rows.pop(key, None)
 
+    def covered(self, at: float, row: TermRow | None) -> None:
+        if not self.parts.judge_hold_off or row is None:
+            return
+        for link, rows in self.entitled.items():
+            for (unit, _), until in rows.items():
+                if until - at > row.lease_s + 1e-9:
+                    raise Violation(f"I9: {link} is {unit}'s for {until - at:.3f} s, row {row}")
+
     def gone(self, unit: Unit) -> None:
         for rows in self.entitled.values():
             rows.pop((unit.side.unit_uid, unit.side.session), None)
@@ -189,7 +200,10 @@ class Run:
         self.units = [
             Unit(node := Node(f"unit-{n}", rng, drift), self._side(node)) for n in range(3)
         ]
-        self.links = dict(LINKS)
+        self.rules = Rules(dict(LINKS))
+        self.own_timings = rng.random() < parts.units_differ
+        if self.own_timings:
+            self.rules = replace(self.rules, profiles=self._timings())
         # another release, or a profile changed between two restarts
         differ = rng.random() < parts.profiles_differ
         other = replace(parts.profile, lease_s=12.0) if differ else parts.profile
@@ -231,6 +245,8 @@ class Run:
             self.after(self.rng.uniform(0, 1), server.node, self.tick, server)
         for _ in range(self.rng.randint(3, 9)):
             self.after(self.rng.uniform(2, CHAOS_S), None, self.fault)
+        for _ in range(self.rng.randint(1, 3) if self.own_timings else 0):
+            self.after(self.rng.uniform(2, CHAOS_S), None, self.change_timings)
         while self.queue:
             at, _, node, life, what, args = heapq.heappop(self.queue)
             if not self.calm and at >= CHAOS_S:
@@ -255,6 +271,10 @@ class Run:
         return self.outcome
 
     # ---- units -------------------------------------------------------------------------
+
+    def _timings(self) -> dict[str, Profile]:
+        chosen = {unit: self.rng.choice((None, *OWN)) for unit in LINKS["link-1"]}
+        return {unit: replace(p, drift=self.profile.drift) for unit, p in chosen.items() if p}
 
     def _side(self, node: Node, kept: frozenset[str] = frozenset()) -> UnitSide:
         links = [u for u, units in LINKS.items() if node.name in units]
@@ -281,8 +301,10 @@ class Run:
         unit.waiting = 0
         unit.side.answered(batch, answer, unit.node.clock.local(self.at))
         self.judge.unit(self.at, unit)
+        self.judge.covered(self.at, self.row)
 
     def not_leader(self, unit: Unit) -> None:
+        unit.side.unanswered(unit.node.clock.local(self.at))
         unit.target, unit.waiting = 1 - unit.target, 0
 
     def watched(self, unit: Unit, news: News) -> None:
@@ -363,31 +385,42 @@ class Run:
     def term_turn(self, server: Server) -> None:
         """Renew, or look whether there is a term to win; the database may answer late."""
         now = server.node.clock.local(self.at)
-        step = self.renew_row if server.leader is not None else self.read_row
-        if self.reaches_database():
-            self.after(self.delay(), server.node, step, server, now)
+        leader = server.leader
+        if leader is not None:
+            self.reconfigure(server)
+            lease_s = server.candidate.lease_to_renew_s(now, leader.longest_lease_s())
+            leader.cover(min(leader.covered_s, lease_s))
+            server.count += 1
+            if self.reaches_database():
+                count = server.count
+                self.after(self.delay(), server.node, self.renew_row, server, now, lease_s, count)
+        elif self.reaches_database():
+            self.after(self.delay(), server.node, self.read_row, server)
         self.after(server.profile.retry_s, server.node, self.term_turn, server)
 
     def reaches_database(self) -> bool:
         return self.calm or self.rng.random() >= self.loss
 
-    def renew_row(self, server: Server, sent_at: float) -> None:
+    def renew_row(self, server: Server, sent_at: float, lease_s: float, count: int) -> None:
         row = self.row
         if row is None or row.holder != server.holder or row.term != server.candidate.term:
             server.leader = None
             server.candidate.lost()
             return
-        lease_s = server.candidate.lease_to_renew_s(sent_at)
-        self.row = TermRow(row.term, row.holder, row.address, row.renewals + 1, lease_s)
+        if row.renewals > count:  # it arrives behind a later one
+            return
+        self.row = TermRow(row.term, row.holder, row.address, count, lease_s)
+        self.judge.covered(self.at, self.row)
         if self.reaches_database():
-            self.after(self.delay(), server.node, self.renewed, server, row.term, sent_at)
+            self.after(self.delay(), server.node, self.renewed, server, self.row, sent_at)
 
-    def renewed(self, server: Server, term: int, sent_at: float) -> None:
-        if server.leader is not None and server.candidate.term == term:
+    def renewed(self, server: Server, row: TermRow, sent_at: float) -> None:
+        asked = (server.candidate.term, server.count)  # nobody waits for an earlier answer
+        if server.leader is not None and asked == (row.term, row.renewals):
             server.candidate.renewed(sent_at)
-            self.reconfigure(server)
+            server.leader.cover(row.lease_s)
 
-    def read_row(self, server: Server, _sent_at: float) -> None:
+    def read_row(self, server: Server) -> None:
         row = self.row
         self.after(self.delay(), server.node, self.row_read, server, row)
 
@@ -402,6 +435,7 @@ class Run:
         term = seen.term + 1 if seen else 1
         lease_s = server.candidate.lease_to_take_s(seen)
         self.row = TermRow(term, server.holder, server.node.name, 0, lease_s)
+        self.judge.covered(self.at, self.row)
         self.judge.won[term] = (self.at, seen.lease_s if seen else 0.0)
         if server.node.life == life and self.reaches_database():
             self.after(self.delay(), server.node, self.taken, server, seen, sent_at, term)
@@ -412,17 +446,18 @@ class Run:
         if server.leader is not None:
             return
         now = server.node.clock.local(self.at)
+        server.count = 0
         hold_off_s = server.candidate.won(term, seen, sent_at, now)
         server.leader = self.parts.leader(
-            term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0
-        )
-        server.leader.configure(self.links, now)
+            term=term, profile=server.profile, now=now, hold_off_s=hold_off_s, failback_hold_s=5.0,
+            covered_s=server.candidate.lease_to_take_s(seen),
+        )  # fmt: skip
+        server.leader.configure(self.rules, now)
 
     # ---- faults ------------------------------------------------------------------------
 
     def fault(self) -> None:
-        rng = self.rng
-        kind = rng.random()
+        rng, kind = self.rng, self.rng.random()
         if kind < 0.28:
             self.outcome.pauses += 1
             node = rng.choice([*self.units, *self.servers]).node
@@ -483,20 +518,31 @@ class Run:
         uid = self.rng.choice(list(LINKS))
         units = list(LINKS[uid])
         self.rng.shuffle(units)
-        self.links[uid] = tuple(units[: self.rng.randint(1, len(units))])
-        for server in self.servers:
-            self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
+        chosen = tuple(units[: self.rng.randint(1, len(units))])
+        self.rules = replace(self.rules, links={**self.rules.links, uid: chosen})
+        self.follow()
         self.after(self.rng.uniform(2, 6), None, self.change_back)
 
     def change_back(self) -> None:
-        self.links = dict(LINKS)
-        for server in self.servers:
-            self.after(self.rng.uniform(0, 2), server.node, self.reconfigure, server)
+        self.rules = replace(self.rules, links=dict(LINKS))
+        self.follow()
+
+    def change_timings(self) -> None:
+        """A person changes timings of units, longer or shorter; leaders hear of it sooner or later."""
+        self.outcome.timings += 1
+        self.rules = replace(self.rules, profiles=self._timings())
+        self.follow()
+        if self.rng.random() < 0.5:  # perhaps before the row says what units have now
+            self.after(self.rng.uniform(0.3, 4.0), None, self.lose_leader)
+
+    def follow(self) -> None:
+        for x in self.servers:
+            self.after(self.rng.uniform(0, 2), x.node, self.reconfigure, x)
 
     def reconfigure(self, server: Server) -> None:
         now = server.node.clock.local(self.at)
         if server.leader is not None and server.candidate.leading(now):
-            server.leader.configure(self.links, now)
+            server.leader.configure(self.rules, now)
             self.spread(server)
 
     def restart_server(self, server: Server) -> None:
@@ -515,8 +561,7 @@ class Run:
 
     def order(self) -> None:
         """A person orders a hand-over at the server that leads, if it is awake."""
-        uid = self.rng.choice(list(LINKS))
-        item = HandOver(uid, self.rng.choice(LINKS[uid]))
+        item = HandOver(uid := self.rng.choice(list(LINKS)), self.rng.choice(LINKS[uid]))
         for server in self.servers:
             now = server.node.clock.local(self.at)
             awake = server.node.frozen_until <= self.at

@@ -52,10 +52,11 @@ class FreesTheRow(TermWitnesses):
 class PutsBackBlindly(TermWitnesses):
     """Puts a Lease back that is not its own, whatever the row says."""
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
-        if super().renew(term, holder, lease_s=lease_s):
-            return True
-        return self._lease.put_back(term, holder, "a", lease_s=lease_s)
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        covered_s = super().renew(term, holder, count=count, lease_s=lease_s)
+        if covered_s is not None:
+            return covered_s
+        return lease_s if self._lease.put_back(term, holder, "a", lease_s=lease_s) else None
 
 
 def test_nobody_leads_beside_another_and_terms_only_grow() -> None:

@@ -50,12 +50,12 @@ class Row:
         self.row = TermRow(term, holder, address, 0, lease_s)
         return self.row
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
         row = self.row
-        if row is None or (row.term, row.holder) != (term, holder):
-            return False
-        self.row = replace(row, renewals=row.renewals + 1, lease_s=lease_s)
-        return True
+        if row is None or (row.term, row.holder) != (term, holder) or row.renewals > count:
+            return None
+        self.row = replace(row, renewals=count, lease_s=lease_s)
+        return lease_s
 
     def resign(self, term: int, holder: str) -> None:
         row = self.row
@@ -104,6 +104,7 @@ class Copy:
         self.database_away = self.api_away = False
         self.frozen_until = 0.0
         self.busy = False
+        self.count = 0
         self.candidate = TermCandidate(FAST)
         self.holder = ""
         self.anew()
@@ -132,10 +133,11 @@ class Copy:
     def _turn(self) -> None:
         sent_at, candidate = self.clock(), self.candidate
         if candidate.term:
-            lease_s = candidate.lease_to_renew_s(sent_at)
-            ours = self.terms.renew(candidate.term, self.holder, lease_s=lease_s)
+            lease_s = candidate.lease_to_renew_s(sent_at, FAST.lease_s)
+            self.count += 1
+            ours = self.terms.renew(candidate.term, self.holder, count=self.count, lease_s=lease_s)
             self.world.meanwhile(self)
-            if ours:
+            if ours is not None:
                 candidate.renewed(sent_at)
             else:
                 candidate.lost()
@@ -153,6 +155,7 @@ class Copy:
         self.world.meanwhile(self)
         if won is not None:
             candidate.won(won.term, seen, sent_at, self.clock())
+            self.count = 0
 
     def resign(self) -> None:
         """End cleanly, as far as that goes."""

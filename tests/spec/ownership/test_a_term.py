@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bluewhale.ownership import FAST, TermCandidate, TermRow
+from bluewhale.ownership import FAST, Profile, TermCandidate, TermRow
 
 ROW = TermRow(term=3, holder="x", address="ingest-0:50051", renewals=8, lease_s=6.0)
 
@@ -63,5 +63,23 @@ def test_longer_leases_of_a_predecessor_stay_in_the_row_until_they_are_over():
     before = TermRow(3, "x", "ingest-0:50051", 8, 15.0)
     assert candidate.lease_to_take_s(before) == 15.0
     assert candidate.won(4, before, 99.9, 100.0) == 15.0 * 1.02
-    assert candidate.lease_to_renew_s(115.29) == 15.0
-    assert candidate.lease_to_renew_s(115.31) == 6.0
+    assert candidate.lease_to_renew_s(115.29, 6.0) == 15.0
+    assert candidate.lease_to_renew_s(115.31, 6.0) == 6.0
+    assert candidate.lease_to_renew_s(115.31, 12.0) == 12.0  # of a unit of ours
+
+
+def test_a_long_lease_of_a_unit_delays_grants_and_not_the_next_leader():
+    """A unit has 300 s: the row is free after 15 s * 1.02, the hold-off lasts 300 s * 1.02.
+
+    Whoever leads stops before that: 15 s * 0.98 after the last renewal, or sooner.
+    """
+    candidate = TermCandidate(FAST)
+    row = TermRow(3, "x", "ingest-0:50051", 8, 300.0)
+    assert not candidate.may_take(row, 10.0)
+    assert not candidate.may_take(row, 25.29)
+    assert candidate.may_take(row, 25.31)
+    assert candidate.won(4, row, 25.31, 25.4) == 300.0 * 1.02
+    patient = TermCandidate(Profile(lease_s=60.0, deadline_s=40.0, retry_s=2.0))
+    patient.won(4, row, 0.0, 0.1)
+    assert patient.leading(14.69)
+    assert not patient.leading(14.71)

@@ -9,6 +9,7 @@ from bluewhale.ownership import (
     LinkView,
     News,
     Open,
+    Profile,
     Release,
     Renew,
     Result,
@@ -219,3 +220,13 @@ def test_a_link_that_is_not_shared_any_more_is_given_back():
         Acquire(("cdr",)),
     )
     assert unit.reading(1.0) == frozenset()
+
+
+def test_a_unit_with_long_pauses_looks_for_the_leader_every_two_seconds():
+    """It renews every 20 s; whoever it asked does not lead: asked again after 2 s."""
+    unit = UnitSide("a", 7, ["smdr"], profile=Profile(lease_s=60.0, deadline_s=40.0, retry_s=20.0))
+    assert unit.request(0.0) is not None
+    assert unit.next_at == 20.0
+    unit.unanswered(0.5)
+    assert unit.next_at == 2.5
+    assert unit.request(2.5) is not None

@@ -10,9 +10,11 @@ from bluewhale.ownership import (
     HandOver,
     Leader,
     Open,
+    Profile,
     Release,
     Renew,
     Result,
+    Rules,
     Token,
 )
 
@@ -24,7 +26,7 @@ def leading(*, term: int = 1, hold_off_s: float = 0.0, failback_hold_s: float | 
     leader = Leader(
         term=term, profile=FAST, now=0.0, hold_off_s=hold_off_s, failback_hold_s=failback_hold_s
     )
-    leader.configure(LINKS, 0.0)
+    leader.configure(Rules(LINKS), 0.0)
     return leader
 
 
@@ -203,7 +205,7 @@ def test_an_owner_that_is_not_configured_any_more_is_told_to_leave():
     leader = leading()
     say(leader, "a", 0.0, Open(), Acquire(("smdr",)))
     say(leader, "b", 0.0, Open(), Acquire(("smdr",)))
-    leader.configure({"smdr": ("b",)}, 1.0)
+    leader.configure(Rules({"smdr": ("b",)}), 1.0)
     news = leader.news("a", 1)
     assert news is not None
     assert [(v.link_uid, v.mine, v.leave) for v in news.links] == [("smdr", True, True)]
@@ -219,7 +221,7 @@ def test_a_link_that_is_gone_is_nobodys():
     leader = leading()
     say(leader, "a", 0.0, Open(), Acquire(("smdr",)))
     say(leader, "b", 0.0, Open(), Acquire(("smdr",)))
-    leader.configure({}, 1.0)
+    leader.configure(Rules({}), 1.0)
     for unit in ("a", "b"):
         news = leader.news(unit, 1)
         assert news is not None
@@ -248,8 +250,8 @@ def test_an_owner_that_is_configured_again_before_it_left_stays_and_hears_what_f
     leader = leading()
     say(leader, "a", 0.0, Open(), Acquire(("smdr",)))
     say(leader, "b", 0.0, Open(), Acquire(("smdr",)))
-    leader.configure({"smdr": ("b",)}, 1.0)
-    leader.configure(LINKS, 1.5)
+    leader.configure(Rules({"smdr": ("b",)}), 1.0)
+    leader.configure(Rules(LINKS), 1.5)
     news = leader.news("a", 1)
     assert news is not None
     assert [(v.mine, v.leave) for v in news.links] == [(True, False)]
@@ -257,3 +259,88 @@ def test_an_owner_that_is_configured_again_before_it_left_stays_and_hears_what_f
     news = leader.news("a", 1)
     assert news is not None
     assert [v.owner for v in news.links] == ["b"]
+
+
+SLOW = Profile(lease_s=12.0, deadline_s=8.0, retry_s=2.0)
+
+
+def of_two_kinds(*, covered_s: float = 12.0) -> Leader:
+    """Give a leader of the two links; b has timings of its own."""
+    leader = Leader(term=1, profile=FAST, now=0.0, hold_off_s=0.0, covered_s=covered_s)
+    leader.configure(Rules(LINKS, {"b": SLOW}), 0.0)
+    return leader
+
+
+def test_each_unit_has_its_own_lease_and_is_told_its_timings():
+    """Unit b is heard first and last for 12 s * 1.02, a later and for 6.12 s: a ends first."""
+    leader = of_two_kinds()
+    assert say(leader, "b", 0.0, Open(), Acquire(("cdr",))).profile == SLOW
+    assert say(leader, "a", 1.0, Open(), Acquire(("smdr",))).profile == FAST
+    say(leader, "b", 1.0, Acquire(("smdr",)))
+    assert owners(leader, 7.11) == {"smdr": "a", "cdr": "b"}
+    assert owners(leader, 7.13) == {"smdr": "b", "cdr": "b"}
+    assert owners(leader, 12.23) == {"smdr": "b", "cdr": "b"}
+    assert owners(leader, 12.25) == {"smdr": "", "cdr": ""}
+
+
+def test_a_longer_lease_is_given_when_the_row_of_the_term_says_it():
+    """The row says 6 s: b goes by them, and the row is asked for 12 s; then b has its own."""
+    leader = of_two_kinds(covered_s=6.0)
+    assert say(leader, "b", 0.0, Open(), Acquire(("smdr",))).profile == FAST
+    assert leader.longest_lease_s() == 12.0
+    leader.cover(12.0)
+    assert say(leader, "b", 1.0, Renew()).profile == SLOW
+    say(leader, "a", 8.0, Open(), Acquire(("smdr",)))
+    assert owners(leader, 13.23)["smdr"] == "b"
+    assert owners(leader, 13.25)["smdr"] == "a"
+
+
+def test_a_lease_that_was_given_under_a_longer_profile_stays_what_it_was():
+    """Shortened at 2 s: what b was given at 1 s runs to 13.24 s, and the row says 12 s until then."""
+    leader = of_two_kinds()
+    say(leader, "b", 1.0, Open(), Acquire(("smdr",)))
+    leader.configure(Rules(LINKS), 2.0)
+    assert say(leader, "b", 3.0, Renew()).profile == FAST
+    say(leader, "a", 8.0, Open(), Acquire(("smdr",)))
+    assert (owners(leader, 13.23)["smdr"], leader.longest_lease_s()) == ("b", 12.0)
+    say(leader, "a", 13.23, Renew())
+    assert (owners(leader, 13.25)["smdr"], leader.longest_lease_s()) == ("a", 6.0)
+
+
+def test_a_lease_given_now_counts_once_it_ends_later_than_a_longer_one_before():
+    """Given 12 s at 1 s and 6 s at 8 s: it ends at 14.12 s, and 6 s in the row are enough."""
+    leader = of_two_kinds()
+    say(leader, "b", 1.0, Open(), Acquire(("smdr",)))
+    leader.configure(Rules(LINKS), 2.0)
+    say(leader, "b", 8.0, Renew())
+    assert leader.longest_lease_s() == 6.0
+    assert owners(leader, 14.11)["smdr"] == "b"
+    assert owners(leader, 14.13)["smdr"] == ""
+
+
+def test_a_link_has_its_own_hold_time():
+    """The leader holds 300 s; smdr 10 s; cdr goes back by order alone."""
+    leader = leading()
+    leader.configure(Rules(LINKS, failback_hold_s={"smdr": 10.0, "cdr": None}), 0.0)
+    for unit in ("b", "a"):
+        say(leader, unit, 0.0, Open(), Acquire(("smdr",)))
+    for unit in ("a", "b"):
+        say(leader, unit, 0.0, Acquire(("cdr",)))
+    assert owners(leader, 0.0) == {"smdr": "b", "cdr": "a"}
+    for now in range(1, 400):
+        for unit in ("a", "b"):
+            say(leader, unit, float(now), Renew())
+        to = {s.link_uid: s.to for s in leader.query(float(now))}
+        assert to == {"smdr": "a" if now >= 10 else "", "cdr": ""}
+
+
+def test_another_preferred_unit_gets_the_link_after_the_hold_time_of_its_last_move():
+    """Unit a reads since 0 s; from 400 s on b is preferred, and there for longer than the hold."""
+    leader = leading()
+    for unit in ("a", "b"):
+        say(leader, unit, 0.0, Open(), Acquire(("smdr",)))
+    for now in range(5, 400, 5):
+        for unit in ("a", "b"):
+            say(leader, unit, float(now), Renew())
+    leader.configure(Rules(LINKS | {"smdr": ("b", "a")}), 399.0)
+    assert leader.query(400.0, ["smdr"])[0].to == "b"

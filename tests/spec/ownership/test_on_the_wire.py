@@ -19,6 +19,7 @@ from bluewhale.ownership import (
     Renew,
     Result,
     Revision,
+    Rules,
     Token,
 )
 from bluewhale.ownership.wire import (
@@ -79,7 +80,7 @@ def test_what_a_newer_side_says_keeps_its_place_and_changes_nothing():
     batch = unpack_batch(pb.BatchRequest(unit_uid="a", session=1, items=items))
     assert pack_batch(batch).items[1] == pb.Item()
     leader = Leader(term=1, profile=FAST, now=0.0, hold_off_s=0.0)
-    leader.configure({"smdr": ("a", "b")}, 0.0)
+    leader.configure(Rules({"smdr": ("a", "b")}), 0.0)
     answer = leader.batch(batch, 0.0)
     assert answer.results == (Result.OK, Result.NOT_UNDERSTOOD, Result.OK)
     reply = pb.BatchReply(leading=True, term=1, profile=pb.Profile(lease_s=6), results=[99])

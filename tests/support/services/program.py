@@ -60,7 +60,7 @@ class Program:
         if self.running():
             self._process.send_signal(number)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> None:
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> None:
         """Send a signal and wait for the end; then SIGKILL."""
         self.send(signal.SIGCONT)
         self.send(number)
@@ -68,7 +68,7 @@ class Program:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 def run_to_end(command: Sequence[str], *, user: str = "", timeout_s: float = 120) -> None:

@@ -218,3 +218,38 @@ def test_two_addresses_of_the_database_are_refused_and_none_is_repeated(tmp_path
     (found,) = mistakes(tmp_path)
     assert "url and url_file: give one of them; see docs/reference/configuration.md" in found
     assert "geheim" not in found
+
+
+def test_a_link_may_prefer_any_of_its_units_and_no_other(tmp_path: Path):
+    """West instead of east, which is named first; north is no unit of link-1."""
+    links = [
+        {**LINKS[0], "preferred": "west"},
+        {**LINKS[1], "connector": {"type": "tcp_server", "port": 9001}},
+    ]
+    assert load(write(tmp_path, links=links)).readers("link-1") == ["west", "east"]
+    links[1]["preferred"] = "east"
+    write(tmp_path, links=links)
+    said = "'east' is no unit of this link; use one of west, or leave it out"
+    assert mistakes(tmp_path) == (
+        f"{tmp_path}/bluewhale.yaml:14: links.1 (link-2): preferred: {said}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("timings", "said"),
+    [
+        ((6, 6, 1), "lease_s must be more than deadline_s"),
+        ((15, 6, 5), "deadline_s must be more than 1.2 times retry_s"),
+        ((2, 1, 1), "Input should be greater than or equal to 3"),
+    ],
+)
+def test_timings_that_cannot_be_kept_are_refused(
+    tmp_path: Path, timings: tuple[float, float, float], said: str
+):
+    """A lease outlives the deadline, and that more than one retry."""
+    names = ("lease_s", "deadline_s", "retry_s")
+    failover = dict(zip(names, timings, strict=True))
+    units = [{"unit_uid": "east", "links": ["link-1"], "failover": failover}]
+    found = mistakes(write(tmp_path, units=units))
+    assert "units.0.failover" in found[0]
+    assert said in found[0]

@@ -37,7 +37,7 @@ def lines(journal, stream_id=STREAM):
     return [r.data for r in records(journal, stream_id)]
 
 
-async def until(condition, seconds=5.0):
+async def until(condition, seconds=60.0):
     """Wait until a condition holds; fail if it does not."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is no event of ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bluewhale.ingest.ownership_metrics import OwnershipMetrics
-from bluewhale.ownership import FAST, Batch, HandOver, Leader, UnitSide
+from bluewhale.ownership import FAST, Batch, HandOver, Leader, Rules, UnitSide
 from bluewhale.telemetry import Metrics
 
 HOLD_OFF_S = 6.12
@@ -20,13 +20,13 @@ class Told:
 
     def lead(self, term: int, now: float, hold_off_s: float) -> Leader:
         self.leader = Leader(term=term, profile=FAST, now=now, hold_off_s=hold_off_s)
-        self.leader.configure({"smdr": UNITS}, now)
+        self.leader.configure(Rules({"smdr": UNITS}), now)
         return self.leader
 
     def pass_to(self, now: float) -> None:
         self.leader.advance(now)
         self.follower.decided(self.leader, self.leader.take_events(), now)
-        self.follower.look(self.leader, self.leader.term, FAST, now)
+        self.follower.look(self.leader, self.leader.term, now)
 
     def turn(self, side: UnitSide, now: float) -> None:
         self.pass_to(now)
@@ -146,7 +146,7 @@ def test_a_copy_that_does_not_lead_tells_the_term_alone():
     told, _, _ = two_units()
     told.pass_to(5.0)
     assert told.value("ownership_leading") == 1.0
-    told.follower.look(None, 2, FAST, 6.1)
+    told.follower.look(None, 2, 6.1)
     assert told.value("ownership_leading") == 0.0
     assert told.value("ownership_term") == 2.0
     assert told.value("ownership_links", state="owner") == 0.0

@@ -297,7 +297,7 @@ def test_a_closed_journal_says_so_and_closing_commits_what_was_queued(path):
     future = journal.submit(STREAM, [captured(b"a")])
     journal.close()
     journal.close()
-    assert list(future.result(timeout=1).seqs) == [1]
+    assert list(future.result(timeout=60).seqs) == [1]
     with pytest.raises(JournalClosedError):
         journal.append(STREAM, [captured(b"b")])
     with pytest.raises(JournalClosedError):
@@ -330,7 +330,7 @@ def test_appends_that_wait_together_share_one_commit(path):
         commits = []
         journal._writer.set_trace_callback(lambda s: commits.append(s) if s == "COMMIT" else None)
         for future in [journal.submit(STREAM, [captured(b"x")]) for _ in range(200)]:
-            future.result(timeout=5)
+            future.result(timeout=60)
         assert 1 <= len(commits) <= 100
 
 

@@ -135,10 +135,10 @@ def test_a_newer_version_is_refused_with_the_remedy():
 def test_a_zip_bomb_is_refused_before_it_unpacks():
     """A frame that would unpack to 1 GiB costs nothing; one that hides its size neither."""
     bomb = zstandard.compress(bytes(1 << 30))
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(EnvelopeCorruptError, match="would unpack to 1,073,741,824 bytes"):
         raw_frame(bomb).frame()
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
     writer = zstandard.ZstdCompressor(write_content_size=False).compressobj()
     hidden = writer.compress(bytes(1 << 20)) + writer.flush()
     with pytest.raises(EnvelopeCorruptError, match="do not say how many"):
@@ -201,12 +201,12 @@ def test_small_batches_cost_little(rows: int, limit_us: int, record_property):
     read = message(sent.encode())
     best = [1e9, 1e9]
     for _ in range(30):
-        began = time.perf_counter()
+        began = time.thread_time()
         sent.encode()
-        between = time.perf_counter()
+        between = time.thread_time()
         ParsedMessage.decode(read)
         best[0] = min(best[0], between - began)
-        best[1] = min(best[1], time.perf_counter() - between)
+        best[1] = min(best[1], time.thread_time() - between)
     encode_us, decode_us = (x * 1e6 for x in best)
     record_property(
         "figure",

@@ -41,12 +41,12 @@ def test_nothing_passes_by_a_message_that_could_not_be_delivered():
     log = MemoryLog()
     log.ensure_topics(1, 1)
     strict, renewing = log.producer(renewing=False), log.producer()
-    assert strict.send(RAW, 0, b"1").result(5) == 0
+    assert strict.send(RAW, 0, b"1").result(60) == 0
     log.stop_answering("broker away")
     for producer in (strict, renewing):
-        assert isinstance(producer.send(RAW, 0, b"2").exception(5), LogUnavailableError)
+        assert isinstance(producer.send(RAW, 0, b"2").exception(60), LogUnavailableError)
     log.answer_again()
-    assert isinstance(strict.send(RAW, 0, b"3").exception(5), LogUnavailableError)
+    assert isinstance(strict.send(RAW, 0, b"3").exception(60), LogUnavailableError)
     assert (strict.over, renewing.over) == (True, False)
-    assert renewing.send(RAW, 0, b"3").result(5) == 1
-    assert log.producer(renewing=False).send(RAW, 0, b"2").result(5) == 2
+    assert renewing.send(RAW, 0, b"3").result(60) == 1
+    assert log.producer(renewing=False).send(RAW, 0, b"2").result(60) == 2

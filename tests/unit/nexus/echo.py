@@ -117,7 +117,7 @@ class Echo:
         for i in range(int(request["n"])):
             yield struct(i=i)
         if "do" in request and request["do"] == "wait":
-            self.over.wait(10)
+            self.over.wait(60)
         if "do" in request and request["do"] == "abort":
             context.abort(grpc.StatusCode.DATA_LOSS, "no more")
 

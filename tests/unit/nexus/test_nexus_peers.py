@@ -152,10 +152,10 @@ def test_a_command_asks_a_role_through_the_layers_of_the_installation(tmp_path: 
     port.start()
     try:
         with visiting("control", f"127.0.0.1:{port.number}", [mine]) as control:
-            told = control.State(control_pb2.StateRequest(), timeout=10)
+            told = control.State(control_pb2.StateRequest(), timeout=60)
             assert (told.role, told.version) == ("operator/ann", "10")  # a person waits
             with pytest.raises(grpc.RpcError) as caught:
-                control.Drain(control_pb2.DrainRequest(), timeout=10)
+                control.Drain(control_pb2.DrainRequest(), timeout=60)
             assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
     finally:
         port.stop(0)

@@ -62,7 +62,7 @@ def test_a_failure_looks_the_same_on_every_way(way: str, do: str, code, details:
         with pytest.raises(grpc.RpcError) as caught:
             stub.One(struct(do=do))
         assert (caught.value.code(), caught.value.details()) == (code, details)
-        failure = stub.One.future(struct(do=do)).exception(5)
+        failure = stub.One.future(struct(do=do)).exception(60)
         assert (failure.code(), failure.details()) == (code, details)
 
 
@@ -89,12 +89,12 @@ def test_a_stream_that_says_nothing_ends_at_its_limit_of_time(way: str):
     """Two replies, then silence: the caller gets both and DEADLINE_EXCEEDED."""
     servicer = Echo()
     with asked(way, servicer) as stub:
-        replies = stub.Many(struct(n=2, do="wait"), timeout=0.3)
+        replies = stub.Many(struct(n=2, do="wait"), timeout=1.5)
         assert [next(replies)["i"], next(replies)["i"]] == [0, 1]
         with pytest.raises(grpc.RpcError) as caught:
             next(replies)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert servicer.over.wait(5)
+        assert servicer.over.wait(60)
 
 
 @each_way
@@ -108,7 +108,7 @@ def test_cancelling_a_stream_wakes_both_sides(way: str):
         with pytest.raises(grpc.RpcError) as caught:
             next(replies)
         assert caught.value.code() is grpc.StatusCode.CANCELLED
-        assert servicer.over.wait(5)
+        assert servicer.over.wait(60)
 
 
 @each_way
@@ -145,7 +145,7 @@ def test_a_slow_reader_holds_back_the_sender(way: str):
         replies = stub.Many(struct(n=1_000_000))
         assert [next(replies)["i"], next(replies)["i"]] == [0, 1]
         replies.cancel()
-        assert servicer.over.wait(5)
+        assert servicer.over.wait(60)
 
 
 @each_way
@@ -155,13 +155,13 @@ def test_a_future_tells_when_it_has_ended(way: str):
     with asked(way, Echo()) as stub:
         future = stub.One.future(struct(a=1))
         future.add_done_callback(lambda _: told.set())
-        assert future.result(5)["name"] == "echo"
-        assert told.wait(5)
+        assert future.result(60)["name"] == "echo"
+        assert told.wait(60)
         assert future.done()
         slow = stub.One.future(struct(do="sleep", seconds=0.3))
         assert slow.cancel()
         with pytest.raises(grpc.FutureCancelledError):
-            slow.result(5)
+            slow.result(60)
 
 
 @each_way
@@ -264,9 +264,9 @@ def test_a_future_in_process_ends_at_its_limit_though_the_servicer_goes_on():
     """The caller waits no longer than it said."""
     with asked("local", Echo()) as stub:
         began = time.monotonic()
-        failure = stub.One.future(struct(do="sleep", seconds=1), timeout=0.05).exception(5)
+        failure = stub.One.future(struct(do="sleep", seconds=3), timeout=0.05).exception(60)
         assert failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 2.9
 
 
 @each_way
@@ -278,7 +278,7 @@ def test_a_stream_that_its_caller_forgets_is_cancelled(way: str):
         assert next(replies)["i"] == 0
         del replies
         gc.collect()
-        assert servicer.over.wait(5)
+        assert servicer.over.wait(60)
 
 
 def test_a_port_that_stops_lets_replies_out_and_does_not_wait_for_endless_streams():
@@ -291,11 +291,11 @@ def test_a_port_that_stops_lets_replies_out_and_does_not_wait_for_endless_stream
         replies = stub.Many(struct(n=1, do="wait"))
         assert next(replies)["i"] == 0
         slow = stub.One.future(struct(do="sleep", seconds=0.5))
-        wait_until(lambda: len(servicer.kept) == 1, 5, "the request")
+        wait_until(lambda: len(servicer.kept) == 1, 60, "the request")
         began = time.monotonic()
         port.stop(30)
-        assert time.monotonic() - began < 8
-        assert slow.result(5)["name"] == "echo"
+        assert time.monotonic() - began < 25
+        assert slow.result(60)["name"] == "echo"
         assert servicer.over.is_set()
         with contextlib.suppress(grpc.RpcError):  # cancelled, or its servicer ended it in time
             assert list(replies) == []

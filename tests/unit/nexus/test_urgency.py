@@ -19,7 +19,7 @@ from bluewhale.nexus.urgency import LONGEST_EVERY, UrgentFirst
 
 from tests.unit.nexus.echo import ECHO, Echo, struct
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Counter(Echo):

@@ -22,7 +22,7 @@ from tests.integration.ingest.raw_reading import Nothing
 from tests.unit.nexus.echo import ECHO, Echo, echo, struct
 from tests.unit.nexus.ways import WAYS, asked
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Worker(Echo):

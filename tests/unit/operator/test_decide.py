@@ -287,6 +287,14 @@ def test_a_forced_deletion_lets_go_keeps_the_volumes_and_says_so():
     assert decision.events[-1].reason == "ForceDeleted"
 
 
+def test_a_namespace_that_is_deleted_is_not_held_by_a_journal():
+    """Its pods and volumes go anyway; nobody ordered it by force, so nobody is told so."""
+    ending = seen(centre(well("berlin", backlog_records=7)), namespace_ending=True)
+    decision = decide(resource(meta=GONE), ending, SETTINGS)
+    assert (decision.released, decision.delete) == (True, ())
+    assert "ForceDeleted" not in [event.reason for event in decision.events]
+
+
 def test_a_unit_that_never_enrolled_holds_no_deletion():
     """It has no record of any link."""
     said = centre(UnitReport("berlin", "declared", links=("hq-avaya",)))
@@ -329,14 +337,52 @@ def test_an_event_tells_a_turn_of_ready_and_no_more():
     ]
 
 
-def test_a_failover_profile_that_is_not_in_force_is_said():
+def test_timings_that_ingest_does_not_follow_yet_are_said():
     """What the spec asks for and what is in force are not mixed up."""
     fast = resource(failover={"leaseSeconds": 6, "renewDeadlineSeconds": 4, "retrySeconds": 1})
-    found = decide(fast, seen(centre(well("berlin"))), SETTINGS).status["conditions"][3]
-    assert (found["status"], found["message"]) == (
-        "True",
-        "failover in force is that of the installation: 15/10/2",
+    late = "ingest follows spec.failover of berlin within seconds"
+    for spec, in_force, said in (
+        (fast, None, late),
+        (fast, (6.0, 4.0, 1.0), ""),
+        (resource(), None, ""),
+        (resource(), (6.0, 4.0, 1.0), late),
+    ):
+        observed = seen(centre(well("berlin", failover=in_force)))
+        found = decide(spec, observed, SETTINGS).status["conditions"][3]
+        assert (found["type"], found["status"]) == ("ConfigSynced", "True")
+        assert found["message"] == said
+
+
+def test_links_that_another_unit_reads_are_named_with_when_they_go_back():
+    """hq-avaya prefers berlin-2 and is read by berlin-1; lan prefers berlin-1, as units do."""
+    links = [{**link(), "preferred": "berlin-2"}, link("lan", type="tcp_server", port=9001)]
+    said = centre(
+        *(well(name, links=("hq-avaya", "lan")) for name in ("berlin-1", "berlin-2")),
+        owner="berlin-1",
     )
+    away = "hq-avaya is read by berlin-1, not berlin-2. "
+    for failback, when in (
+        (None, "Each goes back as the installation has it (failback_hold_s)"),
+        ({"mode": "Automatic", "holdSeconds": 60}, "Each goes back after 60 s of presence"),
+        ({"mode": "Manual"}, "Each goes back by order alone"),
+    ):
+        spec = pair(links=links, **({"failback": failback} if failback else {}))
+        found = decide(spec, seen(said), SETTINGS).status["conditions"][4]
+        assert (found["type"], found["status"]) == ("Owned", "True")
+        assert found["message"] == away + when
+
+
+def test_a_service_leads_to_the_preferred_unit_of_its_link_until_somebody_reads():
+    """Links spread over units from the first moment."""
+    links = [{**link(), "preferred": "berlin-2"}, link("lan", type="tcp_server", port=9001)]
+    nobody = centre(well("berlin-1"), well("berlin-2"), owner="")
+    made = decide(pair(links=links), seen(nobody), SETTINGS).apply
+    leads = {
+        o["metadata"]["name"]: o["spec"]["selector"]["bluewhale.dev/unit"]
+        for o in made
+        if o["kind"] == "Service"
+    }
+    assert leads == {"link-hq-avaya": "berlin-2", "link-lan": "berlin-1"}
 
 
 MINUTE_MS = 60_000
@@ -494,6 +540,9 @@ def test_a_unit_that_never_ran_under_a_resource_holds_no_deletion_and_keeps_its_
     """Revoked with an earlier resource of that name: what that one left is not ours to remove."""
     gone = decide(resource(meta=GONE), seen(centre(revoked())), SETTINGS)
     assert (gone.released, gone.delete) == (True, ())
+    own = seen(centre(revoked()), own_volumes=frozenset({"berlin"}))
+    claim = ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0")
+    assert decide(resource(meta=GONE), own, SETTINGS).delete == (claim,)
     by_hand = decide(resource(meta=GONE), seen(centre(revoked(at_ms=NOW_MS))), SETTINGS)
     assert by_hand.released is False
     assert "berlin is revoked, not connected" in by_hand.status["conditions"][0]["message"]

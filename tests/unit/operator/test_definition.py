@@ -48,8 +48,10 @@ def test_names_are_those_that_the_operator_watches():
 
 def test_defaults_are_those_of_the_code():
     """A resource without any key means the same to the API server and to the operator."""
-    read = resource()
+    read = resource(failover={}, failback={})
     failover, buffer = SPEC["failover"]["properties"], SPEC["buffer"]["properties"]
+    assert read.failover is not None
+    assert read.failback is not None
     assert (read.failover.lease_s, read.failover.renew_deadline_s, read.failover.retry_s) == tuple(
         failover[name]["default"]
         for name in ("leaseSeconds", "renewDeadlineSeconds", "retrySeconds")
@@ -66,12 +68,16 @@ def test_defaults_are_those_of_the_code():
     assert read.failback.automatic is (
         SPEC["failback"]["properties"]["mode"]["default"] == "Automatic"
     )
+    unsaid = resource()  # as the installation has it
+    assert (unsaid.failover, unsaid.failback) == (None, None)
+    assert "default" not in SPEC["failover"]
+    assert "default" not in SPEC["failback"]
 
 
 def test_every_rule_says_what_to_do():
     """The API server shows the message alone."""
     found = rules(SCHEMA)
-    assert len(found) == 25
+    assert len(found) == 26
     assert [rule["rule"] for rule in found if len(rule.get("message", "")) < 20] == []
 
 
@@ -81,6 +87,7 @@ def test_every_text_and_list_that_a_rule_reads_has_a_bound():
     assert links["maxItems"] == 64
     names = links["items"]["properties"]["name"]
     assert names["maxLength"] == 50
+    assert links["items"]["properties"]["preferred"]["maxLength"] == 52
     units = SPEC["units"]["properties"]
     assert (units["standby"]["maxItems"], units["standby"]["items"]["maxLength"]) == (7, 52)
     assert SPEC["buffer"]["properties"]["storage"]["maxLength"] == 16

@@ -107,8 +107,8 @@ class OneLease:
 
 
 async def until(true: Any) -> None:
-    """Wait at most a second."""
-    async with asyncio.timeout(1):
+    """Wait at most a minute."""
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - the condition is no event
             await asyncio.sleep(0.001)
 

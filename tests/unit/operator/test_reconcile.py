@@ -30,6 +30,7 @@ class MemoryCluster:
         self.asked: list[str] = []
         self.refuses = ""
         self.fails = False
+        self.ending: set[str] = set()
 
     def put(self, made: dict[str, Any]) -> None:
         self.bodies[made["metadata"]["namespace"], made["metadata"]["name"]] = made
@@ -66,6 +67,9 @@ class MemoryCluster:
 
     async def replace(self, made: Any) -> Any:
         return made
+
+    async def is_ending(self, namespace: str) -> bool:
+        return namespace in self.ending
 
 
 class QuietIngest:
@@ -120,8 +124,11 @@ def test_a_token_is_in_its_secret_before_the_status_says_so():
     assert secret["stringData"] == {"token": "bw1.berlin.x.y"}
     told = cluster.bodies["pbx", "berlin"]["status"]["units"]
     assert told[0]["tokenExpires"] == "2026-11-22T10:00:00Z"
-    order = [a for a in cluster.asked if "Secret" in a or "RemoteUnit" in a]
-    assert order == ["apply Secret berlin-token", "apply RemoteUnit berlin"]
+    order = [a for a in cluster.asked if "Secret" in a or "RemoteUnit" in a or "berlin-0" in a]
+    # the pod is changed, so that its kubelet does not wait a minute before it looks
+    assert order == [
+        "apply Secret berlin-token", "annotate Pod berlin-0", "apply RemoteUnit berlin",
+    ]  # fmt: skip
 
 
 def test_a_token_that_was_not_made_is_not_told():
@@ -199,6 +206,20 @@ def test_a_newcomer_in_conflict_leaves_what_is_published_as_it_is():
     asyncio.run(reconciler.reconcile(("pbx", "paris")))
     assert conditions(cluster, "paris")["Ready"] == ("False", "LinkTaken")
     assert cluster.objects[UNITS]["data"] == before
+
+
+def test_the_volume_that_was_made_for_a_resource_goes_with_it_an_older_one_stays():
+    """It was revoked with an earlier resource of its name, whose records may lie in an older volume."""
+    said = centre(UnitReport("berlin", "revoked", revoked_at_ms=1, links=("hq-avaya",)))
+    claim = ObjectId("PersistentVolumeClaim", "pbx", "journal-berlin-0")
+    for made, left in (("2026-11-01T00:00:00Z", False), ("2026-10-31T23:59:59Z", True)):
+        gone = {"deletionTimestamp": "2026-11-22T09:00:00Z"}
+        reconciler, cluster, _ = world(said, body(meta=gone))
+        cluster.objects[claim] = {
+            "metadata": {"namespace": "pbx", "name": claim.name, "creationTimestamp": made}
+        }
+        assert asyncio.run(reconciler.reconcile(("pbx", "berlin"))) is True
+        assert (claim in cluster.objects) is left
 
 
 def test_links_of_a_resource_go_when_it_is_let_go_not_before():

@@ -22,9 +22,16 @@ def test_the_part_of_a_resource_is_what_a_person_would_write_into_bluewhale_yaml
         trace=True,
         links=[
             {**link(), "options": {"layout": "custom-114"}, "mergeDomain": "hq"},
-            link("lan", type="tcp_client", address="10.0.0.5", port=4000),
+            {
+                **link("lan", type="tcp_client", address="10.0.0.5", port=4000),
+                "preferred": "berlin-2",
+            },
         ],
+        failover={"leaseSeconds": 6, "renewDeadlineSeconds": 4, "retrySeconds": 1},
+        failback={"mode": "Automatic", "holdSeconds": 60},
     )
+    failover = {"lease_s": 6, "deadline_s": 4, "retry_s": 1}
+    failback = {"mode": "automatic", "hold_s": 60}
     assert yaml.safe_load(specs.fragment_text(made)) == {
         "links": [
             {
@@ -34,12 +41,15 @@ def test_the_part_of_a_resource_is_what_a_person_would_write_into_bluewhale_yaml
                 "options": {"layout": "custom-114"},
                 "connector": {"type": "tcp_server", "host": "0.0.0.0", "port": 9000},
                 "merge_domain": "hq",
+                "failback": failback,
             },
             {
                 "link_uid": "lan",
                 "pbx_uid": "hq",
                 "dialect": "avaya_cm",
                 "connector": {"type": "tcp_client", "host": "10.0.0.5", "port": 4000},
+                "preferred": "berlin-2",
+                "failback": failback,
             },
         ],
         "units": [
@@ -49,6 +59,7 @@ def test_the_part_of_a_resource_is_what_a_person_would_write_into_bluewhale_yaml
                 "links": ["hq-avaya", "lan"],
                 "site_uid": "berlin",
                 "trace": True,
+                "failover": failover,
             },
             {
                 "unit_uid": "berlin-2",
@@ -56,9 +67,19 @@ def test_the_part_of_a_resource_is_what_a_person_would_write_into_bluewhale_yaml
                 "links": ["hq-avaya", "lan"],
                 "site_uid": "berlin",
                 "trace": True,
+                "failover": failover,
             },
         ],
     }
+
+
+def test_what_a_resource_does_not_say_of_failover_is_left_to_the_installation():
+    """No key at all: its profile and hold are those of bluewhale.yaml."""
+    made = yaml.safe_load(specs.fragment_text(resource()))
+    assert "failover" not in made["units"][0]
+    assert not {"preferred", "failback"} & made["links"][0].keys()
+    manual = yaml.safe_load(specs.fragment_text(resource(failback={"mode": "Manual"})))
+    assert manual["links"][0]["failback"] == {"mode": "manual"}
 
 
 def test_a_unit_that_leaves_stays_declared_behind_the_others():

@@ -44,7 +44,7 @@ def test_no_link_is_started_again_while_the_others_stop(tmp_path: Path) -> None:
 def answers(port: int) -> bool:
     """Say whether somebody listens."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except OSError:
         return False
     return True

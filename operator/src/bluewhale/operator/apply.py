@@ -1,4 +1,4 @@
-"""The cluster behind six methods, so that another client can take the place of this one.
+"""The cluster behind seven methods, so that another client can take the place of this one.
 
 Owns the port and its one implementation on the official client's asyncio half.
 Objects go out by server-side apply under one field manager; only Leases are replaced
@@ -22,6 +22,7 @@ from kubernetes.aio import client, config
 MANAGER = "bluewhale-operator"
 TIMEOUT_S = 15.0
 PAGE = 500
+_ENDING = "NamespaceTerminating"  # cause of a refusal, as the API server names it
 _CONFLICT, _NOT_FOUND, _TOO_MANY = 409, 404, 429
 _REQUESTS: Final = "bluewhale_operator_api_requests_total"
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
@@ -79,6 +80,10 @@ class Cluster(Protocol):
 
     async def replace(self, made: Object) -> Object:
         """Create an object without resourceVersion, else replace that very version."""
+        ...
+
+    async def is_ending(self, namespace: str) -> bool:
+        """Say whether a namespace is being deleted: nothing can be created in it any more."""
         ...
 
 
@@ -167,6 +172,32 @@ class KubernetesCluster:
             return await self._asked("PUT", path, {"fieldManager": MANAGER}, made)
         path = path_of(made["kind"], meta["namespace"])
         return await self._asked("POST", path, {"fieldManager": MANAGER}, made)
+
+    async def is_ending(self, namespace: str) -> bool:
+        """See `Cluster`; found out by a creation that is only tried: no right on namespaces is needed."""
+        made = {"metadata": {"generateName": "bluewhale-"}}
+        query = {"dryRun": "All"}
+        _, answer = await self._ask("POST", path_of("ConfigMap", namespace), query, made)
+        causes = (answer.get("details") or {}).get("causes") or ()
+        return any(cause.get("reason") == _ENDING for cause in causes)
+
+    async def let_go(self, name: ObjectId, finalizer: str) -> None:
+        """Take a finalizer from an object; one that went, or has it no more, is no error.
+
+        Raises
+        ------
+        ConflictError
+            Somebody changed the object meanwhile.
+        """
+        found = await self.get(name)
+        if found is None or finalizer not in found["metadata"].get("finalizers", ()):
+            return
+        meta = found["metadata"]
+        kept = [other for other in meta["finalizers"] if other != finalizer]
+        body = {"metadata": {"finalizers": kept, "resourceVersion": meta["resourceVersion"]}}
+        status, answer = await self._ask("PATCH", path_of(*name), {}, body, _MERGE)
+        if status != _NOT_FOUND:
+            _checked(status, answer, path_of(*name))
 
     async def published(self) -> dict[str, Any] | None:
         """Give what the API server says of RemoteUnit (OpenAPI 3); None = it knows none."""

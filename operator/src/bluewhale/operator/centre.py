@@ -175,7 +175,7 @@ def report_of(unit: units_pb2.Unit) -> UnitReport:
     """Give what ingest says of a unit."""
     copies = sorted(unit.instances, key=lambda i: i.connected_at_ms, reverse=True)
     ends = [c.not_after_ms for c in unit.certificates if not c.revoked_at_ms]
-    overrides = unit.configuration.overrides_json
+    overrides, own = unit.configuration.overrides_json, unit.failover
     return UnitReport(
         name=unit.unit_uid,
         state=unit.state,
@@ -198,6 +198,7 @@ def report_of(unit: units_pb2.Unit) -> UnitReport:
         overrides=json.loads(overrides) if overrides else {},
         wrong={c.name: c.message for c in unit.conditions if not c.good},
         links=tuple(link.link_uid for link in unit.links),
+        failover=(own.lease_s, own.deadline_s, own.retry_s) if unit.HasField("failover") else None,
     )
 
 

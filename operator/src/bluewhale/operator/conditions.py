@@ -195,13 +195,10 @@ def _config_synced(
         if said := unit.wrong.get("configuration"):
             reason = "RolledBack" if said.startswith("rolled_back") else "NotInEffect"
             return Finding("ConfigSynced", "False", reason, f"{unit.name}: {said}")
-    text = ""
-    profile, failover = observed.centre.profile, resource.failover
-    asked = (failover.lease_s, failover.renew_deadline_s, failover.retry_s)
-    if profile is not None and tuple(profile) != asked:
-        text = "failover in force is that of the installation: " + "/".join(
-            f"{seconds:g}" for seconds in profile
-        )
+    asked = resource.failover
+    wanted_s = (asked.lease_s, asked.renew_deadline_s, asked.retry_s) if asked else None
+    late = [u for u in units if u.failover != wanted_s]
+    text = f"ingest follows spec.failover of {names(late)} within seconds" if late else ""
     return Finding("ConfigSynced", "True", "InEffect", text)
 
 
@@ -216,11 +213,31 @@ def _owned(resource: RemoteUnit, observed: Observed) -> Finding:
     links = observed.centre.links
     free = [x.name for x in resource.links if x.name not in links or not links[x.name].owner]
     if not free:
-        return Finding("Owned", "True", "Owned")
+        return Finding("Owned", "True", "Owned", _elsewhere(resource, observed))
     shown = ", ".join(free[:5]) + (", ..." if len(free) > 5 else "")
     return Finding(
         "Owned", "False", "NoOwner", f"nobody reads {shown}; a unit of it must be connected"
     )
+
+
+def _elsewhere(resource: RemoteUnit, observed: Observed) -> str:
+    """Say which links another unit reads than the preferred one, and when they go back."""
+    links = observed.centre.links
+    away = [
+        f"{link.name} is read by {links[link.name].owner}, not {resource.preferred_of(link)}"
+        for link in resource.links
+        if links[link.name].owner != resource.preferred_of(link)
+    ]
+    if not away:
+        return ""
+    back = resource.failback
+    if back is None:
+        when = "as the installation has it (failback_hold_s)"
+    elif back.automatic:
+        when = f"after {back.hold_s} s of presence"
+    else:
+        when = "by order alone"
+    return f"{'; '.join(away[:5])}{'; ...' if len(away) > 5 else ''}. Each goes back {when}"
 
 
 def _spool(units: list[UnitReport], observed: Observed) -> Finding:

@@ -25,7 +25,7 @@ from bluewhale.operator.draining import (
     was_revoked_before,
 )
 from bluewhale.operator.observed import Object, ObjectId, Observed, UnitReport, id_of
-from bluewhale.operator.resource import ENROL, SWITCHOVER, RemoteUnit, instant
+from bluewhale.operator.resource import ENROL, SWITCHOVER, Link, RemoteUnit, instant
 from bluewhale.operator.settings import Settings
 from bluewhale.operator.status import entry_of, status_of, token_waits
 from bluewhale.operator.waves import UnitState, next_image
@@ -231,23 +231,21 @@ def _objects(
         if len(resource.units) > 1:
             yield specs.disruption_budget(resource)
     for link in resource.links:
-        service = specs.unit_service(
-            resource, link, entitled=_entitled(resource, observed, link.name)
-        )
+        service = specs.unit_service(resource, link, entitled=_entitled(resource, observed, link))
         if service is not None:
             yield service
         if len(resource.units) > 1:
             yield specs.link_lease(resource, link, owner=_mirrored(resource, observed, link.name))
 
 
-def _entitled(resource: RemoteUnit, observed: Observed, link: str) -> str:
-    """Give the unit that a Service leads to: the owner, else the one it led to, else the first."""
-    owner = owner_of(resource, observed, link)
+def _entitled(resource: RemoteUnit, observed: Observed, link: Link) -> str:
+    """Give the unit that a Service leads to: the owner, else as before, else the preferred one."""
+    owner = owner_of(resource, observed, link.name)
     if owner:
         return owner
-    found = observed.children.get(ObjectId("Service", resource.namespace, f"link-{link}"))
+    found = observed.children.get(ObjectId("Service", resource.namespace, f"link-{link.name}"))
     before = str(found["spec"].get("selector", {}).get(specs.UNIT, "")) if found else ""
-    return before if before in resource.units else resource.units[0]
+    return before if before in resource.units else resource.preferred_of(link)
 
 
 def _state(resource: RemoteUnit, observed: Observed, unit: str) -> UnitState:
@@ -307,7 +305,8 @@ def _deletion(
     drained = known or (
         reachable and all(r is None or is_drained(resource, r, paused) for r in reports.values())
     )
-    if not (drained or resource.forced):
+    # a namespace that goes takes the pods of units and their volumes with it: nobody could deliver
+    if not (drained or resource.forced or observed.namespace_ending):
         pause = [
             Configure(report.name, paused)
             for report in reports.values()
@@ -319,7 +318,7 @@ def _deletion(
             status_changed=_worth_writing(resource, status, observed.now),
             events=tuple(events),
         )
-    if not drained:
+    if not drained and resource.forced:
         text = "deleted with undelivered records, as ordered; the volumes of its journals are kept"
         events.append(Event("Warning", "ForceDeleted", text))
     revoke = [
@@ -334,7 +333,9 @@ def _deletion(
         ObjectId("PersistentVolumeClaim", resource.namespace, specs.journal_claim(unit))
         for unit, report in reports.items()
         # a volume that an earlier resource left may hold records
-        if report is None or not was_revoked_before(resource, report)
+        if report is None
+        or not was_revoked_before(resource, report)
+        or unit in observed.own_volumes
     ]
     return Decision(
         calls=tuple(revoke) if reachable else (),

@@ -20,14 +20,19 @@ from bluewhale.operator.apply import KubernetesCluster
 from bluewhale.operator.centre import Ingest
 from bluewhale.operator.definition import check_definition
 from bluewhale.operator.reconcile import Reconciler
-from bluewhale.operator.resource import GROUP, PLURAL, VERSION, read_resource
+from bluewhale.operator.resource import (
+    DRAIN_FINALIZER,
+    GROUP,
+    PLURAL,
+    VERSION,
+    read_resource,
+)
 from bluewhale.operator.rights import check_rights
 from bluewhale.operator.settings import Settings, read_settings
 from bluewhale.operator.specs import COMPONENT_SELECTOR
 from bluewhale.operator.watching import KINDS, LABELS, PODS, Watched
 from bluewhale.telemetry import Metrics
 
-DRAIN_FINALIZER = f"{GROUP}/drain"
 START_AGAIN_S = 5.0
 DRAIN_AGAIN_S = 5.0
 ERROR_AGAIN_S = 10.0

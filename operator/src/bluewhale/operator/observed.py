@@ -61,6 +61,7 @@ class UnitReport:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     wrong: Mapping[str, str] = field(default_factory=dict)  # condition -> what is wrong
     links: tuple[str, ...] = ()  # as ingest has them in force
+    failover: tuple[float, float, float] | None = None  # likewise; None = of the installation
 
     def backlog_age_s(self, now: datetime) -> float | None:
         """Give the age of the oldest record that is not stored, 0 = all are; None = not known."""
@@ -87,7 +88,7 @@ class Centre:
 
     units: Mapping[str, UnitReport] = field(default_factory=dict)
     links: Mapping[str, LinkReport] = field(default_factory=dict)
-    profile: tuple[float, float, float] | None = None  # lease, deadline, retry in force
+    profile: tuple[float, float, float] | None = None  # of the installation: lease, deadline, retry
     wrong: tuple[str, ...] = ()  # with the files that ingest reads, by file and line
     problem: str = "was not asked yet"
 
@@ -102,3 +103,8 @@ class Observed:
     pods: Mapping[str, PodReport] = field(default_factory=dict)  # by unit
     conflicts: tuple[Conflict, ...] = ()
     refused: str = ""  # what the API server said of the objects that we applied last
+    # asked for a resource that is being deleted
+    namespace_ending: bool = False
+    own_volumes: frozenset[str] = (
+        frozenset()
+    )  # units whose volume was made for it, none left by another

@@ -13,10 +13,12 @@ import signal
 import threading
 
 import kopf
+from bluewhale.capture import BluewhaleError
 from bluewhale.operator.apply import KubernetesCluster
 from bluewhale.operator.election import Elector
 from bluewhale.operator.handlers import register
 from bluewhale.operator.observed import ObjectId
+from bluewhale.operator.resource import DRAIN_FINALIZER, KIND
 from bluewhale.operator.settings import Settings
 from bluewhale.telemetry import Endpoint, Metrics, configure_logs, get_logger
 
@@ -105,6 +107,27 @@ def run(settings: Settings) -> int:
         return asyncio.run(_stand(settings, worker, metrics))
 
 
+async def let_go_of_all(cluster: KubernetesCluster, namespace: str) -> None:
+    """Let the RemoteUnits of a namespace go that is deleted with the operator in it.
+
+    Its pods end first (Kubernetes 1.33 and newer), so nobody is left who could drain a
+    journal or take the finalizer when their turn comes.
+    """
+    log = get_logger("operator")
+    try:
+        held = await cluster.list(KIND, namespace, "") if await cluster.is_ending(namespace) else []
+    except BluewhaleError as error:
+        log.warning("RemoteUnits may hold the namespace", error=str(error))
+        return
+    for found in held:
+        name = ObjectId(KIND, namespace, found["metadata"]["name"])
+        try:
+            await cluster.let_go(name, DRAIN_FINALIZER)
+            log.warning("Let go: its namespace is being deleted", resource=name.name)
+        except BluewhaleError as error:  # the others go all the same
+            log.warning("It may hold the namespace", resource=name.name, error=str(error))
+
+
 async def _stand(settings: Settings, worker: Worker, metrics: Metrics) -> int:
     cluster = await KubernetesCluster.connect(metrics)
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -137,7 +160,10 @@ async def _stand(settings: Settings, worker: Worker, metrics: Metrics) -> int:
     try:
         return await ended
     finally:
+        led = worker.ready.is_set()
         await asyncio.to_thread(worker.stop)  # the lease is given back after the work has ended
+        if led:
+            await let_go_of_all(cluster, settings.namespace)
         worker.failed.set()  # lets `watching` end
         standing.cancel()
         await asyncio.gather(standing, watching, return_exceptions=True)

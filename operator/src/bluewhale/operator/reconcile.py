@@ -52,7 +52,8 @@ AT_ONCE = 8
 PUBLISH_EVERY_S = 0.5
 ASKING_SHARE = 4.0  # an answer of a second is asked for every five
 FOLLOWERS = f"{GROUP}/follows=units"  # pods of roles that read the published links
-PUBLISHED = f"{GROUP}/units"  # annotation that makes the kubelet look at once
+PUBLISHED = f"{GROUP}/units"  # annotations that make the kubelet renew mounted files at once
+TOKEN = f"{GROUP}/token-expires"
 
 
 class Store(Protocol):
@@ -150,9 +151,16 @@ class Reconciler:
             self._forget(key)
             await self.publish()
             return True
+        observed = self._observe(resource)
+        if resource.deleting:
+            observed = replace(
+                observed,
+                namespace_ending=await self._cluster.is_ending(resource.namespace),
+                own_volumes=await self._own_volumes(resource),
+            )
         decision = decide(
             resource,
-            self._observe(resource),
+            observed,
             self._settings,
             admitted=self._is_current(key) or key in self._admitted(),
         )
@@ -169,6 +177,17 @@ class Reconciler:
             conflicts=self._conflicts_of(resource),
             refused=self._refused.get(key, ""),
         )
+
+    async def _own_volumes(self, resource: RemoteUnit) -> frozenset[str]:
+        own = set()
+        for unit in resource.units if resource.in_cluster else ():
+            name = specs.journal_claim(unit)
+            claim = await self._cluster.get(
+                ObjectId("PersistentVolumeClaim", resource.namespace, name)
+            )
+            if claim is not None and claim["metadata"]["creationTimestamp"] >= resource.created:
+                own.add(unit)
+        return frozenset(own)
 
     async def _carry_out(self, resource: RemoteUnit, decision: Decision) -> None:
         key = resource.key
@@ -218,6 +237,11 @@ class Reconciler:
                 secret = specs.token_secret(resource, unit, token, expires)
                 await self._cluster.apply(secret)
                 minted[unit] = instant(expires)
+                if (
+                    resource.in_cluster
+                ):  # a pod that was there before the Secret would wait a minute
+                    pod = ObjectId("Pod", resource.namespace, specs.pod_of(unit))
+                    await self._cluster.annotate(pod, {TOKEN: minted[unit]})
             case Configure(unit, overrides):
                 await self._ingest.configure(unit, overrides)
             case HandOver(link, to):

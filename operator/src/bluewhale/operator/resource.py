@@ -15,6 +15,7 @@ from typing import Any, Literal
 GROUP, VERSION, PLURAL, KIND = "bluewhale.dev", "v1alpha1", "remoteunits", "RemoteUnit"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+DRAIN_FINALIZER = f"{GROUP}/drain"  # a deletion waits until every record is stored
 FENCED = f"{GROUP}/fenced"  # "true": nobody reads the links
 SWITCHOVER = f"{GROUP}/switchover-to"  # a unit; removed when it reads all links
 ENROL = f"{GROUP}/enrol"  # a unit that gets a new token though it enrolled before
@@ -34,6 +35,7 @@ class Link:
     connector: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     merge_domain: str | None = None
+    preferred: str | None = None  # None = as the resource says
 
     @property
     def listens(self) -> bool:
@@ -55,9 +57,9 @@ class Link:
 class Failover:
     """Seconds; see docs/reference/ownership.md."""
 
-    lease_s: int = 15
-    renew_deadline_s: int = 10
-    retry_s: int = 2
+    lease_s: int
+    renew_deadline_s: int
+    retry_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,10 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class RemoteUnit:
-    """A resource; `units` has the preferred one first."""
+    """A resource; `units` has the preferred one first.
+
+    `failover`, `failback`: None = as the installation has it.
+    """
 
     namespace: str
     name: str
@@ -101,8 +106,8 @@ class RemoteUnit:
     site: str
     links: tuple[Link, ...]
     units: tuple[str, ...]
-    failover: Failover
-    failback: Failback
+    failover: Failover | None
+    failback: Failback | None
     buffer: Buffer
     log_level: str
     trace: bool
@@ -132,6 +137,10 @@ class RemoteUnit:
         """Say whether a person wants it gone with undelivered records."""
         return self.annotations.get(FORCE_DELETE) == "true"
 
+    def preferred_of(self, link: Link) -> str:
+        """Give the unit that reads a link while it is there."""
+        return link.preferred or self.units[0]
+
     @property
     def listening(self) -> tuple[Link, ...]:
         """Give the links that PBXs come to."""
@@ -142,7 +151,7 @@ def read_resource(body: Mapping[str, Any]) -> RemoteUnit:
     """Give the values of a resource that the API server has checked."""
     meta, spec = body["metadata"], body["spec"]
     units = spec.get("units") or {"preferred": meta["name"]}
-    failover, failback = spec.get("failover") or {}, spec.get("failback") or {}
+    failover, failback = spec.get("failover"), spec.get("failback")
     buffer, reach = spec.get("buffer") or {}, spec.get("reach") or {}
     return RemoteUnit(
         namespace=meta["namespace"],
@@ -154,12 +163,16 @@ def read_resource(body: Mapping[str, Any]) -> RemoteUnit:
         site=spec.get("site", ""),
         links=tuple(_link(link) for link in spec["links"]),
         units=(units["preferred"], *units.get("standby", ())),
-        failover=Failover(
+        failover=None
+        if failover is None
+        else Failover(
             failover.get("leaseSeconds", 15),
             failover.get("renewDeadlineSeconds", 10),
             failover.get("retrySeconds", 2),
         ),
-        failback=Failback(
+        failback=None
+        if failback is None
+        else Failback(
             failback.get("mode", "Automatic") == "Automatic", failback.get("holdSeconds", 300)
         ),
         buffer=Buffer(
@@ -191,6 +204,7 @@ def _link(entry: Mapping[str, Any]) -> Link:
         connector=dict(entry["connector"]),
         options=dict(entry.get("options") or {}),
         merge_domain=entry.get("mergeDomain"),
+        preferred=entry.get("preferred"),
     )
 
 

@@ -35,8 +35,10 @@ RIGHTS = (
     Right("units", "", "services", _OWN, "the way of a PBX to the entitled unit"),
     Right("units", "", "configmaps", _OWN, "unit.yaml of a unit"),
     Right("units", "", "secrets", ("create", "patch", "delete"), "tokens; none is ever read"),
-    Right("units", "", "persistentvolumeclaims", ("delete",), "the volume of a drained journal"),
-    Right("units", "", "pods", _WATCH, "why a unit does not run"),
+    Right(
+        "units", "", "persistentvolumeclaims", ("get", "delete"), "the volume of a drained journal"
+    ),
+    Right("units", "", "pods", (*_WATCH, "patch"), "why a unit does not run; its token at once"),
     Right("units", "", "events", ("create", "patch"), "kubectl describe says why"),
     Right("units", "policy", "poddisruptionbudgets", _OWN, "one unit of several at a time"),
     Right("units", "coordination.k8s.io", "leases", _OWN, "mirror of who reads a link"),

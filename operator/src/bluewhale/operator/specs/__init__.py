@@ -14,6 +14,7 @@ from bluewhale.operator.specs.token import token_name, token_secret
 from bluewhale.operator.specs.unit import (
     disruption_budget,
     journal_claim,
+    pod_of,
     stateful_set,
     unit_configmap,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "fragment_text",
     "journal_claim",
     "link_lease",
+    "pod_of",
     "service_name",
     "stateful_set",
     "token_name",

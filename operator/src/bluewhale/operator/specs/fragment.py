@@ -42,6 +42,7 @@ def fragment_text(resource: RemoteUnit, leaving: Iterable[str] = ()) -> str:
             }
             | ({"site_uid": resource.site} if resource.site else {})
             | ({"trace": True} if resource.trace else {})
+            | _failover(resource)
             for unit in (*resource.units, *leaving)
         ],
     }
@@ -75,7 +76,22 @@ def _link(resource: RemoteUnit, link: Link) -> dict[str, Any]:
     made["connector"] = _connector(resource, link)
     if link.merge_domain:
         made["merge_domain"] = link.merge_domain
+    if link.preferred:
+        made["preferred"] = link.preferred
+    back = resource.failback
+    if back is not None:
+        made["failback"] = (
+            {"mode": "automatic", "hold_s": back.hold_s} if back.automatic else {"mode": "manual"}
+        )
     return made
+
+
+def _failover(resource: RemoteUnit) -> dict[str, Any]:
+    own = resource.failover
+    if own is None:
+        return {}
+    timings = {"lease_s": own.lease_s, "deadline_s": own.renew_deadline_s, "retry_s": own.retry_s}
+    return {"failover": timings}
 
 
 def _connector(resource: RemoteUnit, link: Link) -> dict[str, Any]:

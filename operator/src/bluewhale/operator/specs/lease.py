@@ -10,12 +10,12 @@ from bluewhale.operator.specs.labels import metadata, stamped
 
 def link_lease(resource: RemoteUnit, link: Link, *, owner: str) -> dict[str, Any]:
     """Give the Lease of a link; an empty holder means nobody."""
+    spec: dict[str, Any] = {"holderIdentity": owner}
+    if resource.failover is not None:
+        spec["leaseDurationSeconds"] = resource.failover.lease_s
     return stamped({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": metadata(resource, f"link-{link.name}", owner or None),
-        "spec": {
-            "holderIdentity": owner,
-            "leaseDurationSeconds": resource.failover.lease_s,
-        },
+        "spec": spec,
     })  # fmt: skip

@@ -73,9 +73,14 @@ def stateful_set(
     })  # fmt: skip
 
 
+def pod_of(unit: str) -> str:
+    """Name the pod that the StatefulSet of a unit makes."""
+    return f"{unit}-0"
+
+
 def journal_claim(unit: str) -> str:
     """Name the volume claim that the StatefulSet of a unit makes."""
-    return f"journal-{unit}-0"
+    return f"journal-{pod_of(unit)}"
 
 
 def disruption_budget(resource: RemoteUnit) -> dict[str, Any]:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"bluewhale/api/units/v1/units.proto\x12\x16\x62luewhale.api.units.v1\"R\n\x10MintTokenRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\x13\n\x0blifetime_ms\x18\x02 \x01(\x03\x12\x17\n\x0f\x61pprove_expired\x18\x03 \x01(\x08\"6\n\x0eMintTokenReply\x12\r\n\x05token\x18\x01 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x02 \x01(\x03\"4\n\x0bListRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"q\n\tListReply\x12+\n\x05units\x18\x01 \x03(\x0b\x32\x1c.bluewhale.api.units.v1.Unit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x1e\n\x16\x63onfiguration_problems\x18\x03 \x03(\t\"\x1e\n\nGetRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\"\xe6\x02\n\x04Unit\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08site_uid\x18\x03 \x01(\t\x12/\n\x05links\x18\x04 \x03(\x0b\x32 .bluewhale.api.units.v1.UnitLink\x12\x33\n\tinstances\x18\x05 \x03(\x0b\x32 .bluewhale.api.units.v1.Instance\x12\x39\n\x0c\x63\x65rtificates\x18\x06 \x03(\x0b\x32#.bluewhale.api.units.v1.Certificate\x12<\n\rconfiguration\x18\x07 \x01(\x0b\x32%.bluewhale.api.units.v1.DocumentState\x12\x35\n\nconditions\x18\x08 \x03(\x0b\x32!.bluewhale.api.units.v1.Condition\x12\x15\n\rrevoked_at_ms\x18\t \x01(\x03\"q\n\x08UnitLink\x12\x10\n\x08link_uid\x18\x01 \x01(\t\x12\x11\n\tstream_id\x18\x02 \x01(\x03\x12\r\n\x05state\x18\x03 \x01(\t\x12\x1b\n\x13last_received_at_ms\x18\x04 \x01(\x03\x12\x14\n\x0crecords_lost\x18\x05 \x01(\x03\"\x84\x04\n\x08Instance\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x10\n\x08protocol\x18\x04 \x01(\x05\x12\x17\n\x0f\x63onnected_at_ms\x18\x05 \x01(\x03\x12\x16\n\x0ereported_at_ms\x18\x06 \x01(\x03\x12\x15\n\rclock_skew_ms\x18\x07 \x01(\x03\x12\x1b\n\x13journal_usage_ratio\x18\x08 \x01(\x01\x12\x1a\n\x12\x63onfiguration_hash\x18\t \x01(\t\x12\x1b\n\x13\x63onfiguration_error\x18\n \x01(\t\x12\x0e\n\x06ingest\x18\x0b \x01(\t\x12\x1c\n\x0f\x62\x61\x63klog_records\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x11journaled_through\x18\r \x01(\x03H\x01\x88\x01\x01\x12\x1b\n\x0estored_through\x18\x0e \x01(\x03H\x02\x88\x01\x01\x12!\n\x14oldest_waiting_at_ms\x18\x0f \x01(\x03H\x03\x88\x01\x01\x12\x1e\n\x11journal_days_left\x18\x10 \x01(\x01H\x04\x88\x01\x01\x42\x12\n\x10_backlog_recordsB\x14\n\x12_journaled_throughB\x11\n\x0f_stored_throughB\x17\n\x15_oldest_waiting_at_msB\x14\n\x12_journal_days_left\"a\n\x0b\x43\x65rtificate\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\x15\n\rnot_before_ms\x18\x02 \x01(\x03\x12\x14\n\x0cnot_after_ms\x18\x03 \x01(\x03\x12\x15\n\rrevoked_at_ms\x18\x04 \x01(\x03\"l\n\rDocumentState\x12\x17\n\x0f\x64\x65sired_version\x18\x01 \x01(\x03\x12\x14\n\x0c\x64\x65sired_hash\x18\x02 \x01(\t\x12\x14\n\x0c\x64\x65sired_json\x18\x03 \x01(\t\x12\x16\n\x0eoverrides_json\x18\x04 \x01(\t\"8\n\tCondition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04good\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\"<\n\x10\x43onfigureRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\x16\n\x0eoverrides_json\x18\x02 \x01(\t\"?\n\x0e\x43onfigureReply\x12\x17\n\x0f\x64\x65sired_version\x18\x01 \x01(\x03\x12\x14\n\x0c\x64\x65sired_hash\x18\x02 \x01(\t\"1\n\rRevokeRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"#\n\x0bRevokeReply\x12\x14\n\x0c\x63\x65rtificates\x18\x01 \x01(\x05\"#\n\x0f\x44iagnoseRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\"F\n\rDiagnoseReply\x12\x35\n\nconditions\x18\x01 \x03(\x0b\x32!.bluewhale.api.units.v1.Condition2\x90\x04\n\x05Units\x12]\n\tMintToken\x12(.bluewhale.api.units.v1.MintTokenRequest\x1a&.bluewhale.api.units.v1.MintTokenReply\x12N\n\x04List\x12#.bluewhale.api.units.v1.ListRequest\x1a!.bluewhale.api.units.v1.ListReply\x12G\n\x03Get\x12\".bluewhale.api.units.v1.GetRequest\x1a\x1c.bluewhale.api.units.v1.Unit\x12]\n\tConfigure\x12(.bluewhale.api.units.v1.ConfigureRequest\x1a&.bluewhale.api.units.v1.ConfigureReply\x12T\n\x06Revoke\x12%.bluewhale.api.units.v1.RevokeRequest\x1a#.bluewhale.api.units.v1.RevokeReply\x12Z\n\x08\x44iagnose\x12\'.bluewhale.api.units.v1.DiagnoseRequest\x1a%.bluewhale.api.units.v1.DiagnoseReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"bluewhale/api/units/v1/units.proto\x12\x16\x62luewhale.api.units.v1\"R\n\x10MintTokenRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\x13\n\x0blifetime_ms\x18\x02 \x01(\x03\x12\x17\n\x0f\x61pprove_expired\x18\x03 \x01(\x08\"6\n\x0eMintTokenReply\x12\r\n\x05token\x18\x01 \x01(\t\x12\x15\n\rexpires_at_ms\x18\x02 \x01(\x03\"4\n\x0bListRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"q\n\tListReply\x12+\n\x05units\x18\x01 \x03(\x0b\x32\x1c.bluewhale.api.units.v1.Unit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x1e\n\x16\x63onfiguration_problems\x18\x03 \x03(\t\"\x1e\n\nGetRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\"\x9a\x03\n\x04Unit\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08site_uid\x18\x03 \x01(\t\x12/\n\x05links\x18\x04 \x03(\x0b\x32 .bluewhale.api.units.v1.UnitLink\x12\x33\n\tinstances\x18\x05 \x03(\x0b\x32 .bluewhale.api.units.v1.Instance\x12\x39\n\x0c\x63\x65rtificates\x18\x06 \x03(\x0b\x32#.bluewhale.api.units.v1.Certificate\x12<\n\rconfiguration\x18\x07 \x01(\x0b\x32%.bluewhale.api.units.v1.DocumentState\x12\x35\n\nconditions\x18\x08 \x03(\x0b\x32!.bluewhale.api.units.v1.Condition\x12\x15\n\rrevoked_at_ms\x18\t \x01(\x03\x12\x32\n\x08\x66\x61ilover\x18\n \x01(\x0b\x32 .bluewhale.api.units.v1.Failover\"@\n\x08\x46\x61ilover\x12\x0f\n\x07lease_s\x18\x01 \x01(\x01\x12\x12\n\ndeadline_s\x18\x02 \x01(\x01\x12\x0f\n\x07retry_s\x18\x03 \x01(\x01\"q\n\x08UnitLink\x12\x10\n\x08link_uid\x18\x01 \x01(\t\x12\x11\n\tstream_id\x18\x02 \x01(\x03\x12\r\n\x05state\x18\x03 \x01(\t\x12\x1b\n\x13last_received_at_ms\x18\x04 \x01(\x03\x12\x14\n\x0crecords_lost\x18\x05 \x01(\x03\"\x84\x04\n\x08Instance\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x10\n\x08protocol\x18\x04 \x01(\x05\x12\x17\n\x0f\x63onnected_at_ms\x18\x05 \x01(\x03\x12\x16\n\x0ereported_at_ms\x18\x06 \x01(\x03\x12\x15\n\rclock_skew_ms\x18\x07 \x01(\x03\x12\x1b\n\x13journal_usage_ratio\x18\x08 \x01(\x01\x12\x1a\n\x12\x63onfiguration_hash\x18\t \x01(\t\x12\x1b\n\x13\x63onfiguration_error\x18\n \x01(\t\x12\x0e\n\x06ingest\x18\x0b \x01(\t\x12\x1c\n\x0f\x62\x61\x63klog_records\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x1e\n\x11journaled_through\x18\r \x01(\x03H\x01\x88\x01\x01\x12\x1b\n\x0estored_through\x18\x0e \x01(\x03H\x02\x88\x01\x01\x12!\n\x14oldest_waiting_at_ms\x18\x0f \x01(\x03H\x03\x88\x01\x01\x12\x1e\n\x11journal_days_left\x18\x10 \x01(\x01H\x04\x88\x01\x01\x42\x12\n\x10_backlog_recordsB\x14\n\x12_journaled_throughB\x11\n\x0f_stored_throughB\x17\n\x15_oldest_waiting_at_msB\x14\n\x12_journal_days_left\"a\n\x0b\x43\x65rtificate\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\x15\n\rnot_before_ms\x18\x02 \x01(\x03\x12\x14\n\x0cnot_after_ms\x18\x03 \x01(\x03\x12\x15\n\rrevoked_at_ms\x18\x04 \x01(\x03\"l\n\rDocumentState\x12\x17\n\x0f\x64\x65sired_version\x18\x01 \x01(\x03\x12\x14\n\x0c\x64\x65sired_hash\x18\x02 \x01(\t\x12\x14\n\x0c\x64\x65sired_json\x18\x03 \x01(\t\x12\x16\n\x0eoverrides_json\x18\x04 \x01(\t\"8\n\tCondition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04good\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\"<\n\x10\x43onfigureRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\x16\n\x0eoverrides_json\x18\x02 \x01(\t\"?\n\x0e\x43onfigureReply\x12\x17\n\x0f\x64\x65sired_version\x18\x01 \x01(\x03\x12\x14\n\x0c\x64\x65sired_hash\x18\x02 \x01(\t\"1\n\rRevokeRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"#\n\x0bRevokeReply\x12\x14\n\x0c\x63\x65rtificates\x18\x01 \x01(\x05\"#\n\x0f\x44iagnoseRequest\x12\x10\n\x08unit_uid\x18\x01 \x01(\t\"F\n\rDiagnoseReply\x12\x35\n\nconditions\x18\x01 \x03(\x0b\x32!.bluewhale.api.units.v1.Condition2\x90\x04\n\x05Units\x12]\n\tMintToken\x12(.bluewhale.api.units.v1.MintTokenRequest\x1a&.bluewhale.api.units.v1.MintTokenReply\x12N\n\x04List\x12#.bluewhale.api.units.v1.ListRequest\x1a!.bluewhale.api.units.v1.ListReply\x12G\n\x03Get\x12\".bluewhale.api.units.v1.GetRequest\x1a\x1c.bluewhale.api.units.v1.Unit\x12]\n\tConfigure\x12(.bluewhale.api.units.v1.ConfigureRequest\x1a&.bluewhale.api.units.v1.ConfigureReply\x12T\n\x06Revoke\x12%.bluewhale.api.units.v1.RevokeRequest\x1a#.bluewhale.api.units.v1.RevokeReply\x12Z\n\x08\x44iagnose\x12\'.bluewhale.api.units.v1.DiagnoseRequest\x1a%.bluewhale.api.units.v1.DiagnoseReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,29 +42,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREQUEST']._serialized_start=371
   _globals['_GETREQUEST']._serialized_end=401
   _globals['_UNIT']._serialized_start=404
-  _globals['_UNIT']._serialized_end=762
-  _globals['_UNITLINK']._serialized_start=764
-  _globals['_UNITLINK']._serialized_end=877
-  _globals['_INSTANCE']._serialized_start=880
-  _globals['_INSTANCE']._serialized_end=1396
-  _globals['_CERTIFICATE']._serialized_start=1398
-  _globals['_CERTIFICATE']._serialized_end=1495
-  _globals['_DOCUMENTSTATE']._serialized_start=1497
-  _globals['_DOCUMENTSTATE']._serialized_end=1605
-  _globals['_CONDITION']._serialized_start=1607
-  _globals['_CONDITION']._serialized_end=1663
-  _globals['_CONFIGUREREQUEST']._serialized_start=1665
-  _globals['_CONFIGUREREQUEST']._serialized_end=1725
-  _globals['_CONFIGUREREPLY']._serialized_start=1727
-  _globals['_CONFIGUREREPLY']._serialized_end=1790
-  _globals['_REVOKEREQUEST']._serialized_start=1792
-  _globals['_REVOKEREQUEST']._serialized_end=1841
-  _globals['_REVOKEREPLY']._serialized_start=1843
-  _globals['_REVOKEREPLY']._serialized_end=1878
-  _globals['_DIAGNOSEREQUEST']._serialized_start=1880
-  _globals['_DIAGNOSEREQUEST']._serialized_end=1915
-  _globals['_DIAGNOSEREPLY']._serialized_start=1917
-  _globals['_DIAGNOSEREPLY']._serialized_end=1987
-  _globals['_UNITS']._serialized_start=1990
-  _globals['_UNITS']._serialized_end=2518
+  _globals['_UNIT']._serialized_end=814
+  _globals['_FAILOVER']._serialized_start=816
+  _globals['_FAILOVER']._serialized_end=880
+  _globals['_UNITLINK']._serialized_start=882
+  _globals['_UNITLINK']._serialized_end=995
+  _globals['_INSTANCE']._serialized_start=998
+  _globals['_INSTANCE']._serialized_end=1514
+  _globals['_CERTIFICATE']._serialized_start=1516
+  _globals['_CERTIFICATE']._serialized_end=1613
+  _globals['_DOCUMENTSTATE']._serialized_start=1615
+  _globals['_DOCUMENTSTATE']._serialized_end=1723
+  _globals['_CONDITION']._serialized_start=1725
+  _globals['_CONDITION']._serialized_end=1781
+  _globals['_CONFIGUREREQUEST']._serialized_start=1783
+  _globals['_CONFIGUREREQUEST']._serialized_end=1843
+  _globals['_CONFIGUREREPLY']._serialized_start=1845
+  _globals['_CONFIGUREREPLY']._serialized_end=1908
+  _globals['_REVOKEREQUEST']._serialized_start=1910
+  _globals['_REVOKEREQUEST']._serialized_end=1959
+  _globals['_REVOKEREPLY']._serialized_start=1961
+  _globals['_REVOKEREPLY']._serialized_end=1996
+  _globals['_DIAGNOSEREQUEST']._serialized_start=1998
+  _globals['_DIAGNOSEREQUEST']._serialized_end=2033
+  _globals['_DIAGNOSEREPLY']._serialized_start=2035
+  _globals['_DIAGNOSEREPLY']._serialized_end=2105
+  _globals['_UNITS']._serialized_start=2108
+  _globals['_UNITS']._serialized_end=2636
 # @@protoc_insertion_point(module_scope)

@@ -155,6 +155,7 @@ class Unit(_message.Message):
     CONFIGURATION_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
     REVOKED_AT_MS_FIELD_NUMBER: _builtins.int
+    FAILOVER_FIELD_NUMBER: _builtins.int
     unit_uid: _builtins.str
     state: _builtins.str
     """declared, enrolled, connected, revoked, undeclared"""
@@ -175,6 +176,10 @@ class Unit(_message.Message):
     def configuration(self) -> Global___DocumentState: ...
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
+    @_builtins.property
+    def failover(self) -> Global___Failover:
+        """unset = that of the installation, or not declared"""
+
     def __init__(
         self,
         *,
@@ -187,14 +192,42 @@ class Unit(_message.Message):
         configuration: Global___DocumentState | None = ...,
         conditions: _abc.Iterable[Global___Condition] | None = ...,
         revoked_at_ms: _builtins.int = ...,
+        failover: Global___Failover | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration", "failover", b"failover"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "conditions", b"conditions", "configuration", b"configuration", "instances", b"instances", "links", b"links", "revoked_at_ms", b"revoked_at_ms", "site_uid", b"site_uid", "state", b"state", "unit_uid", b"unit_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "conditions", b"conditions", "configuration", b"configuration", "failover", b"failover", "instances", b"instances", "links", b"links", "revoked_at_ms", b"revoked_at_ms", "site_uid", b"site_uid", "state", b"state", "unit_uid", b"unit_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Unit: _TypeAlias = Unit  # noqa: Y015
+
+@_typing.final
+class Failover(_message.Message):
+    """How fast another unit takes over, as the configuration in force says; seconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_S_FIELD_NUMBER: _builtins.int
+    DEADLINE_S_FIELD_NUMBER: _builtins.int
+    RETRY_S_FIELD_NUMBER: _builtins.int
+    lease_s: _builtins.float
+    deadline_s: _builtins.float
+    retry_s: _builtins.float
+    def __init__(
+        self,
+        *,
+        lease_s: _builtins.float = ...,
+        deadline_s: _builtins.float = ...,
+        retry_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_s", b"deadline_s", "lease_s", b"lease_s", "retry_s", b"retry_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Failover: _TypeAlias = Failover  # noqa: Y015
 
 @_typing.final
 class UnitLink(_message.Message):

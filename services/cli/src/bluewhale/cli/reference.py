@@ -41,6 +41,7 @@ Made from the plugin itself; do not edit. `pipx install bluewhale-kubectl` puts 
 """
 _PARTS = {  # class of the settings -> the key under which it stands
     "LinkSettings": "links, each",
+    "FailbackSettings": "links, each: failback",
     "TcpServerSettings": "connector of type tcp_server",
     "TcpClientSettings": "connector of type tcp_client",
     "FolderSettings": "connector of type folder",
@@ -51,6 +52,7 @@ _PARTS = {  # class of the settings -> the key under which it stands
     "LimitSettings": "limits",
     "WebSettings": "web",
     "UnitSettings": "units, each",
+    "FailoverSettings": "units, each: failover",
     "ClusterSettings": "cluster",
     "KafkaSettings": "cluster.kafka",
     "DatabaseSettings": "cluster.database",

@@ -1,7 +1,7 @@
 """What follows for ingest from the configuration in force.
 
-Owns which unit reads which streams now, and the partition of each stream. Does not
-own when the configuration is replaced (`bluewhale.configuration.Following`).
+Owns which unit reads which streams now, the partition of each stream, and what a
+leader of ownership goes by. Does not own when the configuration is replaced (`bluewhale.configuration.Following`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bluewhale.configuration import Configuration, Following, stream_id
 from bluewhale.messaging import partition_of
+from bluewhale.ownership import Profile, Rules
 
 if TYPE_CHECKING:
     from bluewhale.configuration.cluster import UnitSettings
@@ -22,6 +23,7 @@ class _State(NamedTuple):
     streams: dict[str, dict[int, str]]  # unit -> stream -> link
     partitions: dict[int, int]  # by stream
     units: dict[str, UnitSettings]  # by unit_uid
+    rules: Rules
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -36,7 +38,7 @@ class _State(NamedTuple):
             for stream in of_unit
         }
         units = {unit.unit_uid: unit for unit in configuration.settings.units}
-        return cls(configuration, streams, partitions, units)
+        return cls(configuration, streams, partitions, units, _rules(configuration))
 
 
 class Current:
@@ -72,13 +74,9 @@ class Current:
         """Give the streams that a unit may send, with their link_uid; {} = not declared."""
         return self._state.streams.get(unit_uid, {})
 
-    def shared_links(self) -> dict[str, tuple[str, ...]]:
-        """Give the links that more than one unit may read, with their units, preferred first."""
-        readers: dict[str, list[str]] = {}
-        for unit in self.configuration.settings.units:
-            for uid in unit.links:
-                readers.setdefault(uid, []).append(unit.unit_uid)
-        return {uid: tuple(units) for uid, units in readers.items() if len(units) > 1}
+    def rules(self) -> Rules:
+        """Give the links that more than one unit may read, and the timings of units and links."""
+        return self._state.rules
 
     def unit(self, unit_uid: str) -> UnitSettings | None:
         """Give the settings of a unit; None = not declared."""
@@ -91,3 +89,27 @@ class Current:
     def partition(self, stream: int) -> int | None:
         """Give the partition of a stream; None if no unit has it (any more)."""
         return self._state.partitions.get(stream)
+
+
+def _rules(configuration: Configuration) -> Rules:
+    settings = configuration.settings
+    readers: dict[str, list[str]] = {}
+    for unit in settings.units:
+        for uid in unit.links:
+            readers.setdefault(uid, []).append(unit.unit_uid)
+    links, holds = {}, {}
+    for link in settings.links:
+        units = readers.get(link.link_uid, [])
+        if len(units) > 1:
+            links[link.link_uid] = tuple(
+                sorted(units, key=lambda unit_uid: unit_uid != link.preferred)
+            )
+            if (failback := link.failback) is not None:
+                holds[link.link_uid] = failback.hold_s if failback.mode == "automatic" else None
+    asking = {unit for units in links.values() for unit in units}  # others ask for no lease
+    profiles = {
+        unit.unit_uid: Profile(own.lease_s, own.deadline_s, own.retry_s)
+        for unit in settings.units
+        if (own := unit.failover) is not None and unit.unit_uid in asking
+    }
+    return Rules(links, profiles, holds)

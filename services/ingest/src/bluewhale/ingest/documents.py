@@ -4,7 +4,7 @@ Owns the shape of the document and the whitelist of overrides. Does not own the
 form of connectors' settings or framing tables: both are passed on as they are.
 
 The document is JSON: `links` (link_uid, stream_id, connector, framing, shared), `limits`,
-`trace`. A shared link has two units; of those the owner reads. Its hash is the SHA-256 of its bytes. A unit never gets what it does not
+`trace`. A shared link has several units; of those the owner reads. Its hash is the SHA-256 of its bytes. A unit never gets what it does not
 need: no dialect, no price, no other unit's link.
 """
 

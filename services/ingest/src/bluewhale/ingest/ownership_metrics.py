@@ -20,7 +20,6 @@ from bluewhale.ownership import (
     Leader,
     LinkStatus,
     Open,
-    Profile,
     Renew,
     Result,
 )
@@ -99,7 +98,7 @@ class OwnershipMetrics:
                 case EventKind.REPLACED:
                     pass  # it holds what it holds until its lease ends
 
-    def look(self, leader: Leader | None, term: int, profile: Profile, now: float) -> None:
+    def look(self, leader: Leader | None, term: int, now: float) -> None:
         """Set the gauges, once in `LOOK_S`; `leader` = None: this copy does not lead."""
         if now < self._look_at:
             return
@@ -110,7 +109,7 @@ class OwnershipMetrics:
         if leader is not None:
             self._follow(leader)
             statuses = leader.query(now)
-            found.update(self._state(status, profile, now) for status in statuses)
+            found.update(self._state(leader, status, now) for status in statuses)
             known = {status.link_uid for status in statuses}
             for gone in (self._last_unit.keys() | self._unowned.keys()) - known:
                 for kept in (self._owners, self._unowned, self._last_unit):
@@ -144,7 +143,7 @@ class OwnershipMetrics:
         if last not in {"", speaker[0]}:
             self._metrics.add("bluewhale_ownership_moves_total", cause=before.cause)
 
-    def _state(self, status: LinkStatus, profile: Profile, now: float) -> str:
+    def _state(self, leader: Leader, status: LinkStatus, now: float) -> str:
         if not status.owner:
             if status.ready:
                 self._unowned.setdefault(status.link_uid, _Unowned(now, "new_term"))
@@ -154,4 +153,5 @@ class OwnershipMetrics:
         self._orders.pop(status.link_uid, None)  # an order that was taken back
         speaker = self._owners.get(status.link_uid)
         heard_at = now if speaker is None else self._heard.get(speaker, now)
-        return "out_of_contact" if now - heard_at > 2 * profile.retry_s else "owner"
+        retry_s = leader.profile_of(status.owner).retry_s
+        return "out_of_contact" if now - heard_at > 2 * retry_s else "owner"

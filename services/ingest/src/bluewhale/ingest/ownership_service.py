@@ -17,7 +17,7 @@ from bluewhale.api.ownership.v1 import ownership_pb2_grpc
 from bluewhale.ingest.admission import operator_of, unit_of
 from bluewhale.ingest.exceptions import AdmissionError
 from bluewhale.ingest.ownership_metrics import OwnershipMetrics
-from bluewhale.ingest.ownership_term import Links, TermKeeper, Terms
+from bluewhale.ingest.ownership_term import TermKeeper, Terms
 from bluewhale.ingest.uplink_door import status_of
 from bluewhale.ownership import (
     DEFAULT,
@@ -27,6 +27,7 @@ from bluewhale.ownership import (
     Leader,
     Profile,
     Query,
+    Rules,
     boot_time,
 )
 from bluewhale.ownership import Batch as Items
@@ -50,7 +51,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
     def __init__(
         self,
         terms: Callable[[], Terms],
-        links: Links,
+        rules: Callable[[], Rules],
         *,
         address: str,
         metrics: Metrics,
@@ -65,7 +66,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
         self._metrics = OwnershipMetrics(metrics)
         self.keeper = TermKeeper(
             terms,
-            links,
+            rules,
             address=address,
             profile=profile,
             failback_hold_s=failback_hold_s,
@@ -180,7 +181,7 @@ class OwnershipDoor(ownership_pb2_grpc.OwnershipServicer):
                 leader.advance(self._clock())
                 self._spread(leader)
             keeper = self.keeper
-            self._metrics.look(leader, keeper.term, keeper.profile, self._clock())
+            self._metrics.look(leader, keeper.term, self._clock())
             await asyncio.sleep(TICK_S)
 
     def _spread(self, leader: Leader) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from bluewhale.capture.exceptions import BluewhaleError
-from bluewhale.ownership import Leader, Profile, TermCandidate, TermRow, boot_time
+from bluewhale.ownership import Leader, Profile, Rules, TermCandidate, TermRow, boot_time
 from bluewhale.telemetry import get_logger
 
-Links = Callable[[], Mapping[str, Sequence[str]]]
 T = TypeVar("T")
 
 
@@ -31,8 +30,12 @@ class Terms(Protocol):
     ) -> TermRow | None:
         """Begin the next term if it is as it was seen; None = it is not."""
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
-        """Count a renewal and say how long leases may run; False = the term is another's."""
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Note the renewal `count` of a term, from 1, and how long leases may run.
+
+        Gives the longest lease that it surely says now, wherever it is kept; None = the
+        term is another's.
+        """
 
     def resign(self, term: int, holder: str) -> None:
         """Give the term up, so that another may begin at once; nothing if it is another's."""
@@ -41,17 +44,18 @@ class Terms(Protocol):
 class TermKeeper:
     """One would-be leader.
 
-    `terms` opens where it is kept and may fail while that is away; `links` gives
-    the links that several units may read, each with its units, preferred first;
-    `address` is where units reach this process; `renewed` is told how long each
-    renewal took and how many seconds were left of the term then; `told` what keeps
-    this process from knowing or changing the term, "" = nothing.
+    `terms` opens where it is kept and may fail while that is away; `rules` gives
+    what a person wants of links and units now; `profile` and `failback_hold_s` are
+    of a unit and a link of which they say nothing; `address` is where units reach
+    this process; `renewed` is told how long each renewal took and how many seconds
+    were left of the term then; `told` what keeps this process from knowing or
+    changing the term, "" = nothing.
     """
 
     def __init__(
         self,
         terms: Callable[[], Terms],
-        links: Links,
+        rules: Callable[[], Rules],
         *,
         address: str,
         profile: Profile,
@@ -60,12 +64,13 @@ class TermKeeper:
         told: Callable[[str], None] = lambda _problem: None,
         clock: Callable[[], float] = boot_time,
     ) -> None:
-        self._terms, self._links, self._clock = terms, links, clock
+        self._terms, self._rules, self._clock = terms, rules, clock
         self._address, self.profile = address, profile
         self._failback_hold_s, self._renewed, self._told = failback_hold_s, renewed, told
         self._candidate = TermCandidate(profile)
         self._holder = secrets.token_hex(8)
         self._leader: Leader | None = None
+        self._count = 0  # of renewals of the term that were tried
         self._log = get_logger("ownership")
         self._problem = ""
         self._resigned = False
@@ -107,24 +112,14 @@ class TermKeeper:
             self._log.warning("Term of ownership is out of reach", error=str(error))
 
     def configure(self) -> None:
-        """Tell the leader which links there are."""
+        """Tell the leader which links and units there are."""
         leader = self.leading()
         if leader is not None:
-            leader.configure(self._links(), self._clock())
+            leader.configure(self._rules(), self._clock())
 
     async def _turn(self) -> None:
-        sent_at = self._clock()
         if self._leader is not None:
-            lease_s = self._candidate.lease_to_renew_s(sent_at)
-            term, holder = self._candidate.term, self._holder
-            if await self._call(lambda t: t.renew(term, holder, lease_s=lease_s)):
-                now = self._clock()
-                self._renewed(now - sent_at, self._candidate.until() - now)
-                self._candidate.renewed(sent_at)
-                self.configure()
-            else:
-                self._log.warning("Term of ownership lost", term=self._candidate.term)
-                self._lose()
+            await self._renew(self._leader)
             return
         row = await self._call(lambda t: t.read())
         self.leader_address = row.address if row is not None else ""
@@ -133,6 +128,23 @@ class TermKeeper:
             self._holder = secrets.token_hex(8)  # taken by an attempt whose outcome was lost
         if self._candidate.may_take(row, self._clock()):
             await self._take(row)
+
+    async def _renew(self, leader: Leader) -> None:
+        self.configure()  # so that the row says a longer lease before it is given
+        sent_at = self._clock()
+        term, holder = self._candidate.term, self._holder
+        lease_s = self._candidate.lease_to_renew_s(sent_at, leader.longest_lease_s())
+        leader.cover(min(leader.covered_s, lease_s))  # it may be said though no answer comes
+        self._count = count = self._count + 1
+        covered_s = await self._call(lambda t: t.renew(term, holder, count=count, lease_s=lease_s))
+        if covered_s is None:
+            self._log.warning("Term of ownership lost", term=term)
+            self._lose()
+            return
+        now = self._clock()
+        self._renewed(now - sent_at, self._candidate.until() - now)
+        self._candidate.renewed(sent_at)
+        leader.cover(covered_s)
 
     async def _take(self, seen: TermRow | None) -> None:
         sent_at = self._clock()
@@ -149,7 +161,7 @@ class TermKeeper:
         if self._resigned:  # while it was answered
             await self._call(lambda t: t.resign(row.term, row.holder))
             return
-        now = self._clock()
+        now, self._count = self._clock(), 0
         hold_off_s = self._candidate.won(row.term, seen, sent_at, now)
         self._leader = Leader(
             term=row.term,
@@ -157,6 +169,7 @@ class TermKeeper:
             now=now,
             hold_off_s=hold_off_s,
             failback_hold_s=self._failback_hold_s,
+            covered_s=row.lease_s,
         )
         self.leader_address, self.term = row.address, row.term
         self.configure()

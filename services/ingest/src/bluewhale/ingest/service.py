@@ -140,7 +140,7 @@ class Ingest:
         witnesses = self._witnesses = self._term_witnesses()
         self.ownership = OwnershipDoor(
             self.database.terms if witnesses is None else lambda: witnesses,
-            self.current.shared_links,
+            self.current.rules,
             address=settings.address,
             metrics=metrics,
             profile=PROFILES[settings.ownership.profile],

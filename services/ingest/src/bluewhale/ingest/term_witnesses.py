@@ -39,8 +39,8 @@ class Row(Protocol):
     ) -> TermRow | None:
         """Begin a term after what was seen; None = it has changed."""
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
-        """Count a renewal; False = the term is another's."""
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Note a renewal, give the lease that it says; None = the term is another's."""
 
     def resign(self, term: int, holder: str) -> None:
         """Give the term up; nothing if it is another's."""
@@ -68,6 +68,8 @@ class TermWitnesses:
         self._log = get_logger("ownership")
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="term")
         self._under_way: dict[str, Future[bool]] = {}
+        # what each surely says, or more: either alone may be all that the next one finds
+        self._says: dict[str, float] = {}
 
     def close(self) -> None:
         """Wait for nothing."""
@@ -107,28 +109,37 @@ class TermWitnesses:
         ):
             return None
         self._address = address
+        self._says = {ROW: lease_s, LEASE: lease_s}
         return won
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
-        """Renew both at once; one is enough. False = neither is ours any more.
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Renew both at once; one is enough. None = neither is ours any more.
 
         A Lease that was deleted or spoilt is put back: while the row is ours nobody
-        else can lead.
+        else can lead. A longer lease counts when both say it.
         """
         asked = [
-            self._ask(ROW, lambda: self._row().renew(term, holder, lease_s=lease_s)),
-            self._ask(LEASE, lambda: self._lease.renew(term, holder, lease_s=lease_s)),
+            self._ask(
+                ROW,
+                lambda: self._row().renew(term, holder, count=count, lease_s=lease_s) is not None,
+                lease_s,
+            ),
+            self._ask(LEASE, lambda: self._lease.renew(term, holder, lease_s=lease_s), lease_s),
         ]
         wait([x for x in asked if x is not None], self._patience_s)
         (row, row_error), (lease, lease_error) = map(_outcome, asked)
         if row and lease is False:
             lease, lease_error = self._put_back(term, holder, lease_s)
+        if row:
+            self._says[ROW] = lease_s
+        if lease:
+            self._says[LEASE] = lease_s
         if row or lease:
             self._tell("" if row else row_error, "" if lease else lease_error)
-            return True
+            return min(self._says.values())
         if row is None or lease is None:
             raise TermUnclearError(f"{ROW}: {row_error}; {LEASE}: {lease_error}")
-        return False
+        return None
 
     def resign(self, term: int, holder: str) -> None:
         """Give up both; of one that does not answer others wait for the end."""
@@ -140,16 +151,19 @@ class TermWitnesses:
     def _put_back(self, term: int, holder: str, lease_s: float) -> tuple[bool | None, str]:
         self._log.warning("Lease was deleted or changed by others; putting it back")
         back = self._ask(
-            LEASE, lambda: self._lease.put_back(term, holder, self._address, lease_s=lease_s)
+            LEASE,
+            lambda: self._lease.put_back(term, holder, self._address, lease_s=lease_s),
+            lease_s,
         )
         wait([back] if back is not None else [], self._patience_s)
         return _outcome(back)
 
-    def _ask(self, place: str, work: Callable[[], bool]) -> Future[bool] | None:
+    def _ask(self, place: str, work: Callable[[], bool], lease_s: float) -> Future[bool] | None:
         """Begin to ask one; None = it still has not answered what it was asked before."""
         before = self._under_way.get(place)
         if before is not None and not before.done():
             return None
+        self._says[place] = min(self._says.get(place, lease_s), lease_s)
         self._under_way[place] = self._threads.submit(work)
         return self._under_way[place]
 

@@ -25,6 +25,7 @@ from bluewhale.telemetry import get_logger
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from bluewhale.configuration.cluster import FailoverSettings
     from bluewhale.database.units import Issued, Report, UnitRow, Units
     from bluewhale.ingest.enrolment import Enrolment
     from bluewhale.ingest.fleet import Fleet
@@ -207,6 +208,7 @@ class UnitsDoor(units_pb2_grpc.UnitsServicer):
             state=_state(row, declared is not None, bool(alive), bool(certificates)),
             revoked_at_ms=row.revoked_at_ms if row is not None else 0,
             site_uid=(declared.site_uid or "") if declared is not None else "",
+            failover=_failover(declared.failover) if declared is not None else None,
             links=[
                 pb.UnitLink(
                     link_uid=uid,
@@ -246,6 +248,12 @@ def _state(row: UnitRow | None, declared: bool, alive: bool, enrolled: bool) -> 
     if alive:
         return "connected"
     return "enrolled" if enrolled else "declared"
+
+
+def _failover(own: FailoverSettings | None) -> pb.Failover | None:
+    if own is None:
+        return None
+    return pb.Failover(lease_s=own.lease_s, deadline_s=own.deadline_s, retry_s=own.retry_s)
 
 
 def _link_state(link_uid: str, reports: dict[str, dict[str, Any]]) -> str:

@@ -133,7 +133,7 @@ def switchover(
     """Let another unit read all links; tell the seconds.
 
     Planned: the owner stops, then the other begins, nothing is read twice. Without success within --timeout the
-    order is taken back. Where spec.failback is Automatic the links go back to the preferred unit after holdSeconds.
+    order is taken back. Unless spec.failback is Manual links go back to their preferred units after holdSeconds.
 
     \b
       kubectl bluewhale switchover berlin berlin-2

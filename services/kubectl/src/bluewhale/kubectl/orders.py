@@ -174,10 +174,11 @@ class Orders:
         )
         took = named.switchover(resource.name, others[0], timeout_s=timeout_s)
         self.say(f"{others[0]} reads now ({took:.1f} s)")
-        if resource.declared[0] == unit:
+        own = [link for link, preferred in resource.preferred.items() if preferred == unit]
+        if own:
             self.say(
-                f"{unit} is the preferred unit: with spec.failback Automatic it reads again after"
-                " holdSeconds of presence"
+                f"{unit} is the preferred unit of {', '.join(own)}: unless spec.failback is Manual"
+                " it reads again after holdSeconds of presence"
             )
 
     # ---- inside -----------------------------------------------------------------------

@@ -84,6 +84,7 @@ class Resource:
     in_cluster: bool
     declared: tuple[str, ...]  # units of the spec, the preferred one first
     link_names: tuple[str, ...]
+    preferred: Mapping[str, str]  # by link: the unit that reads it while it is there
     annotations: Mapping[str, str]
     deleting: bool
     current: bool  # the status speaks of this spec
@@ -155,6 +156,7 @@ def read_resource(body: Mapping[str, Any]) -> Resource:
         in_cluster=spec.get("runs", "InCluster") == "InCluster",
         declared=(units["preferred"], *units.get("standby", ())),
         link_names=tuple(link["name"] for link in spec["links"]),
+        preferred={x["name"]: x.get("preferred", units["preferred"]) for x in spec["links"]},
         annotations=dict(meta.get("annotations") or {}),
         deleting="deletionTimestamp" in meta,
         current=status.get("observedGeneration") == meta.get("generation"),

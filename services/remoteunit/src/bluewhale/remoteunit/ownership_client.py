@@ -1,7 +1,7 @@
 """The host of ownership's `UnitSide`: asks the leader, follows its watch, moves the links.
 
 Owns channels to whoever leads, the rhythm of asking, and the file that remembers
-which links were read. Does not own the decisions (`bluewhale.ownership`) or the
+which links were read, and by which timings. Does not own the decisions (`bluewhale.ownership`) or the
 links. Links that one unit alone may read never come here.
 
 Example
@@ -19,12 +19,14 @@ Example
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 import grpc.aio
@@ -50,6 +52,13 @@ CHANNEL_OPTIONS = (
 Connect = Callable[[str], Awaitable[grpc.aio.Channel]]
 
 
+class _Kept(NamedTuple):
+    """What the file remembers."""
+
+    links: frozenset[str] = frozenset()
+    profile: Profile | None = None
+
+
 class OwnershipClient:
     """Which shared links this process shall read, kept true.
 
@@ -61,7 +70,7 @@ class OwnershipClient:
         Opens a channel to an address, with `CHANNEL_OPTIONS` and the unit's
         certificate of now; may raise a `TemporaryError`.
     kept
-        File that remembers the links read, for a restart without contact.
+        File that remembers the links read and the timings, for a restart without contact.
     started
         Told on the loop that links may have to be started.
     leave
@@ -84,8 +93,10 @@ class OwnershipClient:
         self._centre, self._connect, self._clock = centre, connect, clock
         self._kept_path, self._started, self._leave = kept, started, leave
         self._metrics = metrics
-        self._kept = _read_kept(kept)
-        self.side = UnitSide(unit_uid, secrets.randbits(62) + 1, profile=profile, kept=self._kept)
+        self._kept = found = _read_kept(kept)
+        self.side = UnitSide(
+            unit_uid, secrets.randbits(62) + 1, profile=found.profile or profile, kept=found.links
+        )
         self._target = centre
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._shared: frozenset[str] = frozenset()
@@ -153,6 +164,7 @@ class OwnershipClient:
         if not reply.leading:
             self._say("nobody leads now" if not reply.leader else "")
             self._target = reply.leader or self._centre
+            self.side.unanswered(self._clock())
             return
         self._say("")
         answer, now = unpack_answer(reply), self._clock()
@@ -170,6 +182,7 @@ class OwnershipClient:
         self._say(why)
         channel = self._channels.pop(self._target, None)
         self._target = self._centre
+        self.side.unanswered(self._clock())
         if channel is not None:
             await channel.close()
 
@@ -261,10 +274,11 @@ class OwnershipClient:
 
     async def _remember(self) -> None:
         """Note on disk which links are read; a full disk changes nothing now, and is tried again."""
-        kept = self.side.kept()
+        kept = _Kept(self.side.kept(), self.side.profile)
         if not self._shared or kept == self._kept:
             return
-        text = json.dumps({"links": sorted(kept)}).encode()
+        timings = dataclasses.asdict(self.side.profile)
+        text = json.dumps({"links": sorted(kept.links), "timings": timings}).encode()
         try:
             await asyncio.to_thread(write_whole, self._kept_path, text)
         except OSError as error:
@@ -281,9 +295,16 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-def _read_kept(path: Path) -> frozenset[str]:
-    """Give the links of the file; a missing or broken one remembers nothing."""
+def _read_kept(path: Path) -> _Kept:
+    """Give what the file says; a missing or broken one remembers nothing, an older one no timings."""
     try:
-        return frozenset(map(str, json.loads(path.read_text())["links"]))
+        found = json.loads(path.read_text())
+        links = frozenset(map(str, found["links"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return frozenset()
+        return _Kept()
+    try:
+        names = (field.name for field in dataclasses.fields(Profile))
+        profile = Profile(**{name: float(found["timings"][name]) for name in names})
+    except (ValueError, KeyError, TypeError):
+        return _Kept(links)
+    return _Kept(links, profile)

@@ -150,13 +150,14 @@ class OwnershipSettings(Strict):
 
     profile: Literal["default", "fast"] = Field(
         default="default",
-        description="default: a lost unit is replaced within 20 s; fast: within 9 s",
+        description="default: a lost unit is replaced within 20 s; fast: within 9 s; of ingest's"
+        " own term, and of units without `failover`",
     )
     failback_hold_s: float | None = Field(
         default=300.0,
         ge=0,
         description="a link goes back to its preferred unit after that was there for so long;"
-        " none = only by order",
+        " none = only by order; of links without `failback`",
     )
     term: TermSettings = Field(
         default=TermSettings(), description="where copies agree which of them leads"
@@ -276,6 +277,42 @@ class ClusterSettings(Strict):
     )
 
 
+class FailoverSettings(Strict):
+    """How fast another unit takes over the links of a unit: see ownership.md."""
+
+    lease_s: float = Field(
+        ge=3, le=300, description="what the unit may count on without an answer of ingest"
+    )
+    deadline_s: float = Field(
+        ge=2,
+        le=299,
+        description="a unit that restarts without ingest reads what it read before after so long",
+    )
+    retry_s: float = Field(ge=1, le=100, description="pause between two renewals")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.lease_s <= self.deadline_s:
+            raise ValueError("lease_s must be more than deadline_s")
+        if self.deadline_s <= 1.2 * self.retry_s:
+            raise ValueError("deadline_s must be more than 1.2 times retry_s")
+        return self
+
+
+class FailbackSettings(Strict):
+    """Whether a link goes back to its preferred unit when that is there again."""
+
+    mode: Literal["automatic", "manual"] = Field(
+        default="automatic", description="manual: by order alone"
+    )
+    hold_s: float = Field(
+        default=300.0,
+        ge=0,
+        le=604_800,
+        description="with automatic: after so long of uninterrupted presence",
+    )
+
+
 class UnitSettings(Strict):
     """One Remote Unit and the links that it reads."""
 
@@ -283,6 +320,11 @@ class UnitSettings(Strict):
     name: str = ""
     site_uid: UID | None = Field(default=None, description="where it stands")
     links: list[UID] = Field(
-        min_length=1, description="a link may have two units; the one named first is preferred"
+        min_length=1,
+        description="a link may have two units; the one named first is preferred, unless the"
+        " link says which",
+    )
+    failover: FailoverSettings | None = Field(
+        default=None, description="its timings; none = cluster.ingest.ownership.profile"
     )
     trace: bool = Field(default=False, description="trace every frame of this unit")

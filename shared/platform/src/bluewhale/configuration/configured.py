@@ -95,7 +95,9 @@ class Configuration:
 
     def readers(self, link_uid: str) -> list[str]:
         """Give the units that may read a link; the first is the preferred one."""
-        return [u.unit_uid for u in self.settings.units if link_uid in u.links]
+        preferred = self.link(link_uid).preferred
+        units = [u.unit_uid for u in self.settings.units if link_uid in u.links]
+        return sorted(units, key=lambda unit_uid: unit_uid != preferred)
 
     def merge_domain(self, stream: int) -> str:
         """Give the merge domain of a stream: what its partition is computed from.

@@ -450,7 +450,7 @@ def _read_by(settings: Settings, link: LinkSettings) -> list[str]:
 
 
 def _check_units(places: _Places, settings: Settings, mistakes: list[str]) -> None:
-    """Units have names of their own and read links that exist."""
+    """Units have names of their own and read links that exist; a link prefers one of its own."""
     known = {link.link_uid for link in settings.links}
     seen: set[str] = set()
     for i, unit in enumerate(settings.units):
@@ -468,6 +468,14 @@ def _check_units(places: _Places, settings: Settings, mistakes: list[str]) -> No
         )
         if len(set(unit.links)) < len(unit.links):
             mistakes.append(f"{where}: links: a link stands twice; remove one")
+    readers = {(unit.unit_uid, link_uid) for unit in settings.units for link_uid in unit.links}
+    for i, link in enumerate(settings.links):
+        if link.preferred is not None and (link.preferred, link.link_uid) not in readers:
+            units = [unit for unit, link_uid in sorted(readers) if link_uid == link.link_uid]
+            mistakes.append(
+                f"{places.entry('links', i)} ({link.link_uid}): preferred: {link.preferred!r} is no"
+                f" unit of this link; use one of {', '.join(units) or 'none'}, or leave it out"
+            )
 
 
 def _unit_streams(

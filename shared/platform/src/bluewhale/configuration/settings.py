@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from bluewhale.configuration.cluster import ClusterSettings, UnitSettings
+from bluewhale.configuration.cluster import ClusterSettings, FailbackSettings, UnitSettings
 from bluewhale.configuration.shape import UID, Strict
 from bluewhale.configuration.web import WebSettings
 from pydantic import Field
@@ -95,6 +95,16 @@ class LinkSettings(Strict):
     merge_domain: UID | None = Field(
         default=None,
         description="links of one domain are merged together; without it the PBX is the domain",
+    )
+    preferred: UID | None = Field(
+        default=None,
+        description="of several units the one that reads while it is there; none = the one named"
+        " first in `units`",
+    )
+    failback: FailbackSettings | None = Field(
+        default=None,
+        description="whether it goes back to that unit; none ="
+        " cluster.ingest.ownership.failback_hold_s",
     )
 
 

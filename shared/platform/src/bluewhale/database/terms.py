@@ -10,6 +10,7 @@ decides by how long it has seen the row unchanged, so no wall clock is in it.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -56,7 +57,7 @@ class Terms:
         self, seen: TermRow | None, *, holder: str, address: str, lease_s: float, above: int = 0
     ) -> TermRow | None:
         """Begin the next term, beyond `above`, if the row is as it was seen; None = it is not."""
-        lease_ms = round(lease_s * 1000)
+        lease_ms = math.ceil(lease_s * 1000)  # never less than was asked
         term = max(above, seen.term if seen is not None else 0) + 1
         with self._database.write_beside() as tx:
             if seen is None:
@@ -78,15 +79,19 @@ class Terms:
             return None
         return TermRow(term, holder, address, 0, lease_s)
 
-    def renew(self, term: int, holder: str, *, lease_s: float) -> bool:
-        """Count a renewal and say how long leases may run; False = the term is another's."""
+    def renew(self, term: int, holder: str, *, count: int, lease_s: float) -> float | None:
+        """Say and give how long leases may run; None = the term is another's.
+
+        count: which renewal of the term this is, from 1; one that arrives behind a later
+        one changes nothing.
+        """
         with self._database.write_beside() as tx:
             changed = tx.run(
-                "UPDATE ownership_term SET renewals = renewals + 1, lease_ms = ?"
-                " WHERE name = ? AND term = ? AND holder = ?",
-                (round(lease_s * 1000), _NAME, term, holder),
+                "UPDATE ownership_term SET renewals = ?, lease_ms = ?"
+                " WHERE name = ? AND term = ? AND holder = ? AND renewals <= ?",
+                (count, math.ceil(lease_s * 1000), _NAME, term, holder, count),
             )
-        return changed == 1
+        return lease_s if changed == 1 else None
 
     def resign(self, term: int, holder: str) -> None:
         """Give the term up, so that another may begin at once; nothing if it is another's."""

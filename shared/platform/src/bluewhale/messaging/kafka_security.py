@@ -106,9 +106,16 @@ class Tls:
 
 
 class _ClosingSocket(ssl.SSLSocket):
-    """Closes itself when its handshake failed: the library leaves it to the garbage collector."""
+    """Closes itself when its handshake failed, and when nobody has it any more.
+
+    The library leaves both to the garbage collector, which would warn of it.
+    """
 
     tls: Tls
+
+    def __del__(self) -> None:
+        """Close what a client left in the middle of its handshake."""
+        self.close()
 
     @override
     def do_handshake(self, block: bool = False) -> None:

@@ -31,6 +31,7 @@ from bluewhale.ownership.profile import (
     Profile,
     boot_time,
 )
+from bluewhale.ownership.rules import Rules
 from bluewhale.ownership.term import TermCandidate, TermRow
 from bluewhale.ownership.unit import UnitSide
 
@@ -60,6 +61,7 @@ __all__ = [
     "Renew",
     "Result",
     "Revision",
+    "Rules",
     "TermCandidate",
     "TermRow",
     "Token",

@@ -11,15 +11,15 @@ Example
 ::
 
     leader = Leader(term=7, profile=FAST, now=now, hold_off_s=FAST.kept_s)
-    leader.configure({"hq-smdr": ("unit-a", "unit-b")}, now)
+    leader.configure(Rules({"hq-smdr": ("unit-a", "unit-b")}), now)
     answer = leader.batch(batch, now)
     for session in leader.take_changed(): push(leader.news(*session))
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bluewhale.ownership.messages import (
@@ -44,6 +44,7 @@ from bluewhale.ownership.messages import (
     Token,
 )
 from bluewhale.ownership.profile import FAILBACK_HOLD_S, Profile
+from bluewhale.ownership.rules import Rules
 
 EVENTS_MAX = 100_000  # kept for one taker; a host takes them after every batch
 _FAILBACK_EVERY_S = 1.0
@@ -54,7 +55,8 @@ class _Session:
     unit_uid: str
     number: int
     since: float
-    expires_at: float
+    expires_at: float = float("-inf")  # of all its leases, also of one given under a longer profile
+    lease_s: float = 0.0  # of the lease that ends then
     revision: int = 0
     # dictionaries as sets that keep their order: the same messages, the same decisions
     wants: dict[str, None] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class _Session:
 class _Link:
     uid: str
     units: tuple[str, ...]
+    failback_hold_s: float | None
     owner: _Session | None = None
     token: Token = NO_TOKEN
     claimed: bool = False  # owned by a token of an earlier term, confirmed after the hold-off
@@ -83,14 +86,20 @@ class Leader:
     ----------
     term
         Number of the term, > 0; greater than every term before.
+    profile
+        Of units that have none of their own.
     now
         When the term was won, by the clock of every later `now`.
     hold_off_s
-        Grant nothing for so long: the lease that the term before gave, with its
-        margin; 0 for the first term of an installation.
+        Grant nothing for so long: the longest lease that the term before gave, with
+        its margin; 0 for the first term of an installation.
     failback_hold_s
         A link goes back to its preferred unit after that unit was there for so
-        long without a break, and never twice within it; None = only by order.
+        long without a break, and never twice within it; None = only by order. Of
+        links that have none of their own.
+    covered_s
+        What the row of the term says: the longest lease that may be given. None =
+        that of `profile`, which it always says.
     """
 
     def __init__(
@@ -101,9 +110,12 @@ class Leader:
         now: float,
         hold_off_s: float,
         failback_hold_s: float | None = FAILBACK_HOLD_S,
+        covered_s: float | None = None,
     ) -> None:
         self.term, self.profile = term, profile
         self.failback_hold_s = failback_hold_s
+        self.covered_s = profile.lease_s if covered_s is None else covered_s
+        self._profiles: dict[str, Profile] = {}
         self.grants_from = now + hold_off_s
         self._settled = False
         self._failback_at = now
@@ -112,26 +124,33 @@ class Leader:
         self._links: dict[str, _Link] = {}
         self._sessions: dict[str, _Session] = {}  # unit_uid -> the one that may speak
         self._replaced: dict[tuple[str, int], _Session] = {}  # kept until their leases end
-        # every lease is equally long, so the order of renewals is the order of ends
-        self._by_end: OrderedDict[_Session, None] = OrderedDict()
+        # each session once, by an end that was right when it was put in: leases only grow
+        self._by_end: list[tuple[float, int, _Session]] = []
+        self._put_in = 0
         self._changed: dict[tuple[str, int], None] = {}
         self._events: list[Event] = []
 
     # ---- what the host calls -----------------------------------------------------------
 
-    def configure(self, links: Mapping[str, Sequence[str]], now: float) -> None:
-        """Say which units may read which link, the preferred one first.
+    def configure(self, rules: Rules, now: float) -> None:
+        """Say which units may read which link, and by which timings.
 
-        An owner that is not among them any more is told to leave.
+        An owner that may not read a link any more is told to leave. A lease that was
+        given under a longer profile stays what it was; a longer one is given when the
+        row of the term says it (`cover`).
         """
         self.advance(now)
+        links = rules.links
+        self._profiles = dict(rules.profiles)
         for uid in [u for u in self._links if u not in links]:
             self._forget(self._links.pop(uid))
         for uid, units in links.items():
             link = self._links.get(uid)
+            hold_s = rules.failback_hold_s.get(uid, self.failback_hold_s)
             if link is None:
-                self._links[uid] = _Link(uid, tuple(units))
+                self._links[uid] = _Link(uid, tuple(units), hold_s)
                 continue
+            link.failback_hold_s = hold_s
             if link.units == tuple(units):
                 continue
             link.units = tuple(units)
@@ -160,16 +179,36 @@ class Leader:
             batch.known.term != self.term or session.revision > batch.known.number
         ):
             news = self._news(session)
-        return Answer(self.term, results, self.profile, news)
+        return Answer(self.term, results, self.profile_of(batch.unit_uid), news)
+
+    def profile_of(self, unit_uid: str) -> Profile:
+        """Give what a unit goes by now: its own timings, if the row covers their lease."""
+        own = self._profiles.get(unit_uid, self.profile)
+        return own if own.lease_s <= self.covered_s else self.profile
+
+    def longest_lease_s(self) -> float:
+        """Give what the row must say: the longest lease that still runs or may be given soon."""
+        given = [session.lease_s for _, _, session in self._by_end]
+        wanted = [profile.lease_s for profile in self._profiles.values()]
+        return max([self.profile.lease_s, *given, *wanted])
+
+    def cover(self, lease_s: float) -> None:
+        """Say what the row of the term says, or may say soon: no longer lease is given.
+
+        Before it is made to say less, and after it was made to say more.
+        """
+        self.covered_s = lease_s
 
     def advance(self, now: float) -> None:
         """Let time pass: leases end, the hold-off ends, links go back to preferred units."""
         by_end = self._by_end
-        while by_end:
-            session = next(iter(by_end))
-            if session.expires_at > now:
-                break
-            self._end(session, now)
+        while by_end and by_end[0][0] <= now:
+            at, place, session = by_end[0]
+            if session.expires_at > at:  # renewed since it was put in
+                heapq.heapreplace(by_end, (session.expires_at, place, session))
+            else:
+                heapq.heappop(by_end)
+                self._end(session, now)
         if not self._settled and now >= self.grants_from:
             self._settled = True
             for link in self._links.values():
@@ -262,7 +301,7 @@ class Leader:
             if session is not None:
                 self._replace(session)
             # the same process again, after another one spoke for its unit: what it holds is its own
-            session = self._replaced.pop((unit, number), None) or _Session(unit, number, now, 0.0)
+            session = self._replaced.pop((unit, number), None) or _Session(unit, number, now)
             session.since = now
             self._sessions[unit] = session
             for uid in session.owns:
@@ -286,9 +325,13 @@ class Leader:
             self._announce(link)
 
     def _extend(self, session: _Session, now: float) -> None:
-        session.expires_at = now + self.profile.kept_s
-        self._by_end[session] = None
-        self._by_end.move_to_end(session)
+        profile = self.profile_of(session.unit_uid)
+        ends_at = now + profile.kept_s
+        if not session.lease_s:
+            self._put_in += 1
+            heapq.heappush(self._by_end, (ends_at, self._put_in, session))
+        if ends_at >= session.expires_at:  # else a lease of a longer profile still runs
+            session.expires_at, session.lease_s = ends_at, profile.lease_s
 
     def _replace(self, session: _Session) -> None:
         """A new process speaks for the unit; what the old one holds ends with its lease."""
@@ -384,20 +427,19 @@ class Leader:
         self._announce(link)
 
     def _fail_back(self, now: float) -> None:
-        hold = self.failback_hold_s
-        if hold is None or not self._settled:
+        if not self._settled:
             return
         for link in self._links.values():
             owner, preferred = link.owner, link.units[0] if link.units else ""
-            if owner is None or owner.unit_uid == preferred or link.leave:
+            hold_s = link.failback_hold_s
+            if owner is None or owner.unit_uid == preferred or link.leave or hold_s is None:
                 continue
             session = link.wanted_by.get(preferred)
-            if session is not None and now - max(session.since, link.moved_at) >= hold:
+            if session is not None and now - max(session.since, link.moved_at) >= hold_s:
                 self._order(link, preferred)
 
     def _end(self, session: _Session, now: float) -> None:
         """The lease of a session is over, for it and for us."""
-        self._by_end.pop(session, None)
         if self._sessions.get(session.unit_uid) is session:
             del self._sessions[session.unit_uid]
         self._replaced.pop((session.unit_uid, session.number), None)

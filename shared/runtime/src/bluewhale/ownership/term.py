@@ -3,10 +3,10 @@
 Owns when a term may be taken and how long it may be counted on. Does not own the
 row (bluewhale.database), a clock (`now` is handed in) or the grants (`leader`).
 
-Nobody trusts a wall clock: the row carries a count of renewals and the length of
-its lease; who wants to lead must have seen the row unchanged for that lease plus
-margin by its own clock. A database whose clock is set, or two of them, change
-nothing. Only a holder that resigned leaves a row that may be taken at once.
+Nobody trusts a wall clock: the row carries a count of renewals and the longest
+lease of a unit; who wants to lead must have seen the row unchanged for longer than
+any holder counts on it, by its own clock. A database whose clock is set, or two of
+them, change nothing. Only a holder that resigned leaves a row that may be taken at once.
 
 Example
 -------
@@ -25,12 +25,15 @@ from dataclasses import dataclass
 
 from bluewhale.ownership.profile import Profile
 
+TERM_S_MAX = 15.0  # nobody counts on a term for longer, however long a unit's lease is
+
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
     """The row. `holder` = random name of a process, "" = resigned; `address` = where it serves.
 
-    `lease_s` = the longest lease of a unit that may still run, whoever gave it.
+    `lease_s` = the longest lease of a unit that may still run, whoever gave it, and
+    no shorter than that of the holder's own profile.
     """
 
     term: int
@@ -58,19 +61,23 @@ class TermCandidate:
             return True
         if row != self._seen:
             self._seen, self._seen_at = row, now
-        return now - self._seen_at >= row.lease_s * (1 + self.profile.drift)
+        return now - self._seen_at >= min(row.lease_s, TERM_S_MAX) * (1 + self.profile.drift)
 
     def lease_to_take_s(self, before: TermRow | None) -> float:
         """Give the lease to write when taking the term after `before`.
 
-        A predecessor of another profile may have given longer leases than we do;
-        whoever follows us before they ended must hold off for them, too.
+        A predecessor may have given longer leases than we do; whoever follows us
+        before they ended must hold off for them, too.
         """
         return self.profile.lease_s if before is None else max(self.profile.lease_s, before.lease_s)
 
-    def lease_to_renew_s(self, now: float) -> float:
-        """Give the lease to write when renewing: ours alone once the hold-off is over."""
-        return self._inherited_s if now < self._alone_from else self.profile.lease_s
+    def lease_to_renew_s(self, now: float, longest_s: float) -> float:
+        """Give the lease to write when renewing: ours alone once the hold-off is over.
+
+        longest_s: of a unit, as the leader gave it or shall (`Leader.longest_lease_s`).
+        """
+        ours = max(self.profile.lease_s, longest_s)
+        return max(ours, self._inherited_s) if now < self._alone_from else ours
 
     def won(self, term: int, before: TermRow | None, sent_at: float, now: float) -> float:
         """The row is ours since after `sent_at`; gives the hold-off of the new term, from `now`."""
@@ -82,7 +89,7 @@ class TermCandidate:
         return self.hold_off_s(before)
 
     def hold_off_s(self, before: TermRow | None) -> float:
-        """How long a new term grants nothing: the lease that the term before gave."""
+        """How long a new term grants nothing: the longest lease that the term before gave."""
         return 0.0 if before is None else before.lease_s * (1 + self.profile.drift)
 
     def renewed(self, sent_at: float) -> None:
@@ -102,4 +109,6 @@ class TermCandidate:
         return self._until
 
     def _held_s(self) -> float:
-        return min(self.profile.deadline_s, self.profile.held_s)
+        return min(
+            self.profile.deadline_s, self.profile.held_s, TERM_S_MAX * (1 - self.profile.drift)
+        )

@@ -58,6 +58,8 @@ class UnitSide:
         Links that the process before read when it ended. They are read again when
         the centre has not answered for `deadline_s`: a restart during an outage
         loses nothing.
+    profile
+        Timings until the first answer, which brings its own.
     """
 
     def __init__(
@@ -167,6 +169,10 @@ class UnitSide:
         if missing:
             items.append(Acquire(tuple(sorted(missing))))
         return self._batch(tuple(items), now)
+
+    def unanswered(self, now: float) -> None:
+        """Nobody who leads was found: ask again soon, however long the pause of a renewal is."""
+        self.next_at = min(self.next_at, now + DEFAULT.retry_s)
 
     def answered(self, batch: Batch, answer: Answer, now: float) -> None:
         """Take the answer to a batch, in any order and any number of times."""

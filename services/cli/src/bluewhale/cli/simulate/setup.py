@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import socket
 from contextlib import suppress
@@ -14,6 +15,7 @@ from bluewhale.cli.simulate.world import DEPARTMENTS, SimPbx
 
 OPTIONS = {"avaya_cm": avaya.OPTIONS, "cisco_cucm": {}, "asterisk_csv": {"columns": "21"}}
 _PORTS = range(20_000, 30_000)
+_turns = itertools.count(secrets.randbelow(len(_PORTS)))
 TRUNK = {"cisco_cucm": "SIP-Trunk-{}", "asterisk_csv": "trunk-{}"}
 
 
@@ -21,10 +23,11 @@ def free_port() -> int:
     """Give a TCP port that nobody uses right now, and no connection takes by itself.
 
     Systems give connections that go out ports from 32768 on, so a port of those
-    that is free now may be taken before somebody listens there.
+    that is free now may be taken before somebody listens there. Nobody in this process
+    gets the same one soon again.
     """
     while True:
-        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        port = _PORTS[next(_turns) % len(_PORTS)]
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
