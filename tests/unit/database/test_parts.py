@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from bluewhale.database import exports, keys, streams
 from bluewhale.database.columns import rows_table, table_rows
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile, index_pieces
+from bluewhale.database.segments import SegmentFolder
 from bluewhale.records.schemas import CALL_SCHEMA, CHARGE_SCHEMA, LEG_SCHEMA
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,3 +135,20 @@ def test_results_are_exported_readable(tmp_path: Path) -> None:
     with pytest.raises(StoreFullError, match="cannot be written"):
         exports.write_csv(table, tmp_path / "none" / "legs.csv")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["legs.csv", "legs.parquet"]
+
+
+def test_the_first_questions_of_a_new_store_may_come_at_once(tmp_path: Path) -> None:
+    """Each thread gets the whole file without rows, and nothing half written is left."""
+    asked_at_once = 8
+    for n in range(20):
+        folder = SegmentFolder(tmp_path / str(n) / "segments")
+        start = threading.Barrier(asked_at_once)
+
+        def first(folder: SegmentFolder = folder, start: threading.Barrier = start) -> int:
+            start.wait()
+            return pq.read_table(folder.empty("call")).num_rows
+
+        with ThreadPoolExecutor(asked_at_once) as pool:
+            found = [pool.submit(first) for _ in range(asked_at_once)]
+            assert [x.result() for x in found] == [0] * asked_at_once
+        assert len(list(folder.folder.iterdir())) == 1

@@ -71,6 +71,8 @@ _INDEXES_OPEN_MAX = 256  # each is a mapping and a file handle
 # Pages of a mapping that were touched count as memory of the process until it goes.
 _INDEX_BYTES_MAX = 48 << 20
 _READERS_OPEN_MAX = 256
+_GROUPS_AT_ONCE = 16  # row groups in memory, where wanted rows lie far apart
+_EMPTY, _UNFINISHED = "empty", ".tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +263,11 @@ def _ends(high: keys.Words, low: keys.Words) -> list[str] | None:
 
 
 def _write_file(path: Path, pieces: Iterable[Any]) -> tuple[int, str]:
-    """Write a temporary file, fsync it, rename it; give its size and checksum."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Write a temporary file, fsync it, rename it; give its size and checksum.
+
+    Several may write the same file at once: the last one stays, each is whole.
+    """
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")
     size = 0
     crc = 0
     with temporary.open("wb", buffering=0) as file:
@@ -435,7 +440,8 @@ class SegmentFolder:
         swept = 0
         try:
             for path in self.folder.iterdir():
-                if path.name.split(".", 1)[0] in live or path.name.startswith("empty"):
+                kept = path.name.startswith(_EMPTY) and path.suffix != _UNFINISHED
+                if kept or path.name.split(".", 1)[0] in live:
                     continue
                 if older_than_s and time.time() - path.stat().st_mtime < older_than_s:
                     continue
@@ -520,11 +526,15 @@ class SegmentFolder:
 
     def empty(self, kind: str) -> Path:
         """Give a file without rows that has every column, so that a query always finds them."""
-        path = self.folder / f"empty-{kind}-{len(KINDS[kind])}.parquet"
+        path = self.folder / f"{_EMPTY}-{kind}-{len(KINDS[kind])}.parquet"
         if not path.exists():
             sink = pa.BufferOutputStream()
             pq.write_table(KINDS[kind].empty_table(), sink)
-            _write_file(path, [memoryview(sink.getvalue())])
+            self.hold()
+            try:
+                _write_file(path, [memoryview(sink.getvalue())])
+            finally:
+                self.release()
         return path
 
 
