@@ -58,9 +58,33 @@ def test_a_store_brought_up_to_date_has_the_tables_of_a_new_one(tmp_path: Path) 
         )
         assert compare_metadata(context, tables.metadata) == []
         versions = connection.execute(sa.text("SELECT version FROM schema_version ORDER BY 1"))
-        assert [r[0] for r in versions] == [1, 2]
-        assert context.get_current_revision() == "0002"
+        assert [r[0] for r in versions] == [1, 4]
+        assert context.get_current_revision() == "0004"
     made.dispose()
+
+
+def test_a_trail_from_before_the_chain_is_bound_in_its_order(store_factory: StoreFactory) -> None:
+    """Three entries of release 3; a later one goes on, and a change of an old one is found."""
+    with store_factory() as store, store.db.write() as tx:
+        tx.run("DROP INDEX audit_by_position")
+        tx.run("DROP TABLE audit_head")
+        tx.run("ALTER TABLE audit DROP COLUMN position")
+        tx.run("ALTER TABLE audit DROP COLUMN hash")
+        tx.many(
+            "INSERT INTO audit (at, who, action, subject, detail) VALUES (?, 'ana', 'look', ?, '')",
+            [(n, f"call {n}") for n in (1, 2, 3)],
+        )
+        tx.run("DELETE FROM schema_version")
+        tx.run("INSERT INTO schema_version VALUES (3, 1)")
+        tx.run("UPDATE schema_revision SET version_num = '0003'")
+    with store_factory() as store:
+        assert [row[3] for row in store.audit()] == ["call 3", "call 2", "call 1"]
+        store.users.audited(who="ana", action="look", subject="call 4", detail="", now_ms=4)
+        found = store.users.chain()
+        assert (found.entries, found.unbroken) == (4, True)
+        with store.db.write() as tx:
+            tx.run("UPDATE audit SET subject = 'call 9' WHERE position = 2")
+        assert store.users.chain().broken_at == 2
 
 
 def test_a_store_of_a_newer_release_is_refused(store_factory: StoreFactory) -> None:

@@ -128,10 +128,11 @@ def test_every_row_of_a_report_opens_its_calls(served: Site):
 
 
 def test_units_are_said_where_there_are_some(site: Site, roles_site: Site):
-    """One process has none and says so; a role asks ingest, which is away here."""
+    """One process has none to list; a role asks ingest, which is away here."""
     assert (site.owner.me["features"], roles_site.owner.me["features"]) == (
         {"units": False},
         {"units": True},
     )
-    assert site.owner.get("/units").json()["code"] == "not_found"
+    assert site.owner.get("/units").json() == {"items": [], "configuration_problems": []}
+    assert site.owner.get("/units/berlin-1").json()["code"] == "not_found"
     assert roles_site.owner.get("/units").json()["code"] == "away"

@@ -281,6 +281,7 @@ class Version(_message.Message):
     ACTIVATED_AT_MS_FIELD_NUMBER: _builtins.int
     ACTIVATED_BY_FIELD_NUMBER: _builtins.int
     FILES_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
     tariff_uid: _builtins.str
     version: _builtins.int
     name: _builtins.str
@@ -299,6 +300,8 @@ class Version(_message.Message):
     created_by: _builtins.str
     activated_at_ms: _builtins.int
     activated_by: _builtins.str
+    zone: _builtins.str
+    """by whose clock it comes into force; absent = an earlier release stored it"""
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___File]: ...
     def __init__(
@@ -319,10 +322,11 @@ class Version(_message.Message):
         activated_at_ms: _builtins.int | None = ...,
         activated_by: _builtins.str | None = ...,
         files: _abc.Iterable[Global___File] | None = ...,
+        zone: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_activated_at_ms", b"_activated_at_ms", "_activated_by", b"_activated_by", "_effective_from_ms", b"_effective_from_ms", "_effective_until_ms", b"_effective_until_ms", "activated_at_ms", b"activated_at_ms", "activated_by", b"activated_by", "effective_from_ms", b"effective_from_ms", "effective_until_ms", b"effective_until_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_activated_at_ms", b"_activated_at_ms", "_activated_by", b"_activated_by", "_effective_from_ms", b"_effective_from_ms", "_effective_until_ms", b"_effective_until_ms", "_zone", b"_zone", "activated_at_ms", b"activated_at_ms", "activated_by", b"activated_by", "effective_from_ms", b"effective_from_ms", "effective_until_ms", b"effective_until_ms", "zone", b"zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activated_at_ms", b"_activated_at_ms", "_activated_by", b"_activated_by", "_effective_from_ms", b"_effective_from_ms", "_effective_until_ms", b"_effective_until_ms", "activated_at_ms", b"activated_at_ms", "activated_by", b"activated_by", "checksum", b"checksum", "created_at_ms", b"created_at_ms", "created_by", b"created_by", "currency", b"currency", "effective_from_ms", b"effective_from_ms", "effective_until_ms", b"effective_until_ms", "files", b"files", "name", b"name", "price_list", b"price_list", "rates", b"rates", "state", b"state", "tariff_uid", b"tariff_uid", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_activated_at_ms", b"_activated_at_ms", "_activated_by", b"_activated_by", "_effective_from_ms", b"_effective_from_ms", "_effective_until_ms", b"_effective_until_ms", "_zone", b"_zone", "activated_at_ms", b"activated_at_ms", "activated_by", b"activated_by", "checksum", b"checksum", "created_at_ms", b"created_at_ms", "created_by", b"created_by", "currency", b"currency", "effective_from_ms", b"effective_from_ms", "effective_until_ms", b"effective_until_ms", "files", b"files", "name", b"name", "price_list", b"price_list", "rates", b"rates", "state", b"state", "tariff_uid", b"tariff_uid", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__activated_at_ms: _TypeAlias = _typing.Literal["activated_at_ms"]  # noqa: Y015
     _WhichOneofArgType__activated_at_ms: _TypeAlias = _typing.Literal["_activated_at_ms", b"_activated_at_ms"]  # noqa: Y015
@@ -332,6 +336,8 @@ class Version(_message.Message):
     _WhichOneofArgType__effective_from_ms: _TypeAlias = _typing.Literal["_effective_from_ms", b"_effective_from_ms"]  # noqa: Y015
     _WhichOneofReturnType__effective_until_ms: _TypeAlias = _typing.Literal["effective_until_ms"]  # noqa: Y015
     _WhichOneofArgType__effective_until_ms: _TypeAlias = _typing.Literal["_effective_until_ms", b"_effective_until_ms"]  # noqa: Y015
+    _WhichOneofReturnType__zone: _TypeAlias = _typing.Literal["zone"]  # noqa: Y015
+    _WhichOneofArgType__zone: _TypeAlias = _typing.Literal["_zone", b"_zone"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__activated_at_ms) -> _WhichOneofReturnType__activated_at_ms | None: ...
     @_typing.overload
@@ -340,6 +346,8 @@ class Version(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_from_ms) -> _WhichOneofReturnType__effective_from_ms | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_until_ms) -> _WhichOneofReturnType__effective_until_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__zone) -> _WhichOneofReturnType__zone | None: ...
 
 Global___Version: _TypeAlias = Version  # noqa: Y015
 

@@ -74,6 +74,7 @@ def draft(found: TariffVersion, number: int) -> api.Version:
         effective_from_ms=round(found.effective_from.timestamp() * 1000),
         effective_until_ms=None if until is None else round(until.timestamp() * 1000),
         rates=found.deck.num_rows,
+        zone=found.zone,
     )
 
 

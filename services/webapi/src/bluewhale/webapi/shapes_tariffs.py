@@ -22,6 +22,10 @@ class Tariff(Shape):
     currency: str
     effective_from: Annotated[Instant | None, Field(description="calls answered at or after")]
     effective_until: Instant | None
+    zone: Annotated[
+        str | None,
+        Field(description="by whose clock it comes into force", examples=["Europe/Berlin"]),
+    ]
     state: Annotated[str, Field(examples=["validated"])]
     rates: int
     checksum: str

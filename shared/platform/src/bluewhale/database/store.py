@@ -519,6 +519,7 @@ class Store:
         now_ms: int,
         effective_from_ms: int | None = None,
         effective_until_ms: int | None = None,
+        zone: str | None = None,
         state: TariffState = "validated",
     ) -> StoredTariff:
         """Store a tariff as its next version (same files: the version they have)."""
@@ -526,7 +527,7 @@ class Store:
             return versions.put_tariff(
                 tx, tariff_uid=tariff_uid, name=name, price_list=price_list, currency=currency,
                 effective_from_ms=effective_from_ms, effective_until_ms=effective_until_ms,
-                files=files, rows=rows, state=state, who=who, now_ms=now_ms,
+                files=files, rows=rows, state=state, who=who, now_ms=now_ms, zone=zone,
             )  # fmt: skip
 
     def change_tariff(

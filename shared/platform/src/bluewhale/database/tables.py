@@ -18,7 +18,7 @@ from bluewhale.database.schemas import (
 )
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA
 
-SCHEMA_VERSION = 2  # the newest of `revisions`
+SCHEMA_VERSION = 4  # the newest of `revisions`
 
 metadata = sa.MetaData()
 
@@ -280,6 +280,7 @@ tariff = sa.Table(
     sa.Column("created_by", TEXT, nullable=False),
     sa.Column("activated_at", _INT),
     sa.Column("activated_by", TEXT),
+    sa.Column("zone", TEXT),
 )
 
 directory_version = sa.Table(

@@ -28,7 +28,10 @@ _STATES: Mapping[str, tuple[str, ...]] = {  # state -> from which it may be reac
 
 @dataclass(frozen=True, slots=True)
 class StoredTariff:
-    """One stored tariff version without its files. Instants in ms; None = open end."""
+    """One stored tariff version without its files. Instants in ms; None = open end.
+
+    `zone`: by whose clock it comes into force; None = stored by a release that kept none.
+    """
 
     tariff_uid: str
     version: int
@@ -44,11 +47,12 @@ class StoredTariff:
     created_by: str
     activated_at_ms: int | None
     activated_by: str | None
+    zone: str | None
 
 
 _COLUMNS = (
     "tariff_uid, version, name, price_list, currency, effective_from, effective_until, state,"
-    ' "rows", checksum, created_at, created_by, activated_at, activated_by'
+    ' "rows", checksum, created_at, created_by, activated_at, activated_by, zone'
 )
 
 
@@ -84,6 +88,7 @@ def put_tariff(
     state: TariffState,
     who: str,
     now_ms: int,
+    zone: str | None,
 ) -> StoredTariff:
     """Store a tariff as its next version; the same files again give the version they have."""
     packed, checksum = pack_files(files)
@@ -104,6 +109,7 @@ def put_tariff(
         (
             tariff_uid, version, name, price_list, currency, effective_from_ms,
             effective_until_ms, state, rows, checksum, packed, now_ms, who, None, None,
+            zone,
         ),
     )  # fmt: skip
     _audit(tx, now_ms, who, "tariff_import", f"{tariff_uid}/{version}", checksum)

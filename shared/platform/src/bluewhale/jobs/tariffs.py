@@ -54,6 +54,7 @@ def keep(store: Store, document: Path, version: TariffVersion, who: str) -> Stor
         now_ms=int(time.time() * 1000),
         effective_from_ms=_ms(version.effective_from),
         effective_until_ms=_ms(version.effective_until) if version.effective_until else None,
+        zone=version.zone,
     )
 
 

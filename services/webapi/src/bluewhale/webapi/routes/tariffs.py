@@ -172,6 +172,7 @@ def _saying(reader: Reader, parts: Parts) -> Say:
             version=v.version,
             effective_from=instant(known(v, "effective_from_ms")),
             effective_until=instant(known(v, "effective_until_ms")),
+            zone=known(v, "zone"),
             created_at=instant(v.created_at_ms or None),
             activated_at=instant(known(v, "activated_at_ms")),
             activated_by=known(v, "activated_by"),

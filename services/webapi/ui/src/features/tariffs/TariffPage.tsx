@@ -47,7 +47,7 @@ function TariffFacts({ tariff }: { tariff: Tariff }) {
   const { t } = useLingui();
   const { count } = useFormats();
   const when = (at: string | null) =>
-    at === null ? <Unknown /> : <Instant at={at} zone="UTC" style="full" />;
+    at === null ? <Unknown /> : <Instant at={at} zone={tariff.zone ?? "UTC"} style="full" />;
   return (
     <Facts
       facts={[

@@ -76,7 +76,7 @@ function Versions({ tariffs }: { tariffs: readonly Tariff[] }) {
             head: t`In force from`,
             cell: (tariff) =>
               tariff.effective_from === null ? null : (
-                <Instant at={tariff.effective_from} zone="UTC" style="day" />
+                <Instant at={tariff.effective_from} zone={tariff.zone ?? "UTC"} style="day" />
               ),
           },
           {
@@ -86,7 +86,7 @@ function Versions({ tariffs }: { tariffs: readonly Tariff[] }) {
               tariff.effective_until === null ? (
                 t`replaced`
               ) : (
-                <Instant at={tariff.effective_until} zone="UTC" style="day" />
+                <Instant at={tariff.effective_until} zone={tariff.zone ?? "UTC"} style="day" />
               ),
           },
           { key: "rates", head: t`Rates`, end: true, cell: (tariff) => count(tariff.rates) },

@@ -1,6 +1,5 @@
 import { useLingui } from "@lingui/react/macro";
 import { useQuery } from "@tanstack/react-query";
-import { Problem } from "@/api/problems";
 import type { Unit } from "@/api/types";
 import { DataTable } from "@/design/DataTable";
 import { Instant, Unknown } from "@/design/Figures";
@@ -17,12 +16,10 @@ import css from "./units.module.css";
 export function UnitsPage() {
   const { t } = useLingui();
   const units = useQuery(unitsQuery);
-  const none = units.error instanceof Problem && units.error.code === "not_found";
   return (
     <>
       <PageHead title={t`Units`} />
-      {none ? <NoUnits /> : null}
-      {units.error === null || none ? null : (
+      {units.error === null ? null : (
         <ProblemPanel error={units.error} onRetry={() => void units.refetch()} />
       )}
       {units.isPending ? <Skeleton lines={5} height="1.5rem" /> : null}
