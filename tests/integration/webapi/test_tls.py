@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import ssl
 import threading
@@ -17,14 +18,15 @@ from bluewhale.webapi.cookies import Cookies
 from bluewhale.webapi.server import ListenError, listening, serve, url_of
 
 from tests.support.certificates import Authority
+from tests.support.running import wait_until
 
 
 @contextlib.contextmanager
-def served(settings: WebSettings) -> Iterator[str]:
+def served(settings: WebSettings, **more: float) -> Iterator[str]:
     """Serve the bare application; gives its address."""
     stopping, on = threading.Event(), listening(settings)
     app = make_app(None, settings)
-    thread = threading.Thread(target=serve, args=(app, settings, on, stopping))
+    thread = threading.Thread(target=serve, args=(app, settings, on, stopping), kwargs=more)
     thread.start()
     try:
         yield url_of(settings, on.getsockname()[1])
@@ -49,6 +51,26 @@ def test_the_server_speaks_tls_and_says_so_for_a_year(tmp_path: Path):
     assert Cookies(secure=True).text("t") == (
         "__Host-bluewhale=t; Path=/; HttpOnly; SameSite=Lax; Secure"
     )
+
+
+def test_a_certificate_that_is_renewed_is_shown_without_a_restart(tmp_path: Path):
+    """As a Secret of Kubernetes changes: half of a pair alone changes nothing, the whole does."""
+    authority = Authority()
+    paths = authority.write(tmp_path, "role/webapi")
+    (tmp_path / "other").mkdir()
+    other = authority.write(tmp_path / "other", "role/webapi")
+    settings = WebSettings(listen="127.0.0.1:0", certificate=paths["certificate"], key=paths["key"])
+
+    def shown(url: str) -> str:
+        return ssl.get_server_certificate(("127.0.0.1", int(url.rpartition(":")[2])))
+
+    with served(settings, look_s=0.05) as url:
+        first = shown(url)
+        shutil.copyfile(other["certificate"], paths["certificate"])
+        assert shown(url) == first
+        shutil.copyfile(other["key"], paths["key"])
+        wait_until(lambda: shown(url) != first, 30, "the other certificate")
+        assert shown(url) == other["certificate"].read_text()
 
 
 def test_what_is_no_http_does_not_hold_the_server():

@@ -130,10 +130,11 @@ def test_weak_passwords_are_refused(password: str):
 
 
 def test_passwords_never_travel_in_the_clear():
-    """An address of the network needs TLS, of ours or of a proxy."""
+    """An address of the network needs TLS, of ours or of a proxy; a forwarded port is none."""
     with pytest.raises(ValidationError, match="in the clear"):
         WebSettings(listen="0.0.0.0:8480")
     with pytest.raises(ValidationError, match="in the clear"):
         WebSettings(listen="0.0.0.0:8480", public_url="http://calls.example.com")
     assert WebSettings(listen="0.0.0.0:8480", public_url="https://calls.example.com").secure
     assert not WebSettings(listen="[::1]:8480").secure
+    assert not WebSettings(listen="0.0.0.0:8480", public_url="http://localhost:8480").secure

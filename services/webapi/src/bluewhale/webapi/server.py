@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from bluewhale.capture.exceptions import PermanentError
+from bluewhale.telemetry import get_logger
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ CONNECTIONS_MAX = 5_000  # a thousand people: a stream each, and what their page
 IDLE_S = 30
 END_S = 5  # answers that are being sent; a live stream is cut
 HEADERS_BYTES_MAX = 64 << 10
+CERTIFICATE_LOOK_S = 30.0  # how often a renewed one is looked for
 
 
 class ListenError(PermanentError):
@@ -67,9 +69,17 @@ def url_of(settings: WebSettings, port: int) -> str:
 
 
 def serve(
-    app: FastAPI, settings: WebSettings, on: socket.socket, stopping: threading.Event
+    app: FastAPI,
+    settings: WebSettings,
+    on: socket.socket,
+    stopping: threading.Event,
+    *,
+    look_s: float = CERTIFICATE_LOOK_S,
 ) -> None:
-    """Answer until told to stop; the caller gives the thread."""
+    """Answer until told to stop; the caller gives the thread.
+
+    A certificate whose file changes is shown from then on, looked at every `look_s` seconds.
+    """
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -91,18 +101,42 @@ def serve(
     )
     server = _Server(config)
 
+    config.load()
     async def run() -> None:
         asked = asyncio.create_task(asyncio.to_thread(stopping.wait))
         serving = asyncio.create_task(server.serve(sockets=[on]))
         await asyncio.wait({asked, serving}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
+        renewing = asyncio.create_task(_renewed(config.ssl, settings, look_s))
         await serving
 
     asyncio.run(run())
+        renewing.cancel()
 
 
 class _Server(uvicorn.Server):
     """Leaves signals to the process."""
+async def _renewed(context: ssl.SSLContext | None, settings: WebSettings, look_s: float) -> None:
+    """Show a certificate that was renewed; one that cannot be read is looked at again."""
+    if context is None or settings.certificate is None or settings.key is None:
+        return
+    paths, log = (settings.certificate, settings.key), get_logger("webapi")
+    shown = [p.stat().st_mtime_ns for p in paths]
+    while True:
+        await asyncio.sleep(look_s)
+        try:
+            now = [p.stat().st_mtime_ns for p in paths]
+            if now != shown:
+                # a key that does not fit would leave the server without any
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths)
+                context.load_cert_chain(*paths)
+                log.info("Certificate was renewed")
+        except OSError as error:  # ssl.SSLError is one: half of a pair was replaced
+            log.warning("Certificate cannot be read, trying again", error=str(error))
+        else:
+            shown = now
+
+
 
     @override
     @contextlib.contextmanager

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from bluewhale.configuration.shape import Strict
 from pydantic import Field, model_validator
@@ -26,7 +27,8 @@ class WebSettings(Strict):
         default="",
         pattern=r"^$|^https?://[^/\s]+$",
         description="how people reach it, such as https://calls.example.com, where a proxy stands"
-        " before it; empty = as it listens",
+        " before it, or http://localhost:8480, where a forwarded port leads to it; empty = as it"
+        " listens",
     )
     certificate: Path | None = Field(
         default=None, description="file of the certificate, where the page speaks TLS itself"
@@ -69,7 +71,8 @@ class WebSettings(Strict):
     def _safe(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key: give both or none")
-        if not self.secure and not _of_this_machine(self.host):
+        opened = urlsplit(self.public_url).hostname or self.host
+        if not self.secure and not _of_this_machine(opened):
             raise ValueError(
                 f"listen {self.listen}: passwords would travel in the clear; give certificate and"
                 " key, or public_url with https:// where a proxy ends TLS"
