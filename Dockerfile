@@ -40,10 +40,26 @@ RUN mkdir /opt/kernels \
  && PYTHONPATH=/opt/code NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/kernels \
       /opt/bluewhale/bin/python images/kernels.py sites/small sites/demo
 
+# the page, for the members that serve it; Node and all that it fetches stay here
+FROM ${BASE} AS page
+ARG MEMBER=cli
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore NODE_USE_SYSTEM_CA=1
+WORKDIR /src/services/webapi/ui
+COPY images/node.txt /src/images/
+COPY images/members /src/images/members
+COPY services/webapi/ui/package.json services/webapi/ui/package-lock.json ./
+RUN mkdir -p ../src/bluewhale/webapi/page \
+ && if grep -qx "member services/webapi" "/src/images/members/${MEMBER}.txt"; then \
+      python -m pip install --require-hashes --only-binary :all: -r /src/images/node.txt \
+      && npm ci --ignore-scripts --no-audit --no-fund; fi
+COPY services/webapi/ui ./
+RUN if [ -d node_modules ]; then npm run build; fi
+
 # what is ours
 FROM pins AS code
 ARG MEMBER=cli
 COPY . .
+COPY --from=page /src/services/webapi/src/bluewhale/webapi/page services/webapi/src/bluewhale/webapi/page
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels \
       $(python images/pins.py --folders "${MEMBER}") \
  && python -m pip --python /opt/bluewhale/bin/python install --no-deps --no-index --target /opt/code /tmp/wheels/*.whl \

