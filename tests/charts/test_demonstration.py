@@ -7,8 +7,11 @@ import re
 import runpy
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 import yaml
 from bluewhale.configuration import load
 
@@ -71,6 +74,46 @@ def test_helm_test_prices_its_call_in_the_demonstration(tmp_path: Path):
         assert up.wait(120) == 0
     assert done.returncode == 0, done.stdout + done.stderr
     assert "priced" in done.stdout.splitlines()[-1]
+
+
+INDEX = b"<!doctype html><script src=/assets/main-1.js></script>"
+POLICY = "default-src 'none'; script-src 'self'"
+
+
+@pytest.mark.parametrize(
+    ("policy", "index", "session", "said"),
+    [
+        (POLICY, INDEX, b'{"first_start": true, "signed_in": false}', "waits for its first owner"),
+        (POLICY, INDEX, b'{"first_start": false, "signed_in": false}', "served"),
+        (POLICY, b"The page is not built", b"{}", "not the page"),
+        ("", INDEX, b"{}", "not the page"),
+        (POLICY, INDEX, b'{"first_start": false, "signed_in": true}', "/api/v1/session"),
+    ],
+)
+def test_helm_test_tells_the_page_from_what_is_none(
+    policy: str, index: bytes, session: bytes, said: str
+):
+    """The page with its policy and the API behind it; all else ends the test at once."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Security-Policy", policy)
+            self.end_headers()
+            self.wfile.write(index if self.path == "/" else session)
+
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    look = runpy.run_path(str(CALL))["page_served"]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            done, words = look(f"http://127.0.0.1:{server.server_port}")
+        except SystemExit as error:
+            done, words = False, str(error)
+        server.shutdown()
+    assert (done, said in words) == (said.startswith(("served", "waits")), True)
 
 
 def test_the_demonstration_declares_the_unit_that_helm_test_runs():

@@ -30,7 +30,8 @@ DEFINITION = yaml.safe_load((CRDS_CHART / "files" / "remoteunits.bluewhale.dev.y
 SCHEMA = DEFINITION["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
 # of the programs themselves: kubectl 1.34, Helm 4
 KUBECTL = {
-    "annotate", "apply", "create", "delete", "describe", "exec", "get", "logs", "patch", "rollout",
+    "annotate", "apply", "create", "delete", "describe", "exec", "get", "logs", "patch",
+    "port-forward", "rollout",
     "scale", "wait",
 }  # fmt: skip
 HELM = {"history", "install", "rollback", "test", "uninstall", "upgrade"}

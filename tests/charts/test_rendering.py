@@ -19,7 +19,10 @@ from tests.charts import cases
 from tests.support.helm import CHART, CRDS_CHART, Helm, pod_specs
 
 REGENERATE = "python -m tests.charts.regenerate"
-KINDS_OF_OTHERS = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "Certificate", "Issuer"}
+KINDS_OF_OTHERS = {
+    "ServiceMonitor", "PrometheusRule", "ScaledObject", "Certificate", "Issuer", "HTTPRoute",
+}  # fmt: skip
+ROLES = ("ingest", "parser", "billing", "storage", "webapi")
 
 
 @pytest.mark.parametrize("case", cases.CASES)
@@ -107,17 +110,20 @@ def test_the_default_needs_nothing_that_a_bare_cluster_has_not(helm: Helm):
     assert kinds == {
         "ServiceAccount": 1,
         "ConfigMap": 1,
-        "Service": 2,
+        "Service": 3,
         "StatefulSet": 1,
         "NetworkPolicy": 3,
         "Pod": 1,
     }
 
 
+OWN = ("--set", "certificates.mode=own", "--set", "web.httpRoute.enabled=false")
+
+
 def test_what_others_define_is_rendered_only_where_it_exists(helm: Helm):
     """ServiceMonitor and ScaledObject wait for a cluster that has them; copies are then counted here."""
     values = cases.arguments("standard-everything")[:2]
-    objects = helm.objects(CHART, *values, "--set", "certificates.mode=own")
+    objects = helm.objects(CHART, *values, *OWN)
     assert not {o["kind"] for o in objects} & KINDS_OF_OTHERS
     replicas = {
         o["metadata"]["name"]: o["spec"].get("replicas")
@@ -129,6 +135,7 @@ def test_what_others_define_is_rendered_only_where_it_exists(helm: Helm):
         "bluewhale-parser": 2,
         "bluewhale-billing": 2,
         "bluewhale-ingest": None,  # an HPA needs nothing of others
+        "bluewhale-webapi": None,
     }
 
 
@@ -136,7 +143,7 @@ def test_nobody_counts_copies_that_a_scaler_counts(helm: Helm):
     """With HPA and KEDA no Deployment says how many copies there are."""
     objects = helm.objects(CHART, *cases.arguments("standard-everything"))
     deployments = [o for o in objects if o["kind"] == "Deployment"]
-    assert len(deployments) == 4
+    assert len(deployments) == len(ROLES)
     assert [o["metadata"]["name"] for o in deployments if "replicas" in o["spec"]] == []
     scaled = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "ScaledObject"}
     trigger = scaled["bluewhale-parser"]["triggers"][0]["metadata"]
@@ -179,7 +186,7 @@ def test_a_pod_is_reached_where_its_links_listen(helm: Helm):
 def test_roles_find_each_other_and_trust_only_certificates(helm: Helm):
     """Every role is told the same addresses; its own layers ask for certificates."""
     specs = pod_specs(helm.objects(CHART, *cases.arguments("standard")))
-    for role in ("ingest", "parser", "billing", "storage"):
+    for role in ROLES:
         env = {
             v["name"]: v.get("value")
             for v in specs[f"Deployment/bluewhale-{role}"]["containers"][0]["env"]
@@ -193,6 +200,68 @@ def test_roles_find_each_other_and_trust_only_certificates(helm: Helm):
         assert {"callers": ["role/*", "plugin/*", "operator/*", "local"]} in layers["access"][
             "policy"
         ]
+
+
+WAYS_TO_THE_PAGE = {
+    "a forwarded port": ([], "http://localhost:8480", None),
+    "an ingress": (
+        ["web.ingress.enabled=true", "web.ingress.host=calls.example.net"],
+        "https://calls.example.net", [],
+    ),
+    "a route": (
+        [
+            "web.httpRoute.enabled=true", "web.httpRoute.hosts[0]=calls.example.net",
+            "web.httpRoute.parentRefs[0].name=public",
+        ],
+        "https://calls.example.net", [],
+    ),
+    "its own certificate": (
+        ["web.tls.existingSecret=calls-tls", "web.service.type=LoadBalancer"],
+        "https://localhost:8480", [],
+    ),
+    "a proxy of yours": (
+        ["web.publicUrl=https://calls.example.net/", "networkPolicy.webFrom[0].podSelector.a=b"],
+        "https://calls.example.net", [{"podSelector": {"a": "b"}}],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ["single-node", "standard"])
+@pytest.mark.parametrize("way", WAYS_TO_THE_PAGE)
+def test_each_way_to_the_page_is_safe_and_open_no_wider(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, case: str, way: str
+):
+    """The pod takes its variables; nobody but the release comes in before the page has an address."""
+    chosen, url, let_in = WAYS_TO_THE_PAGE[way]
+    told = [x for one in chosen for x in ("--set", one)]
+    objects = helm.objects(
+        CHART, *cases.arguments(case), *told, "--api-versions", "gateway.networking.k8s.io/v1"
+    )
+    kind = "StatefulSet/bluewhale" if case == "single-node" else "Deployment/bluewhale-webapi"
+    spec = pod_specs(objects)[kind]
+    env = {v["name"]: v.get("value", "") for v in spec["containers"][0]["env"]}
+    mounts = {m["mountPath"]: m["name"] for m in spec["containers"][0]["volumeMounts"]}
+    assert env["BLUEWHALE_WEB__PUBLIC_URL"] == url
+    secure = way == "its own certificate"
+    assert ("/var/run/bluewhale/web" in mounts) is secure
+    with monkeypatch.context() as patch:
+        for name, value in env.items():
+            if name.startswith("BLUEWHALE_WEB__"):
+                patch.setenv(name, value)
+        web = load(CHART / "files" / "demo").settings.web
+    assert (web.certificate is not None, web.secure) == (secure, url.startswith("https://"))
+    named = {(o["kind"], o["metadata"]["name"]): o for o in objects}
+    policy = named.get(("NetworkPolicy", "bluewhale-web"))
+    rules = policy["spec"]["ingress"] if policy else [{"from": None}]
+    assert rules[0].get("from", []) == let_in
+    (port,) = named["Service", "bluewhale-web"]["spec"]["ports"]
+    assert (port["port"], port["appProtocol"]) == (8480, "https" if secure else "http")
+    test = named["Pod", "bluewhale-test"]["spec"]["containers"][0]["env"]
+    page = {v["name"]: v.get("value") for v in test}["BLUEWHALE_TEST_PAGE"]
+    assert page == f"{port['appProtocol']}://bluewhale-web.calls.svc:8480"
+    behind = [o["spec"] for o in objects if o["kind"] in {"Ingress", "HTTPRoute"}]
+    assert all("bluewhale-web" in json.dumps(o) for o in behind)
+    assert len(behind) == (1 if way in {"an ingress", "a route"} else 0)
 
 
 def test_billing_reads_the_segments_that_storage_seals(helm: Helm):
@@ -220,7 +289,7 @@ def test_what_a_pod_of_a_role_is_told_makes_a_valid_configuration(
 ):
     """The variables of every pod over the files of the demonstration; each learns where all others are."""
     specs = pod_specs(helm.objects(CHART, *cases.arguments("standard")))
-    for role in ("ingest", "parser", "billing", "storage"):
+    for role in ROLES:
         told = specs[f"Deployment/bluewhale-{role}"]["containers"][0]["env"]
         with monkeypatch.context() as patch:
             for one in told:
@@ -232,6 +301,8 @@ def test_what_a_pod_of_a_role_is_told_makes_a_valid_configuration(
         assert (term and term.lease) == ("bluewhale-ownership" if role == "ingest" else None)
         assert process.health_port == 9465
         assert process.listen.startswith("0.0.0.0:")
+        page = configuration.settings.web
+        assert (page and page.listen) == ("0.0.0.0:8480" if role == "webapi" else None)
         assert process.peers["query"] == "dns:///bluewhale-storage.calls.svc:7442"
         assert [x["layer"] for x in process.layers][-2:] == ["encryption", "balancing"]
 
@@ -255,10 +326,10 @@ def _files(spec: dict) -> dict[str, tuple[str, str]]:
 
 
 def test_the_address_of_the_database_is_a_file_of_those_that_open_it(helm: Helm):
-    """Ingest, billing, storage, the migrations; the parser has nothing to do with it."""
+    """Ingest, billing, storage, webapi, the migrations; the parser has nothing to do with it."""
     specs = pod_specs(helm.objects(CHART, *cases.arguments("standard")))
     wanted = {f"{FILES}/database/url": ("bluewhale-database", "url")}
-    for name in ("ingest", "billing", "storage"):
+    for name in ("ingest", "billing", "storage", "webapi"):
         spec = specs[f"Deployment/bluewhale-{name}"]
         assert _files(spec).items() >= wanted.items()
     assert _files(specs["Job/bluewhale-migrations"]) == wanted
@@ -314,6 +385,7 @@ def test_each_way_to_kafka_is_told_with_its_files(
         assert {k: v for k, v in said.items() if k not in usual} == wanted
         mounted = {k: v for k, v in _files(spec).items() if "/kafka/" in k}
         assert mounted == files
+    assert "kafka" not in {v["name"] for v in specs["Deployment/bluewhale-webapi"]["volumes"]}
     with monkeypatch.context() as patch:
         for name, value in env.items():
             patch.setenv(name, value.replace("$(POD_IP)", "10.1.2.3"))
@@ -363,7 +435,10 @@ def test_the_own_authority_names_each_role_as_others_call_it(helm: Helm):
     assert role["rules"][0]["verbs"] == ["create"]
     assert role["rules"][1]["resourceNames"] == [
         "bluewhale-authority",
-        *(f"bluewhale-tls-{r}" for r in ("billing", "ingest", "parser", "storage", "test")),
+        *(
+            f"bluewhale-tls-{r}"
+            for r in ("billing", "ingest", "parser", "storage", "test", "webapi")
+        ),
     ]
 
 
@@ -423,7 +498,7 @@ def test_roles_follow_the_links_that_the_operator_publishes(
     specs = pod_specs(objects)
     operator = specs["Deployment/bluewhale-operator"]["containers"][0]
     told = {v["name"]: v.get("value", "x") for v in operator["env"]}
-    for role in ("ingest", "parser", "billing", "storage"):
+    for role in ROLES:
         deployment = next(
             o
             for o in objects

@@ -161,7 +161,7 @@ def test_custom_commands_build_and_push_what_skaffold_asks_for():
         )  # fmt: skip
         told += done.stdout.splitlines()
     expected = []
-    for member in ("cli", "ingest", "parser", "billing", "storage"):
+    for member in ("cli", "ingest", "parser", "billing", "storage", "webapi"):
         image = f"registry.test/bluewhale/{member}:1"
         given = f"--build-arg MEMBER={member} -t {image} -f {ROOT}/Dockerfile {ROOT}"
         expected += [f"build {given}", f"push {image}"]

@@ -21,6 +21,7 @@ TYPOS = {
     "a digest that is none": ["--set", "images.cli.digest=sha256:12"],
     "brokers without a port": ["--set", "kafka.bootstrap=kafka"],
     "a share above 1": ["--set", "telemetry.sampleRatio=2"],
+    "a page in the clear": ["--set", "web.publicUrl=http://calls.example.net"],
     "an unknown way to Kafka": ["--set", "kafka.security.protocol=tls"],
 }
 
@@ -106,6 +107,15 @@ def test_a_mistake_in_values_is_refused(helm: Helm, typo: list[str]):
             "backup.enabled needs persistence.enabled",
         ),
         (["--set", "backup.enabled=true"], "backup.enabled needs backup.existingClaim"),
+        (
+            ["--set", "web.service.type=NodePort"],
+            "passwords would travel in the clear; name a Secret",
+        ),
+        (["--set", "web.ingress.enabled=true"], "needs web.ingress.host"),
+        (
+            ["--set", "web.httpRoute.enabled=true"],
+            r"(?s)needs web.httpRoute.hosts and parentRefs.*install a Gateway controller",
+        ),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_the_remedy(

@@ -100,6 +100,7 @@ class Standard:
             },
             "parser": small,
             "billing": small,
+            "webapi": small,
             "storage": small | {"segments": {"size": "1Gi"}},
             "operator": {"enabled": True, "resources": SMALL},
             "test": {"pbx": "127.0.0.1:9000", "unit": "helm-test", "resources": SMALL},

@@ -1,7 +1,8 @@
-"""`helm test`: one made-up call goes in as a PBX prints it; the test ends when it has a price.
+"""`helm test`: the page answers, and one made-up call that goes in as a PBX prints it gets a price.
 
 BLUEWHALE_TEST_ROLES    name=host:port of health doors, separated by blanks; all must be ready
 BLUEWHALE_TEST_STORED   name of the role that counts charges
+BLUEWHALE_TEST_PAGE     address of the page; empty = it is not served
 BLUEWHALE_TEST_PBX      host:port where the PBX would connect; empty = no call, readiness alone
 BLUEWHALE_TEST_UNIT     uid of a Remote Unit that this pod runs itself; empty = none
 """
@@ -11,6 +12,7 @@ import os
 import random
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -63,6 +65,22 @@ def ready(address):
     answers = [json.loads(x) for x in asked(address, "/readyz")]
     wrong = [x["wrong"] for x in answers if not x["healthy"]]
     return bool(answers) and not wrong, json.dumps(wrong) if wrong else "ready"
+
+
+def page_served(url):
+    """Say whether the page comes whole and safe, and whether the API behind it reaches its tables."""
+    # a certificate of yours names the address that people open, not this Service
+    anybody = ssl._create_unverified_context()
+    with urllib.request.urlopen(url, timeout=10, context=anybody) as answer:
+        policy = answer.headers.get("Content-Security-Policy", "")
+        page = answer.read().decode()
+    if "default-src 'none'" not in policy or "/assets/" not in page:
+        sys.exit(f"GET / of {url}: not the page; its policy: {policy!r}")
+    with urllib.request.urlopen(f"{url}/api/v1/session", timeout=10, context=anybody) as answer:
+        said = json.load(answer)
+    if said.get("signed_in") is not False:
+        sys.exit(f"GET /api/v1/session of {url}: {said}")
+    return True, "served" + (", and waits for its first owner" if said["first_start"] else "")
 
 
 def counted(address, what):
@@ -130,6 +148,8 @@ def main():
     roles = dict(x.split("=", 1) for x in os.environ["BLUEWHALE_TEST_ROLES"].split())
     for name, address in roles.items():
         until(name, lambda address=address: ready(address))
+    if page := os.environ.get("BLUEWHALE_TEST_PAGE"):
+        until("page", lambda: page_served(page))
     pbx, uid = os.environ.get("BLUEWHALE_TEST_PBX"), os.environ.get("BLUEWHALE_TEST_UNIT")
     if not pbx:
         print("all roles are ready; values `test.pbx` names a port to send a call to")

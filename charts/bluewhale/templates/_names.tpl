@@ -111,7 +111,7 @@ annotations:
 {{- if eq .Values.profile "single-node" -}}
 {{- $files | toJson | sha256sum -}}
 {{- else -}}
-{{- omit (fromYaml (get $files "bluewhale.yaml")) "links" "units" "directory" "tariffs" | toJson | sha256sum -}}
+{{- omit (fromYaml (get $files "bluewhale.yaml")) "links" "units" "directory" "tariffs" "alerts" | toJson | sha256sum -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

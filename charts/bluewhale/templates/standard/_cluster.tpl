@@ -2,14 +2,14 @@
 
 {{/* Ports: of a role for other roles; health of all. */}}
 {{- define "bluewhale.rolePort" -}}
-{{- get (dict "ingest" 7441 "storage" 7442 "billing" 7443 "parser" 7445) . -}}
+{{- get (dict "ingest" 7441 "storage" 7442 "billing" 7443 "parser" 7445 "webapi" 7446) . -}}
 {{- end -}}
 
 {{/* "hpa", "keda" or "": what sets the number of copies of a role: (dict "root" $ "role" NAME). */}}
 {{- define "bluewhale.scaledBy" -}}
 {{- $scaling := (index .root.Values .role).autoscaling -}}
 {{- if $scaling.enabled -}}
-{{- if eq .role "ingest" -}}hpa
+{{- if has .role (list "ingest" "webapi") -}}hpa
 {{- else if .root.Capabilities.APIVersions.Has "keda.sh/v1alpha1" -}}keda
 {{- end -}}
 {{- end -}}
@@ -102,7 +102,7 @@
   value: "9465"
 - name: BLUEWHALE_CLUSTER__LAYERS
   value: {{ include "bluewhale.layers" $root | quote }}
-{{- range $role := list "storage" "billing" "parser" }}
+{{- range $role := list "storage" "billing" "parser" "webapi" }}
 - name: BLUEWHALE_CLUSTER__{{ upper $role }}__LISTEN
   value: 0.0.0.0:{{ include "bluewhale.rolePort" $role }}
 - name: BLUEWHALE_CLUSTER__{{ upper $role }}__ADVERTISED
