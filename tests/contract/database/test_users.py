@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 from bluewhale.database import NotFoundError, StateError
-from bluewhale.database.users import LinkRefusedError, Session, User
+from bluewhale.database.repeats import Answered, Repeats
+from bluewhale.database.users import ChangedError, LinkRefusedError, Session, User
 
 from tests.support.stores import StoreFactory
 
@@ -75,12 +76,75 @@ def test_an_owner_is_always_left(store_factory: StoreFactory):
         users.add(BEN, now_ms=NOW, who="ana")
         for less in (replace(ANA, role="viewer"), replace(ANA, state="disabled")):
             with pytest.raises(StateError, match="last active owner"):
-                users.change(less, owner="owner", now_ms=NOW, who="ana")
+                users.change(less, before=ANA, owner="owner", now_ms=NOW, who="ana")
         assert users.get("u_1") == ANA
-        users.change(replace(BEN, role="owner"), owner="owner", now_ms=NOW, who="ana")
+        users.change(replace(BEN, role="owner"), before=BEN, owner="owner", now_ms=NOW, who="ana")
         users.open_session(session(b"t"), now_ms=NOW)
-        users.change(replace(ANA, state="disabled"), owner="owner", now_ms=NOW, who="ben")
+        gone = replace(ANA, state="disabled")
+        users.change(gone, before=ANA, owner="owner", now_ms=NOW, who="ben")
         assert users.session(b"t", NOW + 1) is None
+
+
+def test_of_two_changes_of_what_was_seen_the_second_is_refused(store_factory: StoreFactory):
+    """What the person chose meanwhile counts too: nothing is overwritten unseen."""
+    with store_factory() as store:
+        users = store.users
+        users.add(ANA, now_ms=NOW, who="link")
+        users.add(BEN, now_ms=NOW, who="ana")
+        mine = replace(BEN, language="de")
+        users.change(mine, before=BEN, owner="owner", now_ms=NOW, who="ben")
+        with pytest.raises(ChangedError):
+            users.change(
+                replace(BEN, role="finance"), before=BEN, owner="owner", now_ms=NOW, who="ana"
+            )
+        assert users.get("u_2") == mine
+
+
+def test_a_code_is_used_once_however_many_bring_it(store_factory: StoreFactory):
+    """The step of a code only grows; a recovery code goes with its use."""
+    with store_factory() as store:
+        factors = store.users.factors
+        factors.start("u_2", b"secret")
+        assert factors.of("u_2").secret is None
+        assert not factors.confirm("u_2", b"other", 7, [b"h"], now_ms=NOW, who="ben")
+        assert factors.confirm("u_2", b"secret", 7, [b"h", b"i"], now_ms=NOW, who="ben")
+        assert factors.holders() == {"u_2"}
+        assert [factors.use_step("u_2", step) for step in (7, 8, 8, 6)] == [
+            False,
+            True,
+            False,
+            False,
+        ]
+        used = [factors.use_recovery("u_2", b"h", now_ms=NOW, who="ben") for _ in range(2)]
+        assert used == [True, False]
+        assert factors.of("u_2").recovery_left == 1
+        assert factors.remove("u_2", "ben", now_ms=NOW, who="ana")
+        assert (factors.of("u_2").secret, factors.of("u_2").recovery_left) == (None, 0)
+
+
+def test_half_a_sign_in_is_finished_once_and_in_time(store_factory: StoreFactory):
+    """A challenge of a minute."""
+    with store_factory() as store:
+        factors = store.users.factors
+        factors.challenge(b"t", "u_2", now_ms=NOW, expires_at_ms=NOW + MINUTE)
+        assert factors.challenged(b"t", NOW + MINUTE - 1) == "u_2"
+        assert factors.challenged(b"t", NOW + MINUTE) is None
+        assert [factors.answered(b"t"), factors.answered(b"t")] == [True, False]
+
+
+def test_an_answer_is_kept_for_a_day(store_factory: StoreFactory):
+    """Per person and key; then the key may be used for something else."""
+    with store_factory() as store:
+        repeats = Repeats(store.db)
+        assert repeats.claim("u_1", "k", b"request", NOW) is None
+        assert repeats.claim("u_1", "k", b"request", NOW) == Answered(b"request", 0, "{}", None)
+        repeats.answer("u_1", "k", 201, '{"etag": "x"}', b"body")
+        kept = Answered(b"request", 201, '{"etag": "x"}', b"body")
+        assert repeats.claim("u_1", "k", b"other", NOW + 24 * 60 * MINUTE) == kept
+        assert repeats.claim("u_2", "k", b"request", NOW) is None
+        assert repeats.claim("u_1", "k", b"other", NOW + 24 * 60 * MINUTE + 1) is None
+        repeats.let_go("u_2", "k")
+        assert repeats.claim("u_2", "k", b"other", NOW) is None
 
 
 def test_a_session_is_found_by_its_token_until_its_end(store_factory: StoreFactory):

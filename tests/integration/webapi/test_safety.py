@@ -14,7 +14,14 @@ from bluewhale.webapi.routes.needing import PERMISSION
 from tests.integration.webapi.places import PASSWORD, Site
 
 WHOLE = "from=2025-01-01&to=2026-01-01"
-OPEN = {("get", "/session"), ("post", "/session"), ("post", "/welcome")}
+OPEN = {
+    ("get", "/session"),
+    ("post", "/session"),
+    ("post", "/session/totp"),
+    ("get", "/session/oidc"),
+    ("get", "/session/oidc/callback"),
+    ("post", "/welcome"),
+}
 DOCUMENT = openapi.document()
 OPERATIONS = sorted(
     (method, path.removeprefix("/api/v1"), operation.get(PERMISSION, ""))
@@ -38,6 +45,10 @@ def _ask(client, method: str, path: str) -> httpx.Response:
         ("suspense_id", "1"),
         ("name", "none"),
         ("turn", "pause"),
+        ("dialect_id", "avaya_cm"),
+        ("stream_id", "0"),
+        ("incarnation", "0"),
+        ("seq", "0"),
     ):
         place = place.replace(f"{{{name}}}", value)
     if path == "/events":  # it does not end

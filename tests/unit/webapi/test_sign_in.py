@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from bluewhale.configuration import WebSettings
 from bluewhale.database import Store
+from bluewhale.statecache import MemoryStateCache
 from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.limits import FAILURES_PER_MINUTE, Limits, network_of
 from bluewhale.webapi.passwords import Passwords, check_strength
-from bluewhale.webapi.sign_in import ATTEMPTS_PER_MINUTE, Attempts, SignIn, locked_until
+from bluewhale.webapi.sign_in import SignIn, locked_until
 from pydantic import ValidationError
 
 PASSWORD = "correct horse battery"
@@ -73,17 +75,66 @@ def test_locks_double_up_to_an_hour():
     assert minutes == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
 
 
-def test_an_address_has_a_rate():
-    """A burst, then one every two seconds; another address is not concerned."""
-    now = [0.0]
-    attempts = Attempts(lambda: now[0])
-    for _ in range(ATTEMPTS_PER_MINUTE):
-        attempts.take("192.0.2.1")
+def test_an_address_that_guesses_waits_for_the_next_minute():
+    """Thirty wrong ones at second 20; another address is not concerned, nor is the next minute."""
+    now = [1_200_000_020.0]
+    limits = Limits(MemoryStateCache(lambda: now[0]), per_minute=0, clock=lambda: now[0])
+    for _ in range(FAILURES_PER_MINUTE):
+        limits.may_try("192.0.2.1")
+        limits.failed("192.0.2.1")
+    with pytest.raises(RefusedError, match="your address") as refused:
+        limits.may_try("192.0.2.1")
+    assert (refused.value.code, refused.value.retry_after_s) == ("locked_out", 40)
+    limits.may_try("192.0.2.2")
+    now[0] += 40
+    limits.may_try("192.0.2.1")
+
+
+def test_copies_of_the_role_count_together():
+    """Three requests a minute, of one person, over two processes that share a state cache."""
+    now = [1_200_000_000.0]
+    shared = MemoryStateCache(lambda: now[0])
+    here, there = (Limits(shared, per_minute=3, clock=lambda: now[0]) for _ in range(2))
+    for limits in (here, there, here):
+        limits.asked("person", "u_1")
+    with pytest.raises(RefusedError) as refused:
+        there.asked("person", "u_1")
+    assert (refused.value.code, refused.value.retry_after_s) == ("too_many", 60)
+    there.asked("person", "u_2")
+    now[0] += 60
+    there.asked("person", "u_1")
+
+
+class _Away(MemoryStateCache):
+    """A state cache that does not answer."""
+
+    def count(self, key: str, *, window_ms: int) -> int | None:
+        return None
+
+    def get(self, key: str) -> bytes | None:
+        return None
+
+
+def test_without_the_state_cache_each_copy_counts_for_itself():
+    """No limit is lost when Redis is away."""
+    limits = Limits(_Away(), per_minute=2, clock=lambda: 1_200_000_000.0)
+    limits.asked("person", "u_1")
+    limits.asked("person", "u_1")
+    with pytest.raises(RefusedError, match="2 requests a minute"):
+        limits.asked("person", "u_1")
+    for _ in range(FAILURES_PER_MINUTE):
+        limits.failed("192.0.2.1")
     with pytest.raises(RefusedError, match="your address"):
-        attempts.take("192.0.2.1")
-    attempts.take("192.0.2.2")
-    now[0] += 2.1
-    attempts.take("192.0.2.1")
+        limits.may_try("192.0.2.1")
+
+
+def test_a_customer_of_ipv6_is_one_address():
+    """A /64 is handed out as a whole."""
+    assert (
+        network_of("2001:db8:1:2:3:4:5:6") == network_of("2001:db8:1:2::1") == "2001:db8:1:2::/64"
+    )
+    assert network_of("192.0.2.1") == "192.0.2.1"
+    assert network_of("testclient") == "testclient"
 
 
 def test_a_session_rotates_and_the_old_token_lives_a_minute(sign_in: SignIn, clock: Clock):

@@ -14,7 +14,24 @@ from bluewhale.configuration.web import WebSettings
 from bluewhale.webapi import problems
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.routes import calls, figures, keys, people, streams, suspense, tariffs, units
+from bluewhale.webapi.idempotency import Idempotency, RepeatedError
+from bluewhale.webapi.routes import (
+    alerts,
+    calls,
+    dialects,
+    directory,
+    factors,
+    figures,
+    jobs,
+    keys,
+    people,
+    provider,
+    server,
+    streams,
+    suspense,
+    tariffs,
+    units,
+)
 from bluewhale.webapi.routes.needing import Parts
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
@@ -25,13 +42,20 @@ PREFIX = "/api/v1"
 VERSION = "1.0.0"
 _ROUTERS = (
     people.router,
+    factors.router,
+    provider.router,
     keys.router,
     calls.router,
     figures.router,
     tariffs.router,
     streams.router,
     suspense.router,
+    jobs.router,
+    dialects.router,
+    directory.router,
     units.router,
+    alerts.router,
+    server.router,
 )
 _COMPRESS_FROM_BYTES = 1_024
 
@@ -50,11 +74,13 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
     )
     app.state.parts = parts
     problems.register(app)
+    app.add_exception_handler(RepeatedError, _repeated)
     for router in _ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_route(f"{PREFIX}/{{rest:path}}", _no_such_route, include_in_schema=False)
     app.add_route("/{path:path}", _page, methods=["GET"], include_in_schema=False)
+    app.add_middleware(Idempotency)
     app.add_middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM_BYTES)
     app.add_middleware(
         Envelope,
@@ -68,6 +94,11 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
+
+
+async def _repeated(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RepeatedError)
+    return error.answer
 
 
 def _healthz() -> JSONResponse:

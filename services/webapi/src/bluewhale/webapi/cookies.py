@@ -13,6 +13,7 @@ from bluewhale.webapi.exceptions import RefusedError
 from fastapi import Request
 
 CSRF_HEADER = "x-csrf-token"
+PASSING_S = 600
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -35,6 +36,15 @@ class Cookies:
     def token(self, request: Request) -> str | None:
         """Give the token that a request brings."""
         return request.cookies.get(self.name) or None
+
+    def passing_text(self, token: str) -> str:
+        """Give the Set-Cookie header of what a browser keeps while it is at the provider."""
+        flags = "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self._secure else "")
+        return f"{self.name}-oidc={token}; {flags}; Max-Age={PASSING_S}"
+
+    def passing(self, request: Request) -> str:
+        """Give what a browser kept while it was at the provider."""
+        return request.cookies.get(f"{self.name}-oidc", "")
 
     def check_origin(self, request: Request) -> None:
         """Refuse what another site sent; a program that is no browser says nothing of this.

@@ -19,6 +19,7 @@ Code = Literal[
     "not_signed_in", "sign_in_refused", "locked_out", "link_refused", "csrf", "not_permitted",
     "out_of_scope", "numbers_masked", "not_found", "method_not_allowed", "filter_invalid",
     "body_invalid", "page_token_invalid", "question_refused", "password_weak", "state_conflict", "four_eyes", "tariff_invalid",
+    "code_refused", "provider_refused", "no_grant", "changed_meanwhile", "key_reused", "too_many",
     "too_large", "too_slow", "busy", "away", "internal",
 ]  # fmt: skip
 CODES: tuple[Code, ...] = get_args(Code)
@@ -39,6 +40,24 @@ KINDS: Mapping[Code, Kind] = {
         401, "Name or password is wrong", "Try again, or ask an owner for a new password."
     ),
     "locked_out": Kind(429, "Too many attempts", "Wait as long as retry_after_s says."),
+    "code_refused": Kind(
+        401, "This code does not hold", "Enter the newest code of your device; each holds once."
+    ),
+    "provider_refused": Kind(
+        401, "The provider of sign-ins does not vouch for you", "Sign in again."
+    ),
+    "no_grant": Kind(
+        403,
+        "You may not sign in here",
+        "Whoever runs this installation can grant a role to one of your groups.",
+    ),
+    "too_many": Kind(429, "Too many requests", "Wait as long as retry_after_s says."),
+    "changed_meanwhile": Kind(
+        412,
+        "Somebody changed it meanwhile",
+        "Look at params.current, and send your change again with its ETag.",
+    ),
+    "key_reused": Kind(422, "This Idempotency-Key belongs to another request", "Take a fresh key."),
     "link_refused": Kind(
         403, "This link admits nobody", "Restart the server for a fresh link, or sign in."
     ),

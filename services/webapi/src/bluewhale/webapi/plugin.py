@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bluewhale.configuration import Configuration
     from bluewhale.database.engine import Database
     from bluewhale.nexus import Context
+    from bluewhale.statecache import StateCache
     from bluewhale.webapi.sign_in import SignIn
 
 MANIFEST = Manifest(
@@ -29,6 +30,7 @@ MANIFEST = Manifest(
     activator="bluewhale.webapi.plugin:activate",
 )
 RETRY_S = 1.0
+CHAIN_KEPT_S = 30.0  # the audit trail is followed from its beginning at most so often
 
 
 @contextlib.asynccontextmanager
@@ -36,18 +38,25 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Serve the page and the API as long as the block lasts."""
     from bluewhale.configuration import Following, WebSettings
     from bluewhale.database.api_keys import ApiKeys
+    from bluewhale.database.repeats import Repeats
     from bluewhale.database.users import Users
     from bluewhale.jobs.loops import followed
+    from bluewhale.webapi.alert_asking import AlertQuestions
     from bluewhale.webapi.app import make_app
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
     from bluewhale.webapi.job_asking import JobQuestions
     from bluewhale.webapi.keys import Keys
+    from bluewhale.webapi.limits import Limits
     from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
+    from bluewhale.webapi.oidc import Oidc
     from bluewhale.webapi.page import Page
     from bluewhale.webapi.passwords import Passwords
+    from bluewhale.webapi.processes import Processes
+    from bluewhale.webapi.recent import Recent
     from bluewhale.webapi.routes.needing import Parts
+    from bluewhale.webapi.second_factor import SecondFactor
     from bluewhale.webapi.server import listening, serve, url_of
     from bluewhale.webapi.sign_in import SignIn
     from bluewhale.webapi.tariff_asking import TariffQuestions
@@ -58,23 +67,38 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     socket = listening(settings)
     url = url_of(settings, socket.getsockname()[1])
     database = await _opened(context, configuration)
+    shared = _shared(configuration)
     try:
-        sign_in = SignIn(Users(database), await asyncio.to_thread(Passwords), settings)
+        limits = Limits(shared, per_minute=settings.requests_per_minute)
+        sign_in = SignIn(
+            Users(database), await asyncio.to_thread(Passwords), settings, limits=limits
+        )
         questions = Questions(context.peer)
+        alerts = AlertQuestions(context.peer)
         parts = Parts(
             questions=questions,
             sign_in=sign_in,
+            second_factor=SecondFactor(sign_in),
+            repeats=Repeats(database),
+            chain=Recent(CHAIN_KEPT_S),
             keys=Keys(ApiKeys(database)),
             cookies=Cookies(secure=settings.secure, public_url=settings.public_url),
             directories=Directories(lambda: following.configuration),
             configuration=lambda: following.configuration,
             tariffs=TariffQuestions(context.peer),
             jobs=JobQuestions(context.peer),
-            live=Live(questions.newest),
+            alerts=alerts,
+            processes=Processes(
+                context.peer,
+                lambda: following.configuration,
+                in_roles=context.role == "webapi",
+            ),
+            live=Live(questions.newest, alerts.stamp),
             peer=context.peer,
             features={"units": context.role == "webapi"},  # one process reads its PBXs itself
             four_eyes=settings.four_eyes,
             page=await asyncio.to_thread(Page),
+            oidc=Oidc(settings.oidc, sign_in, public_url=url) if settings.oidc else None,
         )
         app = make_app(parts, settings)
         async with (
@@ -85,7 +109,17 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
             yield {"web": url}
     finally:
         socket.close()
+        shared.close()
         await asyncio.to_thread(database.close)
+
+
+def _shared(configuration: Configuration) -> StateCache:
+    """Give what copies of the role share and may lose; one process keeps it in memory."""
+    from bluewhale.statecache import MemoryStateCache, RedisStateCache
+
+    cluster = configuration.settings.cluster
+    url = None if cluster is None else cluster.redis.url
+    return MemoryStateCache() if url is None else RedisStateCache(url)
 
 
 async def _say_where(context: Context, sign_in: SignIn, url: str) -> None:

@@ -30,6 +30,9 @@ class Me(Shape):
     csrf: Annotated[str, Field(description="goes into the header X-CSRF-Token of every write")]
     expires_at: Instant
     features: dict[str, bool]
+    local: Annotated[bool, Field(description="signs in with a password of this installation")]
+    two_factors: Annotated[bool, Field(description="a code of a device is asked for at sign-in")]
+    recovery_left: Annotated[int, Field(description="recovery codes that are not used up")]
 
 
 class SessionState(Shape):
@@ -37,6 +40,9 @@ class SessionState(Shape):
 
     first_start: bool
     signed_in: bool
+    provider: Annotated[
+        str | None, Field(description="who signs in by GET /session/oidc, in words; null = nobody")
+    ]
 
 
 class User(Shape):
@@ -48,8 +54,11 @@ class User(Shape):
     role: str
     branch: BranchShape
     state: Literal["active", "disabled"]
+    local: Annotated[bool, Field(description="false = a provider signs them in")]
+    two_factors: bool
     locked_until: Instant | None
     last_seen_at: Instant | None
+    etag: Annotated[str, Field(description="goes into If-Match of a change")]
 
 
 class Users(Shape):
@@ -70,6 +79,55 @@ class SignInBody(Body):
 
     name: Annotated[str, Field(max_length=64)]
     password: Secret
+
+
+class Challenge(Shape):
+    """The password is right; a code of the device is owed."""
+
+    challenge: Annotated[str, Field(description="goes into POST /session/totp with the code")]
+    expires_at: Instant
+
+
+Code = Annotated[str, Field(min_length=1, max_length=40, examples=["123456"])]
+
+
+class CodeOfChallengeBody(Body):
+    """The second half of a sign-in."""
+
+    challenge: Annotated[str, Field(max_length=200)]
+    code: Code
+
+
+class CodeBody(Body):
+    """A code of the device."""
+
+    code: Code
+
+
+class OwnPasswordBody(Body):
+    """One's own password, again."""
+
+    password: Secret
+
+
+class ProofBody(Body):
+    """One's own password, and a code of the device or a recovery code."""
+
+    password: Secret
+    code: Code
+
+
+class Offered(Shape):
+    """What a device is set up with."""
+
+    secret: Annotated[str, Field(description="shown once; Base32", examples=["JBSWY3DPEHPK3PXP"])]
+    uri: Annotated[str, Field(description="the same for a picture", examples=["otpauth://totp/…"])]
+
+
+class Recovery(Shape):
+    """Codes for when the device is lost; each holds once."""
+
+    recovery_codes: Annotated[list[str], Field(description="shown once")]
 
 
 class WelcomeBody(Body):
@@ -142,8 +200,9 @@ class PreferencesBody(Body):
 
 
 class Entry(Shape):
-    """Who did what."""
+    """Who did what; positions count from 1."""
 
+    position: int
     at: Instant | None
     who: str
     action: Annotated[str, Field(examples=["sign-in"])]
@@ -151,10 +210,23 @@ class Entry(Shape):
     detail: str
 
 
+class Chain(Shape):
+    """Whether all entries of the trail are there as they were written; at most half a minute old."""
+
+    entries: int
+    unbroken: bool
+    broken_at: Annotated[int | None, Field(description="place of the first that is not, from 1")]
+    head: Annotated[
+        str, Field(description="hash of the newest; note it elsewhere to hold it against later")
+    ]
+
+
 class Audit(Shape):
     """What was done, the newest first."""
 
     items: list[Entry]
+    next: Annotated[int | None, Field(description="hand in as `before`; null = none is older")]
+    chain: Chain
 
 
 class NewUserBody(Body):

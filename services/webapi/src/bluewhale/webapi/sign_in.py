@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bluewhale.database import NotFoundError, StateError
-from bluewhale.database.users import ACTIVE, LinkRefusedError, Session, User
+from bluewhale.database.users import ACTIVE, ChangedError, LinkRefusedError, Session, User
+from bluewhale.statecache import MemoryStateCache
 from bluewhale.webapi.access import OWNER
-from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.exceptions import Code, RefusedError
+from bluewhale.webapi.limits import Limits
 from bluewhale.webapi.passwords import check_strength
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ LINK_MS = 24 * 3_600_000
 ROTATE_MS = 15 * 60_000
 OLD_TOKEN_MS = 60_000  # requests that were on their way when a session was rotated
 SEEN_EVERY_MS = 60_000
-FAILURES_FREE = 4  # the fifth wrong password locks
+FAILURES_FREE = 4  # the fifth wrong password or code locks
 LOCK_FIRST_MS, LOCK_MAX_MS = 60_000, 3_600_000
-ATTEMPTS_PER_MINUTE = 30  # of one address
-ADDRESSES_MAX = 10_000
+NAMES_MAX = 10_000
+CHALLENGE_MS = 5 * 60_000  # from the right password to the code
 _TOKEN_BYTES = 32
 
 
@@ -63,37 +65,12 @@ class SignedIn:
     token: str | None = None
 
 
-class Attempts:
-    """How often one address tried lately, in this process; the oldest are forgotten."""
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A right password of somebody who owes a code; `token` goes with it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, address: str) -> None:
-        """Count an attempt.
-
-        Raises
-        ------
-        RefusedError
-            `locked_out`: more than the rate.
-        """
-        now = self._clock()
-        with self._lock:
-            left, at = self._left.pop(address, (float(ATTEMPTS_PER_MINUTE), now))
-            left = min(left + (now - at) * ATTEMPTS_PER_MINUTE / 60, float(ATTEMPTS_PER_MINUTE))
-            self._left[address] = (max(left - 1, 0.0), now)
-            while len(self._left) > ADDRESSES_MAX:
-                self._left.popitem(last=False)
-        if left < 1:
-            raise _locked("too many attempts from your address", 60 // ATTEMPTS_PER_MINUTE + 1)
-
-    def give_back(self, address: str) -> None:
-        """Forget an attempt that was right: a whole office may come from one address."""
-        with self._lock:
-            left, at = self._left.get(address, (0.0, 0.0))
-            self._left[address] = (left + 1, at)
+    token: str
+    expires_at_ms: int
 
 
 class Nobody:
@@ -114,7 +91,7 @@ class Nobody:
             count = self._failures.pop(name, (0, 0))[0] + 1
             until = locked_until(count, at_ms)
             self._failures[name] = (count, until)
-            while len(self._failures) > ADDRESSES_MAX:
+            while len(self._failures) > NAMES_MAX:
                 self._failures.popitem(last=False)
         return until
 
@@ -128,13 +105,16 @@ class SignIn:
         passwords: Passwords,
         settings: WebSettings,
         clock_ms: Callable[[], int] = now_ms,
+        limits: Limits | None = None,
     ) -> None:
         self.users = users
         self.passwords = passwords
+        self.now_ms = clock_ms
+        self.limits = limits or Limits(
+            MemoryStateCache(), per_minute=0, clock=lambda: clock_ms() / 1_000
+        )
         self._idle_ms = settings.session_idle_minutes * 60_000
         self._longest_ms = settings.session_hours * 3_600_000
-        self._clock_ms = clock_ms
-        self._attempts = Attempts()
         self._nobody = Nobody()
 
     # ---- the first start -------------------------------------------------------------------
@@ -143,7 +123,7 @@ class SignIn:
         """Make a one-time token for the first owner; None = there is somebody already."""
         if self.users.exist():
             return None
-        token, at = secrets.token_urlsafe(_TOKEN_BYTES), self._clock_ms()
+        token, at = secrets.token_urlsafe(_TOKEN_BYTES), self.now_ms()
         self.users.make_link(hashed(token), now_ms=at, expires_at_ms=at + LINK_MS)
         return token
 
@@ -158,7 +138,7 @@ class SignIn:
         check_strength(password, name)
         user = self.made(name, password, display_name, OWNER)
         try:
-            self.users.use_link(hashed(token), user, now_ms=self._clock_ms())
+            self.users.use_link(hashed(token), user, now_ms=self.now_ms())
         except LinkRefusedError as error:
             raise RefusedError("link_refused", str(error)) from error
         return self._opened(user)
@@ -175,8 +155,8 @@ class SignIn:
 
     # ---- sessions --------------------------------------------------------------------------
 
-    def sign_in(self, name: str, password: str, address: str) -> SignedIn:
-        """Open a session.
+    def sign_in(self, name: str, password: str, address: str) -> SignedIn | Challenged:
+        """Open a session, or ask for the code of the second factor.
 
         Raises
         ------
@@ -184,30 +164,102 @@ class SignIn:
             `sign_in_refused`, in the same words and time for a wrong name and a wrong
             password; `locked_out`.
         """
-        self._attempts.take(address)
-        at = self._clock_ms()
+        self.limits.may_try(address)
+        at = self.now_ms()
         user = self.users.named(name)
         locked = self._nobody.until(name) if user is None else user.locked_until_ms
         if locked > at:
-            raise _locked("too many wrong passwords", (locked - at) // 1000 + 1)
+            self.limits.failed(address)
+            raise _locked((locked - at) // 1000 + 1)
         if self.passwords.right(user.password if user else None, password):
             assert user is not None
-            if user.state == ACTIVE:
-                self._attempts.give_back(address)
-                return self._opened(user)
-            raise RefusedError("sign_in_refused")
-        if user is None:
-            until = self._nobody.failed(name, at)
-        else:
-            _, until = self.users.failed(
-                user.user_id, lambda count: locked_until(count, at), now_ms=at
-            )
+            if user.state != ACTIVE:
+                raise RefusedError("sign_in_refused")
+            if self.users.factors.of(user.user_id).secret is not None:
+                return self._challenge(user)
+            return self._opened(user)
+        if user is not None:
+            raise self.failed(user, address, "sign_in_refused")
+        self.limits.failed(address)
+        until = self._nobody.failed(name, at)
         if until:
-            raise _locked("too many wrong passwords", (until - at) // 1000)
+            raise _locked((until - at) // 1000)
         raise RefusedError("sign_in_refused")
 
+    def prove(self, user: User, password: str) -> None:
+        """Go on only with the password of somebody who is signed in.
+
+        Raises
+        ------
+        RefusedError
+            `sign_in_refused`, `locked_out`: a stolen session guesses no password.
+        """
+        if not user.password:  # of a key, or of somebody whom a provider signs in
+            raise RefusedError("sign_in_refused")
+        self.check_lock(user)
+        if not self.passwords.right(user.password, password):
+            raise self.failed(user, "", "sign_in_refused")
+
+    def check_lock(self, user: User) -> None:
+        """Refuse whoever is locked.
+
+        Raises
+        ------
+        RefusedError
+            `locked_out`.
+        """
+        at, until = self.now_ms(), self.users.get(user.user_id).locked_until_ms
+        if until > at:
+            raise _locked((until - at) // 1000 + 1)
+
+    def failed(self, user: User, address: str, code: Code) -> RefusedError:
+        """Count a wrong password or code; gives the refusal."""
+        if address:
+            self.limits.failed(address)
+        at = self.now_ms()
+        _, until = self.users.failed(user.user_id, lambda n: locked_until(n, at), now_ms=at)
+        return _locked((until - at) // 1000) if until else RefusedError(code)
+
+    def _challenge(self, user: User) -> Challenged:
+        token, at = secrets.token_urlsafe(_TOKEN_BYTES), self.now_ms()
+        self.users.factors.challenge(
+            hashed(token), user.user_id, now_ms=at, expires_at_ms=at + CHALLENGE_MS
+        )
+        return Challenged(token, at + CHALLENGE_MS)
+
+    def challenged(self, token: str, address: str) -> User:
+        """Give who owes a code.
+
+        Raises
+        ------
+        RefusedError
+            `not_signed_in`: nobody, or not any more; `locked_out`.
+        """
+        self.limits.may_try(address)
+        user_id = self.users.factors.challenged(hashed(token), self.now_ms())
+        if user_id is None:
+            self.limits.failed(address)
+            raise RefusedError("not_signed_in", "name and password are asked again")
+        return self.users.get(user_id)
+
+    def answered(self, token: str, user: User) -> SignedIn:
+        """Open the session of whom the code was right of.
+
+        Raises
+        ------
+        RefusedError
+            `not_signed_in`: this sign-in was finished already.
+        """
+        if not self.users.factors.answered(hashed(token)):
+            raise RefusedError("not_signed_in", "name and password are asked again")
+        return self._opened(user)
+
+    def enter(self, user: User) -> SignedIn:
+        """Open the session of whom a provider vouches for."""
+        return self._opened(user)
+
     def _opened(self, user: User) -> SignedIn:
-        token, at = secrets.token_urlsafe(_TOKEN_BYTES), self._clock_ms()
+        token, at = secrets.token_urlsafe(_TOKEN_BYTES), self.now_ms()
         session = Session(
             session_id=secrets.token_hex(16),
             user_id=user.user_id,
@@ -223,7 +275,7 @@ class SignIn:
 
     def of_token(self, token: str) -> SignedIn | None:
         """Give the session of a cookie; now and then it gets another token. None = there is none."""
-        at, held = self._clock_ms(), hashed(token)
+        at, held = self.now_ms(), hashed(token)
         found = self.users.session(held, at)
         if found is None:
             return None
@@ -243,7 +295,7 @@ class SignIn:
 
     def known(self, token: str) -> bool:
         """Say whether a cookie holds a session; nothing of it changes."""
-        return self.users.session(hashed(token), self._clock_ms()) is not None
+        return self.users.session(hashed(token), self.now_ms()) is not None
 
     def change_password(self, signed: SignedIn, old: str, new: str) -> None:
         """Replace one's own password; all other sessions end.
@@ -251,10 +303,9 @@ class SignIn:
         Raises
         ------
         RefusedError
-            `sign_in_refused`: the old one is wrong; `password_weak`.
+            `sign_in_refused`: the old one is wrong; `locked_out`, `password_weak`.
         """
-        if not self.passwords.right(signed.user.password, old):
-            raise RefusedError("sign_in_refused", "the old password is wrong")
+        self.prove(signed.user, old)
         self.replace_password(signed.user, new, keep=signed.session.session_id, who=signed.user)
 
     def replace_password(self, user: User, new: str, *, keep: str, who: User) -> None:
@@ -264,14 +315,14 @@ class SignIn:
             user.user_id,
             self.passwords.hash(new),
             keep=keep,
-            now_ms=self._clock_ms(),
+            now_ms=self.now_ms(),
             who=who.name,
         )
 
     def note(self, who: User, action: str, subject: str, detail: str) -> None:
         """Keep what somebody did in the audit trail."""
         self.users.audited(
-            who=who.name, action=action, subject=subject, detail=detail, now_ms=self._clock_ms()
+            who=who.name, action=action, subject=subject, detail=detail, now_ms=self.now_ms()
         )
 
     def add(self, user: User, *, who: User) -> None:
@@ -283,27 +334,36 @@ class SignIn:
             `state_conflict`: the name is taken.
         """
         try:
-            self.users.add(user, now_ms=self._clock_ms(), who=who.name)
+            self.users.add(user, now_ms=self.now_ms(), who=who.name)
         except StateError as error:
             raise RefusedError("state_conflict", str(error)) from error
 
-    def change(self, user: User, *, who: User) -> User:
-        """Replace role, branch and state of somebody.
+    def change(self, user: User, *, before: User, who: User) -> User:
+        """Replace role, branch and state of somebody who is as `before` says.
 
         Raises
         ------
         RefusedError
             `state_conflict`: no active owner would be left; `not_found`: a key is nobody.
+        ChangedError
+            Somebody else changed it meanwhile.
         """
         try:
-            return self.users.change(user, owner=OWNER, now_ms=self._clock_ms(), who=who.name)
+            return self.users.change(
+                user, before=before, owner=OWNER, now_ms=self.now_ms(), who=who.name
+            )
+        except ChangedError:
+            raise
         except NotFoundError as error:
             raise RefusedError("not_found", str(error)) from error
         except StateError as error:
             raise RefusedError("state_conflict", str(error)) from error
 
 
-def _locked(detail: str, seconds: int) -> RefusedError:
+def _locked(seconds: int) -> RefusedError:
     return RefusedError(
-        "locked_out", detail, params={"retry_after_s": seconds}, retry_after_s=seconds
+        "locked_out",
+        "too many wrong passwords or codes",
+        params={"retry_after_s": seconds},
+        retry_after_s=seconds,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from bluewhale.configuration.alerting import Alerting, AlertingError, line_of, read_alerting
 from bluewhale.configuration.configured import Configuration, Included, stream_id
 from bluewhale.configuration.environment import Place, apply, overrides
 from bluewhale.configuration.exceptions import ConfigurationError
@@ -61,6 +62,7 @@ def load(path: Path, before: Configuration | None = None) -> Configuration:
     mistakes: list[str] = []
     directory = _load_directory(settings, mistakes)
     tariffs = _load_tariffs(settings, mistakes)
+    alerting = _load_alerting(settings, mistakes)
     parts, refused = _read_parts(settings, before.parts if before is not None else ())
     kept = {part.file: part for part in before.parts} if before is not None else {}
     parts += [kept.pop(name) for name in refused if name in kept]
@@ -97,6 +99,7 @@ def load(path: Path, before: Configuration | None = None) -> Configuration:
         streams,
         tuple(mistake for said in refused.values() for mistake in said),
         tuple(parts),
+        alerting,
     )
 
 
@@ -189,36 +192,18 @@ class _Places:
             key, index, *rest = location
             if key in PARTS and (found := self._included(str(key), int(index))) is not None:
                 one, own = found
-                return f"{one.file}:{_line(one.node, [key, own, *rest])}"
+                return f"{one.file}:{line_of(one.node, [key, own, *rest])}"
         for place, name in self.variables.items():
             below = place[: len(location)] == location and not _stands(self.node, location)
             if location[: len(place)] == place or below:
                 return f"environment {name}"
-        return f"{self.file}:{_line(self.node, list(location))}"
+        return f"{self.file}:{line_of(self.node, list(location))}"
 
 
 def _stands(node: yaml.Node | None, location: tuple[str | int, ...]) -> bool:
     """Say whether the file itself has the key that a location begins with."""
     keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
     return location[0] in keys
-
-
-def _line(node: yaml.Node | None, location: list[Any]) -> int:
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == part:
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                return line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part >= len(node.value):
-                return line
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
 
 
 class _Whole(NamedTuple):
@@ -311,6 +296,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "data": base / settings.data,
             "directory": [base / p for p in settings.directory],
             "tariffs": [base / p for p in settings.tariffs],
+            "alerts": settings.alerts and base / settings.alerts,
             "include": [base / p for p in settings.include],
             "links": _anchored_links(settings.links, base),
             "web": settings.web and _anchored_web(settings.web, base),
@@ -320,7 +306,11 @@ def _anchored(settings: Settings, base: Path) -> Settings:
 
 def _anchored_web(web: WebSettings, base: Path) -> WebSettings:
     files = {name: getattr(web, name) for name in ("certificate", "key")}
-    return web.model_copy(update={name: base / path for name, path in files.items() if path})
+    update: dict[str, object] = {name: base / path for name, path in files.items() if path}
+    if web.oidc is not None and web.oidc.client_secret_file is not None:
+        anchored = {"client_secret_file": base / web.oidc.client_secret_file}
+        update["oidc"] = web.oidc.model_copy(update=anchored)
+    return web.model_copy(update=update)
 
 
 def _anchored_cluster(cluster: ClusterSettings, base: Path) -> ClusterSettings:
@@ -377,6 +367,14 @@ def _load_tariffs(settings: Settings, mistakes: list[str]) -> list[TariffVersion
         except TariffError as error:
             mistakes.extend(m.text() for m in error.mistakes)
     return tariffs
+
+
+def _load_alerting(settings: Settings, mistakes: list[str]) -> Alerting:
+    try:
+        return read_alerting(settings.alerts)
+    except AlertingError as error:
+        mistakes.extend(mistake.text() for mistake in error.found)
+        return Alerting()
 
 
 def _profiles(

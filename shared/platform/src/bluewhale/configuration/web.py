@@ -17,6 +17,51 @@ from pydantic import Field, model_validator
 SECURE = "https://"
 
 
+class OidcGrant(Strict):
+    """What people get whose claim holds a value."""
+
+    value: str = Field(min_length=1, description="of the claim, such as the name of a group")
+    role: Literal["viewer", "analyst", "finance", "telecom_admin", "security", "owner"]
+    sites: tuple[str, ...] | None = Field(default=None, description="site uids; none = all")
+    departments: tuple[str, ...] | None = Field(
+        default=None, description="department uids, each with all below it; none = all"
+    )
+
+
+class OidcSettings(Strict):
+    """Sign-in by a provider (OpenID Connect); passwords of this installation go on."""
+
+    issuer: str = Field(
+        pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$))\S*$",
+        description="as the provider calls itself; its configuration is found below it",
+    )
+    client_id: str = Field(min_length=1, description="what the provider knows this installation as")
+    client_secret_file: Path | None = Field(
+        default=None, description="file with the secret; none = a public client, with PKCE alone"
+    )
+    label: str = Field(
+        default="", max_length=40, description="of the button; empty = the host of the issuer"
+    )
+    scopes: tuple[str, ...] = Field(default=("openid", "profile", "email"))
+    claim: str = Field(default="groups", description="the claim that roles follow from")
+    name_claim: str = Field(default="preferred_username", description="the claim that names people")
+    grants: tuple[OidcGrant, ...] = Field(
+        min_length=1, description="the first whose value the claim holds counts; none = no entry"
+    )
+
+    def secret(self) -> str:
+        """Give the secret as its file says now; "" = there is none."""
+        if self.client_secret_file is None:
+            return ""
+        return self.client_secret_file.read_text("utf-8").strip()
+
+    @model_validator(mode="after")
+    def _asks_who_it_is(self) -> Self:
+        if "openid" not in self.scopes:
+            raise ValueError("scopes: openid must be among them")
+        return self
+
+
 class WebSettings(Strict):
     """Where the page answers, and how long people stay signed in."""
 
@@ -50,6 +95,22 @@ class WebSettings(Strict):
     four_eyes: bool = Field(
         default=True,
         description="whoever stored a tariff does not activate it; false where one person does both",
+    )
+
+    requests_per_minute: int = Field(
+        default=6_000,
+        ge=0,
+        le=1_000_000,
+        description="of one person or key, and of one address before sign-in; 0 = no limit",
+    )
+    proxies: tuple[str, ...] = Field(
+        default=(),
+        max_length=100,
+        description="addresses or networks of proxies before it, whose X-Forwarded-For is believed",
+    )
+
+    oidc: OidcSettings | None = Field(
+        default=None, description="sign-in by a provider; none = names and passwords alone"
     )
 
     @property

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from bluewhale.database import audit
 from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bluewhale.database.engine import Database, Transaction
+    from bluewhale.database.engine import Database
 
 web_key = sa.Table(
     "web_key",
@@ -77,7 +78,9 @@ class ApiKeys:
                     key.expires_at_ms,
                 ),
             )
-            _audit(tx, key.created_at_ms, key.created_by, "key add", f"{key.name} ({key.role})")
+            audit.append(
+                tx, key.created_at_ms, key.created_by, "key add", f"{key.name} ({key.role})"
+            )
 
     def listed(self) -> list[ApiKey]:
         """Give all keys, the newest first."""
@@ -115,7 +118,7 @@ class ApiKeys:
             )
             if not changed:
                 raise NotFoundError(f"there is no key {key_id} that could be ended")
-            _audit(tx, now_ms, who, "key end", key_id)
+            audit.append(tx, now_ms, who, "key end", key_id)
 
 
 def _json(names: Sequence[str] | None) -> str | None:
@@ -129,10 +132,3 @@ def _key(row: Sequence[Any]) -> ApiKey:
         created_by=row[5], created_at_ms=row[6], expires_at_ms=row[7], ended_at_ms=row[8],
         used_at_ms=row[9],
     )  # fmt: skip
-
-
-def _audit(tx: Transaction, at_ms: int, who: str, action: str, subject: str) -> None:
-    tx.run(
-        "INSERT INTO audit (at, who, action, subject, detail) VALUES (?, ?, ?, ?, '')",
-        (at_ms, who, action, subject),
-    )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from bluewhale.database import keys, tables
+from bluewhale.database import audit, keys
 from bluewhale.database.commit import make_live
 from bluewhale.database.engine import Transaction
 from bluewhale.database.ledger import ChargePlaces
@@ -138,8 +138,5 @@ def replace(
         )
         return False
     make_live(tx, folder, rows.legs, entry)
-    tx.run(
-        tables.insert_sql(tables.audit, ["at", "who", "action", "subject", "detail"]),
-        (now_ms, "storage", "segments_compacted", entry["segment_id"], ", ".join(names)),
-    )
+    audit.append(tx, now_ms, "storage", "segments_compacted", entry["segment_id"], ", ".join(names))
     return True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bluewhale.database import audit
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StateError
-from bluewhale.database.suspense import audited, one
+from bluewhale.database.suspense import one
 from bluewhale.database.totals import Totals, save_totals
 from bluewhale.records.enums import RejectReason, SuspenseState
 
@@ -50,4 +51,4 @@ def taken_apart(
         for name in ("suspended", "received"):
             totals.add(row["site_uid"] or "", day, name, -1)
         save_totals(tx, totals)
-    audited(tx, now_ms, who, "suspense_take_apart", str(suspense_id), f"{why}; left: {unread}")
+    audit.append(tx, now_ms, who, "suspense_take_apart", str(suspense_id), f"{why}; left: {unread}")

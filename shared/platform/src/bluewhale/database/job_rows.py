@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bluewhale.database import tables
+from bluewhale.database import audit
 
 if TYPE_CHECKING:
     from bluewhale.database.engine import Transaction
@@ -82,7 +82,7 @@ class JobRows:
                 "INSERT INTO job (kind, name, state, progress, changed_at) VALUES (?, ?, ?, ?, ?)",
                 (kind, name, state, json.dumps(dict(progress)), now_ms),
             )
-            _audit(tx, now_ms, who, "job_start", name, kind)
+            audit.append(tx, now_ms, who, "job_start", name, kind)
             return True
 
         return self._store.run_write(write)
@@ -112,7 +112,7 @@ class JobRows:
                 (state, now_ms, *values, name, *sorted(expected)),
             )
             if changed and who:
-                _audit(tx, now_ms, who, f"job_{state}", name, "")
+                audit.append(tx, now_ms, who, f"job_{state}", name)
             return changed == 1
 
         return self._store.run_write(write)
@@ -126,10 +126,3 @@ def hot_legs(store: Store, at_most: int) -> int:
 
     row = store.run_read(read)
     return 0 if row is None else int(row[0])
-
-
-def _audit(tx: Transaction, at_ms: int, who: str, action: str, subject: str, detail: str) -> None:
-    tx.run(
-        tables.insert_sql(tables.audit, ["at", "who", "action", "subject", "detail"]),
-        (at_ms, who, action, subject, detail),
-    )

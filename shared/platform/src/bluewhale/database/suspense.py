@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from bluewhale.database import hot, keys, tables
+from bluewhale.database import audit, hot, keys, tables
 from bluewhale.database.columns import conform, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError, StateError
@@ -83,14 +83,6 @@ def one(tx: Transaction, suspense_id: int) -> dict[str, Any]:
     return row
 
 
-def audited(tx: Transaction, at_ms: int, who: str, action: str, subject: str, detail: str) -> None:
-    """Keep who did what, and why."""
-    tx.run(
-        tables.insert_sql(tables.audit, ["at", "who", "action", "subject", "detail"]),
-        (at_ms, who, action, subject, detail),
-    )
-
-
 def _change(
     tx: Transaction, suspense_id: int, state: SuspenseState, allowed: Collection[str], **more: Any
 ) -> None:
@@ -115,7 +107,8 @@ def dismiss(tx: Transaction, ids: Collection[int], *, who: str, why: str, now_ms
             tx, suspense_id, SuspenseState.DISMISSED, (SuspenseState.WAITING.value,),
             changed_at=now_ms, who=who, why=why,
         )  # fmt: skip
-        audited(tx, now_ms, who, "suspense_dismiss", str(suspense_id), why)
+    for suspense_id in ids:
+        audit.append(tx, now_ms, who, "suspense_dismiss", str(suspense_id), why)
 
 
 def repair(
@@ -128,7 +121,7 @@ def repair(
         more["raw"] = raw
     _change(tx, suspense_id, SuspenseState.REPAIRED, (SuspenseState.WAITING.value,), **more)
     detail = why if raw is None else f"{why}; bytes before: {before['raw']!r}"
-    audited(tx, now_ms, who, "suspense_repair", str(suspense_id), detail)
+    audit.append(tx, now_ms, who, "suspense_repair", str(suspense_id), detail)
 
 
 def failed(tx: Transaction, ids: Sequence[int], rejects: pa.Table, *, now_ms: int) -> None:
@@ -174,7 +167,6 @@ def apply(
             tx, suspense_id, SuspenseState.APPLIED, _OPEN,
             changed_at=now_ms, who=who, applied_cdr_id=row["cdr_id"],
         )  # fmt: skip
-        audited(tx, now_ms, who, "suspense_apply", str(suspense_id), "")
         row.update({n: waiting[n] for n in ("stream_id", "incarnation", "seq", "record_crc")})
         conflict = waiting["reason"] == RejectReason.CAPTURE_CONFLICT
         if conflict:  # its capture key belongs to another record; below zero nobody acknowledges
@@ -193,6 +185,8 @@ def apply(
             seen.add(row["cdr_id"])
             new.append(row)
     _store_new(tx, lookup, new, totals)
+    for suspense_id in ids:
+        audit.append(tx, now_ms, who, "suspense_apply", str(suspense_id))
     return len(new)
 
 
@@ -290,10 +284,10 @@ def two_calls(
         " WHERE stream_id = ? AND incarnation = ? AND seq = ?",
         (made, *capture),
     )
-    audited(tx, now_ms, who, "two_calls", made.hex(), why)
     day = int(duplicate["received_at"].timestamp() * 1000) // 86_400_000
     totals = Totals()
     totals.add(duplicate["site_uid"] or "", day, "duplicate", -1)
     totals.add(duplicate["site_uid"] or "", day, "received", -1)
     _store_new(tx, lookup, [row], totals)
+    audit.append(tx, now_ms, who, "two_calls", made.hex(), why)
     return made

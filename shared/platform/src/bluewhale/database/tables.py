@@ -318,6 +318,18 @@ audit = sa.Table(
     sa.Column("action", TEXT, nullable=False),
     sa.Column("subject", TEXT, nullable=False),
     sa.Column("detail", TEXT, nullable=False),
+    sa.Column("position", _INT),  # 1 for the first entry; none is left out
+    sa.Column("hash", sa.LargeBinary),  # of the entry and the hash before it (`audit.link`)
+    sa.Index("audit_by_position", "position", unique=True),
+)
+
+# One row: how many entries there are, and the hash of the newest.
+audit_head = sa.Table(
+    "audit_head",
+    metadata,
+    _key("head_id"),
+    sa.Column("entries", _INT, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
 )
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from bluewhale.database import audit
 from bluewhale.database.exceptions import NotFoundError, StateError
 from bluewhale.database.tables import metadata
 
@@ -181,7 +182,7 @@ class Units:
                 " used_at) VALUES (?, ?, ?, ?, ?, 0)",
                 (token_hash, unit_uid, now_ms, who, expires_at_ms),
             )
-            _audit(tx, now_ms, who, "unit token", unit_uid)
+            audit.append(tx, now_ms, who, "unit token", unit_uid)
 
     def check_token(self, token_hash: bytes, unit_uid: str, key_hash: bytes, now_ms: int) -> None:
         """Refuse a token that would admit nobody, before anything is signed.
@@ -222,7 +223,7 @@ class Units:
                 (issued.unit_uid,),
             )
             _remember(tx, issued)
-            _audit(tx, now_ms, issued.unit_uid, "unit enrol", issued.unit_uid)
+            audit.append(tx, now_ms, issued.unit_uid, "unit enrol", issued.unit_uid)
             return issued
 
     # ---- certificates ------------------------------------------------------------------
@@ -231,7 +232,7 @@ class Units:
         """Remember a certificate that a connected unit got for its next half life."""
         with self._db.write_beside() as tx:
             _remember(tx, issued)
-            _audit(tx, now_ms, issued.unit_uid, "unit renew", issued.unit_uid)
+            audit.append(tx, now_ms, issued.unit_uid, "unit renew", issued.unit_uid)
 
     def approve_expired(self, unit_uid: str, *, now_ms: int, until_ms: int, who: str) -> None:
         """Let a unit renew an expired certificate with its known key, once, until then.
@@ -247,7 +248,7 @@ class Units:
             )
             if not changed:
                 raise NotFoundError(f"unit {unit_uid} never enrolled; mint a token instead")
-            _audit(tx, now_ms, who, "unit approve", unit_uid)
+            audit.append(tx, now_ms, who, "unit approve", unit_uid)
 
     def renew_expired(self, issued: Issued, now_ms: int) -> bool:
         """Use an approval up for a known key; False: there is none, nothing was stored."""
@@ -259,7 +260,7 @@ class Units:
             )
             if changed:
                 _remember(tx, issued)
-                _audit(tx, now_ms, issued.unit_uid, "unit renew expired", issued.unit_uid)
+                audit.append(tx, now_ms, issued.unit_uid, "unit renew expired", issued.unit_uid)
         return bool(changed)
 
     def certificates(self, unit_uid: str) -> list[Issued]:
@@ -308,7 +309,7 @@ class Units:
                 "UPDATE unit_token SET expires_at = ? WHERE unit_uid = ? AND expires_at > ?",
                 (now_ms, unit_uid, now_ms),
             )
-            _audit(tx, now_ms, who, "unit revoke", unit_uid)
+            audit.append(tx, now_ms, who, "unit revoke", unit_uid)
             return tx.run(
                 "UPDATE unit_certificate SET revoked_at = ? WHERE unit_uid = ? AND revoked_at = 0",
                 (now_ms, unit_uid),
@@ -357,7 +358,7 @@ class Units:
         with self._db.write_beside() as tx:
             if not tx.run("UPDATE unit SET overrides = ? WHERE unit_uid = ?", (text, unit_uid)):
                 raise NotFoundError(f"unit {unit_uid} is not declared; add it to `units`")
-            _audit(tx, now_ms, who, "unit configure", unit_uid)
+            audit.append(tx, now_ms, who, "unit configure", unit_uid)
 
     def desire(self, wanted: Mapping[str, tuple[str, str]], now_ms: int) -> dict[str, Desired]:
         """Make documents the desired ones; one equal to the latest keeps its version.
@@ -435,13 +436,6 @@ def _declare(tx: Transaction, unit_uid: str, now_ms: int) -> None:
         "INSERT INTO unit (unit_uid, created_at, revoked_at, reason, overrides, approved_until)"
         " VALUES (?, ?, 0, '', '{}', 0) ON CONFLICT (unit_uid) DO NOTHING",
         (unit_uid, now_ms),
-    )
-
-
-def _audit(tx: Transaction, now_ms: int, who: str, action: str, subject: str) -> None:
-    tx.run(
-        "INSERT INTO audit (at, who, action, subject, detail) VALUES (?, ?, ?, ?, '')",
-        (now_ms, who, action, subject),
     )
 
 

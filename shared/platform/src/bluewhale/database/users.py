@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from bluewhale.database import audit, provided
 from bluewhale.database.exceptions import NotFoundError, StateError
+from bluewhale.database.factors import Factors
 from bluewhale.database.tables import metadata
 
 if TYPE_CHECKING:
@@ -91,6 +93,12 @@ class LinkRefusedError(StateError):
     code = "link_refused"
 
 
+class ChangedError(StateError):
+    """What was to be replaced was replaced by somebody else meanwhile."""
+
+    code = "changed_meanwhile"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """One person; `sites` and `departments` None = all. `password` is a hash."""
@@ -129,6 +137,8 @@ class Users:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self.factors = Factors(db)
+        self.provided = provided.Provided(db)
 
     # ---- people ------------------------------------------------------------------------
 
@@ -159,8 +169,10 @@ class Users:
         with self._db.read() as tx:
             return _found(tx, user_id)
 
-    def add(self, user: User, *, now_ms: int, who: str) -> None:
-        """Keep somebody new.
+    def add(
+        self, user: User, *, now_ms: int, who: str, bound: tuple[str, str] | None = None
+    ) -> None:
+        """Keep somebody new; `bound` = issuer and subject, where a provider signs them in.
 
         Raises
         ------
@@ -168,20 +180,24 @@ class Users:
             The name is taken.
         """
         with self._db.write_beside() as tx:
+            if bound is not None:
+                provided.bind(tx, *bound, user.user_id)
             _add(tx, user, now_ms, who)
 
-    def change(self, user: User, *, owner: str, now_ms: int, who: str) -> User:
+    def change(self, user: User, *, before: User, owner: str, now_ms: int, who: str) -> User:
         """Replace name to show, role, branch, state and preferences; the password stays.
 
-        `owner` is the role of which one active person must be left.
+        `before` is what was seen of them; `owner` is the role of which one active person must be left.
 
         Raises
         ------
-        NotFoundError, StateError
-            Nobody has this id; nobody would be left who can give rights.
+        NotFoundError, ChangedError, StateError
+            Nobody has this id; it is not as `before` says; nobody would be left who
+            can give rights.
         """
         with self._db.write_beside() as tx:
-            before = _found(tx, user.user_id)
+            if _changeable(_found(tx, user.user_id)) != _changeable(before):
+                raise ChangedError(f"{before.name} was changed meanwhile")
             tx.run(
                 "UPDATE web_user SET display_name = ?, role = ?, sites = ?, departments = ?,"
                 " state = ?, zone = ?, language = ? WHERE user_id = ?",
@@ -200,7 +216,7 @@ class Users:
             if user.state != ACTIVE:
                 tx.run("DELETE FROM web_session WHERE user_id = ?", (user.user_id,))
             detail = f"{before.role} -> {user.role}, {before.state} -> {user.state}"
-            _audit(tx, now_ms, who, "user change", before.name, detail)
+            audit.append(tx, now_ms, who, "user change", before.name, detail)
             return _found(tx, user.user_id)
 
     def set_password(
@@ -215,7 +231,7 @@ class Users:
                 (password, user_id),
             )
             tx.run("DELETE FROM web_session WHERE user_id = ? AND session_id <> ?", (user_id, keep))
-            _audit(tx, now_ms, who, "user password", user.name)
+            audit.append(tx, now_ms, who, "user password", user.name)
 
     def failed(
         self, user_id: str, locked_until_ms: Callable[[int], int], *, now_ms: int
@@ -227,7 +243,7 @@ class Users:
             until = locked_until_ms(user.failures)
             if until:
                 tx.run("UPDATE web_user SET locked_until = ? WHERE user_id = ?", (until, user_id))
-                _audit(tx, now_ms, user.name, "sign-in locked", user.name)
+                audit.append(tx, now_ms, user.name, "sign-in locked", user.name)
             return user.failures, until
 
     # ---- the first start -----------------------------------------------------------------
@@ -274,7 +290,7 @@ class Users:
                 "UPDATE web_user SET failures = 0, locked_until = 0, seen_at = ? WHERE user_id = ?",
                 (now_ms, s.user_id),
             )
-            _audit(tx, now_ms, _found(tx, s.user_id).name, "sign-in", s.session_id)
+            audit.append(tx, now_ms, _found(tx, s.user_id).name, "sign-in", s.session_id)
 
     def session(self, token_hash: bytes, now_ms: int) -> tuple[Session, User] | None:
         """Give a live session and its active person by the hash of the token."""
@@ -322,17 +338,29 @@ class Users:
 
     def trail(self, limit: int) -> list[tuple[int, str, str, str, str]]:
         """Give audited changes, newest first: (at_ms, who, action, subject, detail)."""
-        with self._db.read() as tx:
-            rows = tx.rows(
-                "SELECT at, who, action, subject, detail FROM audit ORDER BY audit_id DESC LIMIT ?",
-                (limit,),
-            )
-        return [(r[0], r[1], r[2], r[3], r[4]) for r in rows]
+        return audit.trail(self._db, limit)
+
+    def found_in_trail(
+        self, limit: int, *, who: str = "", text: str = "", before: int | None = None
+    ) -> list[audit.Entry]:
+        """Give entries of the trail, the newest first; see `audit.found`."""
+        return audit.found(self._db, limit, who=who, text=text, before=before)
+
+    def chain(self) -> audit.Chain:
+        """Follow the chain of the audit trail from its first entry."""
+        return audit.verify(self._db)
 
     def audited(self, *, who: str, action: str, subject: str, detail: str, now_ms: int) -> None:
         """Keep who did what in the trail that all changes share."""
         with self._db.write_beside() as tx:
-            _audit(tx, now_ms, who, action, subject, detail)
+            audit.append(tx, now_ms, who, action, subject, detail)
+
+
+def _changeable(user: User) -> tuple[object, ...]:
+    return (
+        *(user.display_name, user.role, user.sites, user.departments),
+        *(user.state, user.zone, user.language),
+    )
 
 
 def _json(names: Sequence[str] | None) -> str | None:
@@ -371,13 +399,4 @@ def _add(tx: Transaction, user: User, now_ms: int, who: str) -> None:
             now_ms,
         ),
     )
-    _audit(tx, now_ms, who, "user add", user.name, user.role)
-
-
-def _audit(
-    tx: Transaction, now_ms: int, who: str, action: str, subject: str, detail: str = ""
-) -> None:
-    tx.run(
-        "INSERT INTO audit (at, who, action, subject, detail) VALUES (?, ?, ?, ?, ?)",
-        (now_ms, who, action, subject, detail),
-    )
+    audit.append(tx, now_ms, who, "user add", user.name, user.role)

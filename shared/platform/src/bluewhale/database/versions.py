@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bluewhale.database import tables
+from bluewhale.database import audit, tables
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError, StateError
 
@@ -112,7 +112,7 @@ def put_tariff(
             zone,
         ),
     )  # fmt: skip
-    _audit(tx, now_ms, who, "tariff_import", f"{tariff_uid}/{version}", checksum)
+    audit.append(tx, now_ms, who, "tariff_import", f"{tariff_uid}/{version}", checksum)
     return get_tariff(tx, tariff_uid, version)
 
 
@@ -149,7 +149,7 @@ def change_tariff(
             "UPDATE tariff SET state = ? WHERE tariff_uid = ? AND version = ?",
             (state, tariff_uid, version),
         )
-    _audit(tx, now_ms, who, f"tariff_{state}", f"{tariff_uid}/{version}", "")
+    audit.append(tx, now_ms, who, f"tariff_{state}", f"{tariff_uid}/{version}")
     return get_tariff(tx, tariff_uid, version)
 
 
@@ -192,7 +192,7 @@ def put_directory(tx: Transaction, files: Mapping[str, bytes], *, who: str, now_
         return int(last[0])
     version = 1 if last is None else int(last[0]) + 1
     tx.run(tables.insert_sql(tables.directory_version), (version, checksum, packed, now_ms, who))
-    _audit(tx, now_ms, who, "directory_import", str(version), checksum)
+    audit.append(tx, now_ms, who, "directory_import", str(version), checksum)
     return version
 
 
@@ -210,10 +210,3 @@ def directory_files(tx: Transaction, version: int | None = None) -> tuple[int, d
             else f"there is no directory version {version}"
         )
     return int(row[0]), unpack_files(row[1])
-
-
-def _audit(tx: Transaction, at_ms: int, who: str, action: str, subject: str, detail: str) -> None:
-    tx.run(
-        tables.insert_sql(tables.audit, ["at", "who", "action", "subject", "detail"]),
-        (at_ms, who, action, subject, detail),
-    )

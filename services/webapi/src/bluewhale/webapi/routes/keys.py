@@ -21,7 +21,9 @@ def keys(_reader: Asks, parts: Has) -> Response:
     return answer(shapes.Keys(items=[_key(k) for k in parts.keys.listed()]))
 
 
-@router.post("/keys", status_code=201, response_model=shapes.NewKey, **needs("users.manage"))
+@router.post(
+    "/keys", status_code=201, response_model=shapes.NewKey, **needs("users.manage", shown_once=True)
+)
 def make(body: shapes.KeyBody, reader: Asks, parts: Has) -> Response:
     """Make a key for a program; its token is in this answer and nowhere else."""
     key, token = parts.keys.make(

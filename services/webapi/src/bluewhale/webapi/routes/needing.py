@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from bluewhale.webapi.access import Permission, Reader, reader_of
 from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.limits import network_of
 from bluewhale.webapi.masking import Masker
 from bluewhale.webapi.saying import Saying
 from bluewhale.webapi.shapes import Problem
@@ -27,17 +28,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bluewhale.configuration import Configuration
+    from bluewhale.database.repeats import Repeats
+    from bluewhale.webapi.alert_asking import AlertQuestions
     from bluewhale.webapi.asking import Questions
     from bluewhale.webapi.cookies import Cookies
+    from bluewhale.webapi.idempotency import Pending
     from bluewhale.webapi.job_asking import JobQuestions
     from bluewhale.webapi.keys import Keys
     from bluewhale.webapi.live import Live
     from bluewhale.webapi.names import Directories
+    from bluewhale.webapi.oidc import Oidc
     from bluewhale.webapi.page import Page
+    from bluewhale.webapi.processes import Processes
+    from bluewhale.webapi.recent import Recent
+    from bluewhale.webapi.second_factor import SecondFactor
     from bluewhale.webapi.sign_in import SignIn
     from bluewhale.webapi.tariff_asking import TariffQuestions
 
 PERMISSION = "x-permission"
+SHOWN_ONCE = "x-shown-once"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "model": Problem,
@@ -54,14 +63,20 @@ class Parts:
 
     questions: Questions
     sign_in: SignIn
+    second_factor: SecondFactor
     keys: Keys
+    repeats: Repeats
+    chain: Recent
     cookies: Cookies
     directories: Directories
     configuration: Callable[[], Configuration]
     tariffs: TariffQuestions
     jobs: JobQuestions
+    alerts: AlertQuestions
+    processes: Processes
     live: Live
     page: Page
+    oidc: Oidc | None
     peer: Callable[[str], Any]
     features: dict[str, bool]
     four_eyes: bool = True
@@ -81,14 +96,29 @@ def has(request: Request) -> Parts:
 Has = Annotated[Parts, Depends(has)]
 
 
-def needs(permission: Permission) -> dict[str, Any]:
-    """Give what a route is declared with, so that only readers with a permission reach it."""
-    return {"openapi_extra": {PERMISSION: permission}, "responses": RESPONSES}
+def needs(permission: Permission, *, shown_once: bool = False) -> dict[str, Any]:
+    """Give what a route is declared with, so that only readers with a permission reach it.
+
+    `shown_once`: the answer tells a secret, and is not given again for the same Idempotency-Key.
+    """
+    extra: dict[str, Any] = {PERMISSION: permission}
+    if shown_once:
+        extra[SHOWN_ONCE] = True
+    return {"openapi_extra": extra, "responses": RESPONSES}
 
 
 def anybody() -> dict[str, Any]:
-    """Give what a route is declared with that answers before sign-in."""
-    return {"responses": RESPONSES}
+    """Give what a route is declared with that answers before sign-in, within a rate."""
+    return {"responses": RESPONSES, "dependencies": [Depends(_stranger)]}
+
+
+def address_of(request: Request) -> str:
+    """Give where a request came from, as it counts for limits."""
+    return network_of(request.client.host) if request.client else ""
+
+
+def _stranger(request: Request, parts: Has) -> None:
+    parts.sign_in.limits.asked("address", address_of(request))
 
 
 def signed_in(request: Request, parts: Has) -> SignedIn:
@@ -97,18 +127,29 @@ def signed_in(request: Request, parts: Has) -> SignedIn:
     Raises
     ------
     RefusedError
-        `not_signed_in`; `csrf` where a change lacks the token of the session.
+        `not_signed_in`; `csrf` where a change lacks the token of the session; `too_many`.
     """
-    bearer = _bearer(request)
+    known: SignedIn | None = getattr(request.state, "signed_in", None)
+    if known is None:
+        known = request.state.signed_in = _signed_in(request, parts)
+    return known
+
+
+def _signed_in(request: Request, parts: Parts) -> SignedIn:
+    bearer, limits = _bearer(request), parts.sign_in.limits
     if bearer is not None:  # sent on purpose, never by a browser on its own
         held = parts.keys.of_token(bearer)
         if held is None:
+            limits.asked("address", address_of(request))
             raise RefusedError("not_signed_in", "this key does not hold, or not any more")
+        limits.asked("person", held.user.user_id)
         return held
     token = parts.cookies.token(request)
     found = parts.sign_in.of_token(token) if token else None
     if found is None:
+        limits.asked("address", address_of(request))
         raise RefusedError("not_signed_in")
+    limits.asked("person", found.user.user_id)
     parts.cookies.check_csrf(request, found.session.csrf)
     if found.token is not None:
         request.state.set_cookie = parts.cookies.text(found.token)
@@ -126,12 +167,20 @@ def asks(request: Request, parts: Has) -> Reader:
     Raises
     ------
     RefusedError
-        `not_signed_in`, `csrf`, `not_permitted`.
+        `not_signed_in`, `csrf`, `not_permitted`, `too_many`; `key_reused` where an
+        Idempotency-Key belongs to another request.
+    RepeatedError
+        The request has an Idempotency-Key and was answered before.
     """
     signed = signed_in(request, parts)
     reader = reader_of(signed.user, signed.session, parts.directories.names().below)
-    permission: Permission = request.scope["route"].openapi_extra[PERMISSION]
+    extra = request.scope["route"].openapi_extra
+    permission: Permission = extra[PERMISSION]
     reader.need(permission)
+    pending: Pending | None = getattr(request.state, "idempotency", None)
+    if pending is not None:
+        secret = bool(extra.get(SHOWN_ONCE))
+        pending.claim(request, parts.repeats, reader.user.user_id, secret=secret)
     return reader
 
 
