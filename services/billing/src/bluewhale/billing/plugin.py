@@ -1,6 +1,7 @@
-"""Billing as plugins: prices from the main database with the loop over the log, and tariffs.
+"""Billing as plugins: prices from the main database with the loop over the log, tariffs, alerts.
 
-`TARIFFS` asks for the service `prices` alone, so the embedded installation has it too.
+`TARIFFS` and `ALERTS` ask for the service `prices` alone, so the embedded installation has
+them too.
 """
 
 from __future__ import annotations
@@ -40,7 +41,15 @@ TARIFFS = Manifest(
     provides={"tariffs": "1.0"},
     activator="bluewhale.billing.plugin:tariffs",
 )
-MANIFESTS = (MANIFEST, TARIFFS)
+ALERTS = Manifest(
+    symbolic_name="bluewhale.alerts",
+    version="0.1.0",
+    vendor="Bluewhale maintainers",
+    requires={"prices": ">=1,<2"},
+    provides={"alerts": "1.0"},
+    activator="bluewhale.billing.plugin:alerts",
+)
+MANIFESTS = (MANIFEST, TARIFFS, ALERTS)
 
 
 def make_worker(
@@ -65,12 +74,14 @@ def make_worker(
 @contextlib.asynccontextmanager
 async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Run billing as long as the block lasts: first the prices, then the loop."""
-    from bluewhale.jobs.loops import log_loop, warming, watchdog, when_there
+    from bluewhale.configuration import Following
+    from bluewhale.jobs.loops import followed, log_loop, warming, watchdog, when_there
     from bluewhale.jobs.opening import open_store
     from bluewhale.jobs.warming import warm_billing
 
     configuration: Configuration = context.settings
-    awaited = AwaitedPrices(configuration.cluster.billing.tariffs_poll_ms)
+    following = Following(configuration)
+    awaited = AwaitedPrices(configuration.cluster.billing.tariffs_poll_ms, following)
 
     def told(message: str) -> None:
         context.condition("database", good=not message, message=message)
@@ -82,7 +93,11 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         if store is None:
             return
         with store:
-            prices = awaited.prices = Prices(store, configuration.settings.payer_policy)
+            prices = awaited.prices = Prices(
+                store,
+                configuration.settings.payer_policy,
+                lambda: following.configuration.alerting.rules,
+            )
             ended = threading.Event()
 
             def look() -> None:
@@ -108,7 +123,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
                 ended.set()
                 looking.join()
 
-    async with context.worker("billing", run):
+    async with followed(context, following), context.worker("billing", run):
         yield {"prices": awaited}
 
 
@@ -118,3 +133,21 @@ async def tariffs(context: Context) -> AsyncIterator[dict[str, Any]]:
     from bluewhale.billing.tariffs_door import TariffsDoor
 
     yield {"tariffs": serve("tariffs", TariffsDoor(context.service("prices")))}
+
+
+@contextlib.asynccontextmanager
+async def alerts(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Answer questions about alerts, and tell channels of them."""
+    from bluewhale.billing.alerts_door import AlertsDoor
+    from bluewhale.billing.telling import Telling
+
+    configuration: Configuration = context.settings
+    judging = context.service("prices")
+    web = configuration.settings.web
+    telling = Telling(
+        judging,
+        page="" if web is None else web.public_url,
+        follows_data_time=context.role == GROUP,
+    )
+    async with context.worker("telling", telling.run):
+        yield {"alerts": serve("alerts", AlertsDoor(judging))}

@@ -10,15 +10,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bluewhale.alerting import NO_RULES
 from bluewhale.capture.exceptions import BluewhaleError, TemporaryError
+from bluewhale.configuration.alerting import Alerting
 from bluewhale.jobs.directories import stored_directory
 from bluewhale.jobs.tariffs import in_use, stored_version
 from bluewhale.stages import Stages
 from bluewhale.telemetry import get_logger
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bluewhale.alerting import Rules
+    from bluewhale.configuration import Following
     from bluewhale.database import Store
     from bluewhale.rating.tariff import TariffVersion
 
@@ -38,10 +45,14 @@ class Prices:
     ----------
     store: the main database; only read.
     payer_policy: which extension pays for a transferred call.
+    rules: gives the rules of alerts that are in force.
     """
 
-    def __init__(self, store: Store, payer_policy: str) -> None:
+    def __init__(
+        self, store: Store, payer_policy: str, rules: Callable[[], Rules] = lambda: NO_RULES
+    ) -> None:
         self.store = store
+        self._rules = rules
         self._payer_policy = payer_policy
         self._log = get_logger("billing")
         self._looking = threading.Lock()
@@ -80,14 +91,18 @@ class Prices:
         tariffs = in_use(self.store.list_tariffs())
         number, _ = self.store.directory_files()
         seen: Seen = (number, tuple(sorted((t.tariff_uid, t.version) for t in tariffs)))
-        if seen == self._seen:
+        rules = self._rules()
+        if seen == self._seen and self._stages is not None:
+            if rules is not self._stages.rules:
+                self._stages = replace(self._stages, rules=rules)
+                return True
             return False
         wanted = [(t.tariff_uid, t.version) for t in tariffs]
         self._versions = {
             key: self._versions.get(key) or stored_version(self.store, *key) for key in wanted
         }
         directory = stored_directory(self.store, number)
-        self._stages = Stages.of(directory, self._versions.values(), self._payer_policy)
+        self._stages = Stages.of(directory, self._versions.values(), self._payer_policy, rules)
         self._seen = seen
         self._log.info("Prices loaded", count=len(wanted), version=str(number))
         return True
@@ -119,16 +134,30 @@ class AwaitedPrices:
     Parameters
     ----------
     look_every_ms: how often each process looks for an activated version.
+    following: the configuration in force; None = no rules of alerts.
     """
 
-    def __init__(self, look_every_ms: int) -> None:
+    def __init__(self, look_every_ms: int, following: Following | None = None) -> None:
         self.look_every_ms = look_every_ms
+        self._following = following
         self.prices: Prices | None = None
 
     @property
     def store(self) -> Store:
         """Give the main database; errors as `stages`."""
         return self._there().store
+
+    @property
+    def alerting(self) -> Alerting:
+        """Give the rules and channels in force."""
+        following = self._following
+        return Alerting() if following is None else following.configuration.alerting
+
+    @property
+    def rules_file(self) -> Path | None:
+        """Give where they are declared."""
+        following = self._following
+        return None if following is None else following.configuration.settings.alerts
 
     def stages(self) -> Stages:
         """Give what to price with; errors as `Prices.stages`."""

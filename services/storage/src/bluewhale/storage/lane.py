@@ -12,7 +12,7 @@ offered too early is refused. Does no input or output.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -449,7 +449,7 @@ def _picked(proposals: Proposals, wanted: Bools) -> Proposals:
     ids = np.sort(_words(calls.column("call_id")))
     charges = proposals.charges
     charges = charges.filter(pa.array(_isin(_words(charges.column("call_id")), ids)))
-    return Proposals(calls, charges, members)
+    return replace(proposals, calls=calls, charges=charges, members=members)
 
 
 def _joined(listed: Sequence[Proposals]) -> Proposals | None:
@@ -474,6 +474,7 @@ def _joined(listed: Sequence[Proposals]) -> Proposals | None:
         pa.concat_tables([p.calls for p in parts]),
         pa.concat_tables([p.charges for p in parts]),
         pa.concat_tables(members),
+        findings=tuple(found for p in listed for found in p.findings),
     )
 
 

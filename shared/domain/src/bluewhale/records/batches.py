@@ -15,6 +15,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import pyarrow as pa
     from bluewhale.records.directory import Site
+    from bluewhale.records.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,15 @@ class Proposals:
     CHARGE_SCHEMA, joined by `call_id`. `members`: columns call_row int32,
     cdr_id, stream_id, incarnation, seq, one row per leg of each call.
     `rerates` names the (call_id, version) that a re-rating read, per call row;
-    None for ordinary proposals.
+    None for ordinary proposals. `findings`: what rules mind about these calls, or
+    about others: what is about none that is stored tells nobody.
     """
 
     calls: pa.Table
     charges: pa.Table
     members: pa.Table
     rerates: tuple[tuple[bytes, int], ...] | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from bluewhale.alerting import NO_RULES, Rules, costs_of, evaluate
 from bluewhale.dialects import parse
 from bluewhale.merge import build_calls, components
 from bluewhale.rating.book import PriceBook
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from bluewhale.rating.tariff import TariffVersion
     from bluewhale.records.batches import LinkProfile, RawBatch
     from bluewhale.records.directory import Directory
+    from bluewhale.records.findings import Finding
+
+ALERT_AGE_MAX_MS = 86_400_000  # calls that ended earlier are history
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +42,28 @@ class Stages:
     book: PriceBook
     payer_policy: str = "dialled_out"
     has_groups: bool = False  # some extension names a subscriber group
+    rules: Rules = NO_RULES
 
     @classmethod
     def of(
-        cls, directory: Directory, tariffs: Iterable[TariffVersion], payer_policy: str
+        cls,
+        directory: Directory,
+        tariffs: Iterable[TariffVersion],
+        payer_policy: str,
+        rules: Rules = NO_RULES,
     ) -> Stages:
         """Compile directory and tariffs once; reuse for every batch."""
         book = PriceBook(tariffs).compile_all()
-        return cls(DirectoryIndex(directory), book, payer_policy, _has_groups(directory))
+        return cls(DirectoryIndex(directory), book, payer_policy, _has_groups(directory), rules)
 
     def with_directory(self, directory: Directory) -> Stages:
         """Give the same prices over another version of the directory."""
         return Stages(
-            DirectoryIndex(directory), self.book, self.payer_policy, _has_groups(directory)
+            DirectoryIndex(directory),
+            self.book,
+            self.payer_policy,
+            _has_groups(directory),
+            self.rules,
         )
 
 
@@ -83,7 +96,19 @@ def propose(
     calls = stages.index.attribute_calls(built.calls)
     billables = span_billables(calls, built.billables, stages)
     charges = rate_batch(calls, billables, stages.book, rated_at_ms=rated_at_ms)
-    return Proposals(calls, charges, built.members)
+    found = alerts_stage(calls, charges, stages.rules, now_ms=rated_at_ms)
+    return Proposals(calls, charges, built.members, findings=tuple(found))
+
+
+def alerts_stage(calls: pa.Table, charges: pa.Table, rules: Rules, *, now_ms: int) -> list[Finding]:
+    """Priced calls -> what the live rules mind about them.
+
+    A call that ended more than a day ago tells nobody: whoever parses last month
+    again does not wake anybody tonight.
+    """
+    if not rules.live:
+        return []
+    return evaluate(calls, costs_of(charges), rules.live, since_ms=now_ms - ALERT_AGE_MAX_MS)
 
 
 def span_billables(calls: pa.Table, billables: pa.Table, stages: Stages) -> pa.Table:

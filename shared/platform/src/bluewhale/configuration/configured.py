@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bluewhale.configuration.alerting import Alerting
 from bluewhale.configuration.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Configuration:
     streams: dict[int, LinkProfile] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     parts: tuple[Included, ...] = ()
+    alerting: Alerting = field(default_factory=Alerting)
 
     @property
     def cluster(self) -> ClusterSettings:

@@ -22,7 +22,9 @@ from bluewhale.configuration.loading import read_settings
 from bluewhale.configuration.settings import Settings
 from bluewhale.telemetry import get_logger
 
-FOLLOWED = frozenset({"links", "units", "directory", "tariffs"})  # the rest holds until a restart
+FOLLOWED = frozenset(
+    {"links", "units", "directory", "tariffs", "alerts"}
+)  # the rest holds until a restart
 FILES_MAX = 10_000
 
 Signature = tuple[tuple[str, int, int, int], ...]
@@ -147,6 +149,7 @@ def _paths(file: Path, settings: Settings) -> list[Path]:
     from bluewhale.rating.validation import TariffError
 
     paths = [file, *settings.include, *settings.directory]
+    paths += [settings.alerts] if settings.alerts is not None else []
     for document in settings.tariffs:
         paths.append(document)
         with suppress(

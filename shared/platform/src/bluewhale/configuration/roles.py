@@ -90,6 +90,7 @@ def peer_addresses(configuration: Configuration) -> dict[str, str]:
         "units": ingest,
         "ownership": ingest,
         "tariffs": cluster.billing.address,
+        "alerts": cluster.billing.address,
     }
 
 

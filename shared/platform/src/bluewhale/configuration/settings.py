@@ -139,6 +139,9 @@ class Settings(Strict):
     data: Path = Field(description="folder of journal, main database and sealed segments")
     directory: list[Path] = Field(min_length=1, description="YAML files or folders of CSV files")
     tariffs: list[Path] = Field(default=[])
+    alerts: Path | None = Field(
+        default=None, description="rules of alerts and their channels (YAML); none = no rules"
+    )
     links: list[LinkSettings]
     include: list[Path] = Field(
         default=[],

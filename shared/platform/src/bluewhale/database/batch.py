@@ -113,6 +113,7 @@ class CommitResult:
     charges: int = 0
     reversals: int = 0
     marked: int = 0
+    alerts: int = 0  # alerts that opened
     sealed_legs: int = 0
     segment: str = ""
 

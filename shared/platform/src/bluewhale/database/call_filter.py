@@ -31,7 +31,7 @@ class CallFilter:
     (the caller knows the tree). `trunk` matches either direction. Costs are
     nanos of the sum of live charges in `price_list` (every list, where None). `sites` lists sites of which any will do, beside `site`.
     `text` is found anywhere in numbers, extension, person, department, account
-    code and trunks, in upper or lower case.
+    code and trunks, in upper or lower case. `calls` lists calls by their ids.
     """
 
     from_at: datetime | None = None
@@ -52,6 +52,7 @@ class CallFilter:
     text: str | None = None
     account_code: str | None = None
     unrated_only: bool = False
+    calls: Sequence[bytes] | None = None
 
 
 _UNRATED: Mapping[Dialect, str] = {
@@ -119,7 +120,9 @@ def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
             add(f'c."{column}" = ?', value)
     if f.trunk is not None:
         add("(c.trunk_in = ? OR c.trunk_out = ?)", f.trunk, f.trunk)
-    for column, listed in (("department_uid", f.departments), ("site_uid", f.sites)):
+    for column, listed in (
+        ("department_uid", f.departments), ("site_uid", f.sites), ("call_id", f.calls),
+    ):  # fmt: skip
         if listed is not None:
             marks = ", ".join("?" * len(listed)) or "NULL"
             add(f"c.{column} IN ({marks})", *listed)

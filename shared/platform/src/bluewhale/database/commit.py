@@ -9,13 +9,13 @@ segment and only bookkeeping to the database. Owns that order; the parts are in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from bluewhale.database import bulk, hot, keys, rejoin, tables
+from bluewhale.database import alerts, bulk, hot, keys, pbx_hours, rejoin, tables
 from bluewhale.database.batch import Batch, CommitResult
 from bluewhale.database.columns import table_rows
 from bluewhale.database.decisions import Applier
@@ -83,6 +83,10 @@ class Commit:
             hot.insert_legs(self.tx, fresh)
         if proposals is not None and proposals.calls.num_rows:
             self.applier.apply(proposals, rest, fresh)
+        if fresh is not None:  # what an import brings says nothing about when a PBX speaks
+            pbx_hours.count(self.tx, fresh)
+        if proposals is not None and proposals.findings:
+            self._alerts(proposals)
         self._orphans(fresh)
         applier = self.applier
         applier.marked |= rejoin.apart(
@@ -92,6 +96,18 @@ class Commit:
         self.result.marked = len(self.applier.marked)
         self._bookkeeping()
         return self.result
+
+    def _alerts(self, proposals: Proposals) -> None:
+        """Keep what rules found about calls that stand now."""
+        legs = {leg for found in proposals.findings for leg in found.leg_ids}
+        owners = self.lookup.owners(legs)
+
+        def owner_of(leg_ids: Sequence[bytes]) -> bytes | None:
+            calls = {owners.get(leg) for leg in leg_ids}
+            return calls.pop() if len(calls) == 1 else None
+
+        kept = alerts.keep(self.tx, proposals.findings, owner_of, self.batch.now_ms)
+        self.result.alerts = len(kept.opened)
 
     def _orphans(self, fresh: pa.Table | None) -> None:
         """Note new legs that got no call; forget that others had none."""

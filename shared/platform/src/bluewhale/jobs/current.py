@@ -76,6 +76,7 @@ class CurrentStages:
                 self._stages.index.directory,
                 versions_in_use(self.store),
                 self._stages.payer_policy,
+                self._stages.rules,
             )
         self._known, self._looked_s = known, time.monotonic()
         return self._stages

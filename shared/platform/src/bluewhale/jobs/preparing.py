@@ -33,4 +33,6 @@ def prepare(configuration: Configuration, store: Store) -> Stages:
                 stored.tariff_uid, stored.version, who="configuration", now_ms=now_ms
             )
     directory = keep_directory(store, settings.directory, configuration.directory)
-    return Stages.of(directory, versions_in_use(store), settings.payer_policy)
+    return Stages.of(
+        directory, versions_in_use(store), settings.payer_policy, configuration.alerting.rules
+    )

@@ -13,7 +13,7 @@ times faster and sixteen times smaller than compressed Arrow buffers.
 
 Layout of a parsed or rated value, inside one zstd frame with checksum::
 
-    u32 length | JSON: times, traces, losses, tallies, rerates, [name, version, length] per table
+    u32 length | JSON: times, traces, losses, tallies, rerates, findings, [name, version, length] per table
     u32 count  | contexts: i64 id | u32 length | bytes
     tables, one after the other
 """
@@ -35,6 +35,7 @@ from bluewhale.messaging.exceptions import EnvelopeCorruptError, EnvelopeVersion
 from bluewhale.messaging.log_id import HEADER as LOG_ID
 from bluewhale.messaging.port import Headers, Message
 from bluewhale.records.batches import Proposals, StreamLoss, StreamTally
+from bluewhale.records.findings import Finding
 
 ENVELOPE_VERSION = 1
 # records of a frame, and as much again for their heads, context and losses
@@ -249,6 +250,8 @@ class RatedMessage:
             tables = {"calls": p.calls, "charges": p.charges, "members": p.members}
             if p.rerates is not None:
                 meta["rerates"] = [(call_id.hex(), version) for call_id, version in p.rerates]
+            if p.findings:
+                meta["findings"] = [found.packed() for found in p.findings]
         headers = _headers(RATED_KIND, self.data_time_ms, *self.traceparents[:1])
         return Envelope(_pack(meta, {}, tables), headers)
 
@@ -260,6 +263,10 @@ class RatedMessage:
             raise _corrupt(message, f"kind {kind!r} does not belong here")
         meta, _, tables = _unpack(message)
         proposals = None
+        try:
+            findings = tuple(Finding.unpacked(x) for x in meta.get("findings", ()))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _corrupt(message, f"a finding of a rule is damaged: {error}") from error
         if tables:
             rerates = meta["rerates"]
             proposals = Proposals(
@@ -267,6 +274,7 @@ class RatedMessage:
                 tables["charges"],
                 tables["members"],
                 None if rerates is None else tuple((bytes.fromhex(c), v) for c, v in rerates),
+                findings,
             )
         before = int(meta.get("legs_before", 0))
         return cls(proposals, data_time_ms, tuple(meta["traces"]), before)
