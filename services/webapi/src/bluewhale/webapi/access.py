@@ -23,7 +23,8 @@ Permission = Literal[
     "self",  # whoever is signed in
     "calls.see", "numbers.see", "raw.see", "completeness.see", "reports.see", "calls.export",
     "suspense.see", "suspense.repair", "tariffs.see", "tariffs.change", "units.see",
-    "users.manage", "audit.see",
+    "directory.see", "jobs.see", "jobs.steer", "server.see", "server.steer",
+    "alerts.see", "alerts.handle", "users.manage", "audit.see",
 ]  # fmt: skip
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 Role = Literal["viewer", "analyst", "finance", "telecom_admin", "security", "owner"]
@@ -32,21 +33,25 @@ OWNER: Role = "owner"
 
 _Permissions = frozenset[Permission]
 _VIEWER = _Permissions({"self", "calls.see", "completeness.see"})
-_ANALYST = _VIEWER | _Permissions({"reports.see", "calls.export"})
+_ANALYST = _VIEWER | _Permissions({"reports.see", "calls.export", "directory.see"})
 _TARIFFS = _Permissions({"tariffs.see", "tariffs.change"})
-_SEEING = _Permissions({"numbers.see", "raw.see", "suspense.see", "units.see"})
+_SEEING = _Permissions(
+    {"numbers.see", "raw.see", "suspense.see", "units.see", "jobs.see", "server.see"}
+)
+_MENDING = _Permissions({"suspense.repair", "jobs.steer"})
+_ALERTS = _Permissions({"alerts.see", "alerts.handle"})
 ROLES: Mapping[Role, frozenset[Permission]] = {
     "viewer": _VIEWER,
     "analyst": _ANALYST,
-    "finance": _ANALYST | _TARIFFS,
-    "telecom_admin": _ANALYST | _TARIFFS | _SEEING | _Permissions({"suspense.repair"}),
-    "security": _ANALYST | _SEEING | _Permissions({"audit.see"}),
+    "finance": _ANALYST | _TARIFFS | _Permissions({"jobs.see", "alerts.see"}),
+    "telecom_admin": _ANALYST | _TARIFFS | _SEEING | _MENDING | _ALERTS,
+    "security": _ANALYST | _SEEING | _ALERTS | _Permissions({"audit.see"}),
     "owner": _Permissions(PERMISSIONS),
 }
 
 
 # four eyes are two persons' eyes, and a key must not make others
-NEVER_BY_KEY = _Permissions({"users.manage", "audit.see", "tariffs.change"})
+NEVER_BY_KEY = _Permissions({"users.manage", "audit.see", "tariffs.change", "server.steer"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ SITE_ZONE = "site"
 _SAFE = "+:-._~*/"  # what stands for itself in a printed value
 _CONDITION = re.compile(r"([a-z_]+)(>|<|~|!|\^)?")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
+_CALL = re.compile(r"[a-z2-7]{26}")
 Below = Callable[[str], Iterable[str]]
 
 
@@ -82,6 +83,10 @@ def _amount(value: str) -> str:
     return "" if fine else "an amount such as 2.50, at most 9 places"
 
 
+def _call(value: str) -> str:
+    return "" if _CALL.fullmatch(value) else "the 26 letters of a call"
+
+
 def _any(value: str) -> str:
     return "" if value and "\0" not in value else "some text"
 
@@ -118,6 +123,7 @@ FIELDS: tuple[Field, ...] = (
     Field("cost", "cost_max", "<=", _amount),
     Field("text", "text", "~=", private=True),
     Field("unpriced", "unpriced", wrong=_closed(["true"])),
+    Field("call", "calls", wrong=_call, many=True),
 )
 _BY_SIGN: Mapping[tuple[str, str], Field] = {(f.name, f.sign): f for f in FIELDS}
 _NAMES = {f.name: [g.sign for g in FIELDS if g.name == f.name] for f in FIELDS}
@@ -146,6 +152,7 @@ class Filter:
     cost_max: str | None = None
     text: str | None = None
     unpriced: str | None = None
+    calls: tuple[str, ...] | None = None
 
     @override
     def __str__(self) -> str:
@@ -252,6 +259,7 @@ def message(fixed: Filter, below: Below) -> api.CallFilter:
         site_uids=fixed.sites or (),
         department_uids=sorted(departments),
         unrated_only=fixed.unpriced is not None,
+        call_ids=fixed.calls or (),
         **{name: value for name, value in same.items() if value is not None},
     )
 

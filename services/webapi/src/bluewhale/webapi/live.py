@@ -1,9 +1,9 @@
 """What just happened, for pages that are open: one look a second for all of them together.
 
-    live = Live(newest)                  # newest() gives (call_id, version) of the newest calls
+    live = Live(newest, stamp)           # (call_id, version) of the newest calls; grows with alerts
     async for frame in live.listen(last_id): ...
 
-A frame says that there are new calls, never which: the page asks for them with the
+A frame says that there are new calls, or that alerts changed, never which: the page asks for them with the
 rights of its reader. Ids are `epoch-number`; whoever comes back with the last id of
 this process hears at once whether something happened meanwhile, with another one
 that all may have changed (`reset`). Owns nothing that must not be lost.
@@ -24,20 +24,22 @@ LOOK_S = 1.0
 HEARTBEAT_S = 15.0
 LIFE_S = 300.0  # then the browser comes again, with a session that still holds
 Newest = Callable[[], list[tuple[str, int]]]
+CALLS, ALERTS = "calls", "alerts"
 
 
 class Live:
     """Fans out; on the loop of the server alone."""
 
-    def __init__(self, newest: Newest, *, look_s: float = LOOK_S) -> None:
-        self._newest = newest
+    def __init__(self, newest: Newest, stamp: Callable[[], int], *, look_s: float = LOOK_S) -> None:
+        self._asked: dict[str, Callable[[], Any]] = {CALLS: lambda: set(newest()), ALERTS: stamp}
         self._look_s = look_s
         self._epoch = secrets.token_hex(4)
         self._number = 0
         self._changed = asyncio.Condition()
         self._listeners = 0
         self._looking: asyncio.Task[None] | None = None
-        self._seen: set[tuple[str, int]] | None = None
+        self._seen: dict[str, Any] = {}
+        self._moved_at = {CALLS: 0, ALERTS: 0}  # the number of the last news of each kind
         self._log = get_logger("webapi")
 
     async def listen(
@@ -56,17 +58,22 @@ class Live:
                 if epoch != self._epoch:
                     yield self._frame("reset")
                 elif number != str(self._number):
-                    yield self._frame("calls")
+                    for event in self._news(int(number) if number.isdecimal() else 0):
+                        yield self._frame(event)
             while time.monotonic() < until:
                 try:
                     await asyncio.wait_for(self._moved(told), heartbeat_s)
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue
-                told = self._number
-                yield self._frame("calls")
+                news, told = self._news(told), self._number
+                for event in news:
+                    yield self._frame(event)
         finally:
             self._listeners -= 1
+
+    def _news(self, told: int) -> list[str]:
+        return [event for event, number in self._moved_at.items() if number > told]
 
     def _id(self) -> str:
         return f"{self._epoch}-{self._number}"
@@ -80,16 +87,24 @@ class Live:
 
     async def _look(self) -> None:
         """Look as long as anybody listens; what is away is looked for again."""
-        self._seen = None
+        self._seen = {}
         while self._listeners:
-            try:
-                found: set[Any] = set(await asyncio.to_thread(self._newest))
-            except BluewhaleError as error:
-                self._log.warning("Newest calls cannot be read, trying again", error=str(error))
-            else:
-                if self._seen is not None and found - self._seen:
-                    async with self._changed:
-                        self._number += 1
-                        self._changed.notify_all()
-                self._seen = found
+            for event, ask in self._asked.items():
+                await self._look_at(event, ask)
             await asyncio.sleep(self._look_s)
+
+    async def _look_at(self, event: str, ask: Callable[[], Any]) -> None:
+        try:
+            found = await asyncio.to_thread(ask)
+        except BluewhaleError as error:
+            self._log.warning("News cannot be read, trying again", error=str(error), topic=event)
+            return
+        before = self._seen.get(event)
+        # of calls a page moves on: that some are gone from it is no news
+        new = found - before if isinstance(before, set) else found != before
+        if before is not None and new:
+            async with self._changed:
+                self._number += 1
+                self._moved_at[event] = self._number
+                self._changed.notify_all()
+        self._seen[event] = found
