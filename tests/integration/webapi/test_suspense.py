@@ -49,11 +49,18 @@ def test_a_mended_record_becomes_a_call_once(site: Site):
     assert job["kind"] == "replay"
 
     def ended() -> bool:
-        return london.get(f"/jobs/{job['name']}").json()["state"] in {"done", "failed"}
+        return london.get(f"/jobs/{job['name']}").json()["job"]["state"] in {"done", "failed"}
 
     wait_until(ended, 60, "the replay")
-    found = london.get(f"/jobs/{job['name']}").json()
-    assert (found["state"], found["done"], found["total"]) == ("done", 1, 1)
+    found = london.get(f"/jobs/{job['name']}").json()["job"]
+    assert (found["state"], found["done"], found["total"], found["unit"]) == (
+        "done",
+        1,
+        1,
+        "records",
+    )
+    assert found["who"] == london.me["name"]
+    assert found["started_at"] <= found["changed_at"]
     assert _waiting(london) == []
     (call,) = london.post("/calls/search", {"filter": YEAR}).json()["items"]
     assert (call["calling"]["shown"], call["talk_ms"]) == ("5001", 60_000)

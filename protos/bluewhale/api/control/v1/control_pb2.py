@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&bluewhale/api/control/v1/control.proto\x12\x18\x62luewhale.api.control.v1\"\x0e\n\x0cStateRequest\"\xae\x01\n\nStateReply\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x15\n\rstarted_at_ms\x18\x04 \x01(\x03\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x37\n\nconditions\x18\x07 \x03(\x0b\x32#.bluewhale.api.control.v1.Condition\"J\n\tCondition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04good\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08since_ms\x18\x04 \x01(\x03\"#\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\"$\n\x10SetLogLevelReply\x12\x10\n\x08previous\x18\x01 \x01(\t\"\"\n\x0c\x44rainRequest\x12\x12\n\ntimeout_ms\x18\x01 \x01(\x05\"\x0c\n\nDrainReply2\xa0\x02\n\x07\x43ontrol\x12U\n\x05State\x12&.bluewhale.api.control.v1.StateRequest\x1a$.bluewhale.api.control.v1.StateReply\x12g\n\x0bSetLogLevel\x12,.bluewhale.api.control.v1.SetLogLevelRequest\x1a*.bluewhale.api.control.v1.SetLogLevelReply\x12U\n\x05\x44rain\x12&.bluewhale.api.control.v1.DrainRequest\x1a$.bluewhale.api.control.v1.DrainReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&bluewhale/api/control/v1/control.proto\x12\x18\x62luewhale.api.control.v1\"\x0e\n\x0cStateRequest\"\xee\x02\n\nStateReply\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x15\n\rstarted_at_ms\x18\x04 \x01(\x03\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x37\n\nconditions\x18\x07 \x03(\x0b\x32#.bluewhale.api.control.v1.Condition\x12\x12\n\nload_ratio\x18\x08 \x01(\x01\x12\x14\n\x0cmemory_bytes\x18\t \x01(\x03\x12/\n\x03lag\x18\n \x01(\x0b\x32\x1d.bluewhale.api.control.v1.LagH\x00\x88\x01\x01\x12\x11\n\tlog_level\x18\x0b \x01(\t\x12\x1a\n\x12log_level_until_ms\x18\x0c \x01(\x03\x12\x12\n\nlast_error\x18\r \x01(\t\x12\x18\n\x10last_error_at_ms\x18\x0e \x01(\x03\x42\x06\n\x04_lag\"W\n\x03Lag\x12\x12\n\x05\x63ount\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x16\n\toldest_ms\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\x08\n\x06_countB\x0c\n\n_oldest_ms\"J\n\tCondition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04good\x18\x02 \x01(\x08\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x10\n\x08since_ms\x18\x04 \x01(\x03\"3\n\x12SetLogLevelRequest\x12\r\n\x05level\x18\x01 \x01(\t\x12\x0e\n\x06\x66or_ms\x18\x02 \x01(\x05\"$\n\x10SetLogLevelReply\x12\x10\n\x08previous\x18\x01 \x01(\t\"\"\n\x0c\x44rainRequest\x12\x12\n\ntimeout_ms\x18\x01 \x01(\x05\"\x0c\n\nDrainReply2\xa0\x02\n\x07\x43ontrol\x12U\n\x05State\x12&.bluewhale.api.control.v1.StateRequest\x1a$.bluewhale.api.control.v1.StateReply\x12g\n\x0bSetLogLevel\x12,.bluewhale.api.control.v1.SetLogLevelRequest\x1a*.bluewhale.api.control.v1.SetLogLevelReply\x12U\n\x05\x44rain\x12&.bluewhale.api.control.v1.DrainRequest\x1a$.bluewhale.api.control.v1.DrainReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,17 +34,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATEREQUEST']._serialized_start=68
   _globals['_STATEREQUEST']._serialized_end=82
   _globals['_STATEREPLY']._serialized_start=85
-  _globals['_STATEREPLY']._serialized_end=259
-  _globals['_CONDITION']._serialized_start=261
-  _globals['_CONDITION']._serialized_end=335
-  _globals['_SETLOGLEVELREQUEST']._serialized_start=337
-  _globals['_SETLOGLEVELREQUEST']._serialized_end=372
-  _globals['_SETLOGLEVELREPLY']._serialized_start=374
-  _globals['_SETLOGLEVELREPLY']._serialized_end=410
-  _globals['_DRAINREQUEST']._serialized_start=412
-  _globals['_DRAINREQUEST']._serialized_end=446
-  _globals['_DRAINREPLY']._serialized_start=448
-  _globals['_DRAINREPLY']._serialized_end=460
-  _globals['_CONTROL']._serialized_start=463
-  _globals['_CONTROL']._serialized_end=751
+  _globals['_STATEREPLY']._serialized_end=451
+  _globals['_LAG']._serialized_start=453
+  _globals['_LAG']._serialized_end=540
+  _globals['_CONDITION']._serialized_start=542
+  _globals['_CONDITION']._serialized_end=616
+  _globals['_SETLOGLEVELREQUEST']._serialized_start=618
+  _globals['_SETLOGLEVELREQUEST']._serialized_end=669
+  _globals['_SETLOGLEVELREPLY']._serialized_start=671
+  _globals['_SETLOGLEVELREPLY']._serialized_end=707
+  _globals['_DRAINREQUEST']._serialized_start=709
+  _globals['_DRAINREQUEST']._serialized_end=743
+  _globals['_DRAINREPLY']._serialized_start=745
+  _globals['_DRAINREPLY']._serialized_end=757
+  _globals['_CONTROL']._serialized_start=760
+  _globals['_CONTROL']._serialized_end=1048
 # @@protoc_insertion_point(module_scope)

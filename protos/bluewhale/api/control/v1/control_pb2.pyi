@@ -44,6 +44,13 @@ class StateReply(_message.Message):
     READY_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    LOAD_RATIO_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
+    LOG_LEVEL_FIELD_NUMBER: _builtins.int
+    LOG_LEVEL_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_AT_MS_FIELD_NUMBER: _builtins.int
     role: _builtins.str
     """ingest, parser, billing, storage, remoteunit, embedded"""
     version: _builtins.str
@@ -54,8 +61,24 @@ class StateReply(_message.Message):
     """UTC"""
     ready: _builtins.bool
     draining: _builtins.bool
+    load_ratio: _builtins.float
+    """processor time by time, of the last minute or less; 1 = one processor"""
+    memory_bytes: _builtins.int
+    """resident; 0 = not known"""
+    log_level: _builtins.str
+    """debug, info, warning, error"""
+    log_level_until_ms: _builtins.int
+    """UTC; 0 = until the process ends"""
+    last_error: _builtins.str
+    """of its log, in words; empty = none since the start"""
+    last_error_at_ms: _builtins.int
+    """UTC"""
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
+    @_builtins.property
+    def lag(self) -> Global___Lag:
+        """absent = it has nothing that could wait"""
+
     def __init__(
         self,
         *,
@@ -66,14 +89,59 @@ class StateReply(_message.Message):
         ready: _builtins.bool = ...,
         draining: _builtins.bool = ...,
         conditions: _abc.Iterable[Global___Condition] | None = ...,
+        load_ratio: _builtins.float = ...,
+        memory_bytes: _builtins.int = ...,
+        lag: Global___Lag | None = ...,
+        log_level: _builtins.str = ...,
+        log_level_until_ms: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        last_error_at_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "draining", b"draining", "instance", b"instance", "ready", b"ready", "role", b"role", "started_at_ms", b"started_at_ms", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lag", b"_lag", "conditions", b"conditions", "draining", b"draining", "instance", b"instance", "lag", b"lag", "last_error", b"last_error", "last_error_at_ms", b"last_error_at_ms", "load_ratio", b"load_ratio", "log_level", b"log_level", "log_level_until_ms", b"log_level_until_ms", "memory_bytes", b"memory_bytes", "ready", b"ready", "role", b"role", "started_at_ms", b"started_at_ms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__lag: _TypeAlias = _typing.Literal["lag"]  # noqa: Y015
+    _WhichOneofArgType__lag: _TypeAlias = _typing.Literal["_lag", b"_lag"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lag) -> _WhichOneofReturnType__lag | None: ...
 
 Global___StateReply: _TypeAlias = StateReply  # noqa: Y015
+
+@_typing.final
+class Lag(_message.Message):
+    """What waits to be worked on. Either is absent where it is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    OLDEST_MS_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    unit: _builtins.str
+    """records; messages of the log, which hold many records each"""
+    oldest_ms: _builtins.int
+    """UTC: arrival of the oldest that waits"""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int | None = ...,
+        unit: _builtins.str = ...,
+        oldest_ms: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_count", b"_count", "_oldest_ms", b"_oldest_ms", "count", b"count", "oldest_ms", b"oldest_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_count", b"_count", "_oldest_ms", b"_oldest_ms", "count", b"count", "oldest_ms", b"oldest_ms", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__count: _TypeAlias = _typing.Literal["count"]  # noqa: Y015
+    _WhichOneofArgType__count: _TypeAlias = _typing.Literal["_count", b"_count"]  # noqa: Y015
+    _WhichOneofReturnType__oldest_ms: _TypeAlias = _typing.Literal["oldest_ms"]  # noqa: Y015
+    _WhichOneofArgType__oldest_ms: _TypeAlias = _typing.Literal["_oldest_ms", b"_oldest_ms"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__count) -> _WhichOneofReturnType__count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oldest_ms) -> _WhichOneofReturnType__oldest_ms | None: ...
+
+Global___Lag: _TypeAlias = Lag  # noqa: Y015
 
 @_typing.final
 class Condition(_message.Message):
@@ -112,16 +180,20 @@ class SetLogLevelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LEVEL_FIELD_NUMBER: _builtins.int
+    FOR_MS_FIELD_NUMBER: _builtins.int
     level: _builtins.str
     """debug, info, warning, error"""
+    for_ms: _builtins.int
+    """then the level before returns; 0 = until the process ends"""
     def __init__(
         self,
         *,
         level: _builtins.str = ...,
+        for_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["for_ms", b"for_ms", "level", b"level"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -62,7 +62,7 @@ class ControlServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetLogLevel(self, request, context):
-        """Takes effect at once, lasts until the process ends.
+        """Takes effect at once; lasts until the process ends, or for as long as asked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

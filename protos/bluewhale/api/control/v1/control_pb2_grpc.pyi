@@ -34,7 +34,7 @@ class ControlStub:
     State: _grpc.UnaryUnaryMultiCallable[_control_pb2.StateRequest, _control_pb2.StateReply]
     """How the role is, in words a person can act on."""
     SetLogLevel: _grpc.UnaryUnaryMultiCallable[_control_pb2.SetLogLevelRequest, _control_pb2.SetLogLevelReply]
-    """Takes effect at once, lasts until the process ends."""
+    """Takes effect at once; lasts until the process ends, or for as long as asked."""
     Drain: _grpc.UnaryUnaryMultiCallable[_control_pb2.DrainRequest, _control_pb2.DrainReply]
     """Stop taking work, finish what is begun, then end; answers when begun."""
 
@@ -44,7 +44,7 @@ class ControlAsyncStub(ControlStub):
     State: _aio.UnaryUnaryMultiCallable[_control_pb2.StateRequest, _control_pb2.StateReply]  # type: ignore[assignment]
     """How the role is, in words a person can act on."""
     SetLogLevel: _aio.UnaryUnaryMultiCallable[_control_pb2.SetLogLevelRequest, _control_pb2.SetLogLevelReply]  # type: ignore[assignment]
-    """Takes effect at once, lasts until the process ends."""
+    """Takes effect at once; lasts until the process ends, or for as long as asked."""
     Drain: _aio.UnaryUnaryMultiCallable[_control_pb2.DrainRequest, _control_pb2.DrainReply]  # type: ignore[assignment]
     """Stop taking work, finish what is begun, then end; answers when begun."""
 
@@ -63,7 +63,7 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.SetLogLevelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.SetLogLevelReply, _abc.Awaitable[_control_pb2.SetLogLevelReply]]:
-        """Takes effect at once, lasts until the process ends."""
+        """Takes effect at once; lasts until the process ends, or for as long as asked."""
 
     @_abc_1.abstractmethod
     def Drain(

@@ -109,6 +109,59 @@ class DismissReply(_message.Message):
 Global___DismissReply: _TypeAlias = DismissReply  # noqa: Y015
 
 @_typing.final
+class TwoCallsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STREAM_ID_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    stream_id: _builtins.int
+    """capture key of the duplicate"""
+    incarnation: _builtins.int
+    seq: _builtins.int
+    why: _builtins.str
+    """kept in the audit trail, as who"""
+    who: _builtins.str
+    def __init__(
+        self,
+        *,
+        stream_id: _builtins.int = ...,
+        incarnation: _builtins.int = ...,
+        seq: _builtins.int = ...,
+        why: _builtins.str = ...,
+        who: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "seq", b"seq", "stream_id", b"stream_id", "who", b"who", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TwoCallsRequest: _TypeAlias = TwoCallsRequest  # noqa: Y015
+
+@_typing.final
+class TwoCallsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CDR_ID_FIELD_NUMBER: _builtins.int
+    cdr_id: _builtins.str
+    """of the leg that was made"""
+    def __init__(
+        self,
+        *,
+        cdr_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cdr_id", b"cdr_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TwoCallsReply: _TypeAlias = TwoCallsReply  # noqa: Y015
+
+@_typing.final
 class StartRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -286,6 +339,8 @@ class Job(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     CHANGED_AT_MS_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    WHO_FIELD_NUMBER: _builtins.int
+    STARTED_AT_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     kind: _builtins.str
     """rejoin, rerate, replay"""
@@ -298,6 +353,10 @@ class Job(_message.Message):
     message: _builtins.str
     """what it does, or why it failed and what to do"""
     changed_at_ms: _builtins.int
+    who: _builtins.str
+    """who started it"""
+    started_at_ms: _builtins.int
+    """0 = not known: started by an older release"""
     @_builtins.property
     def report(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
         """of a re-rating"""
@@ -313,10 +372,12 @@ class Job(_message.Message):
         message: _builtins.str = ...,
         changed_at_ms: _builtins.int = ...,
         report: _abc.Iterable[Global___Difference] | None = ...,
+        who: _builtins.str = ...,
+        started_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "done", b"done", "kind", b"kind", "message", b"message", "name", b"name", "report", b"report", "state", b"state", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "done", b"done", "kind", b"kind", "message", b"message", "name", b"name", "report", b"report", "started_at_ms", b"started_at_ms", "state", b"state", "total", b"total", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

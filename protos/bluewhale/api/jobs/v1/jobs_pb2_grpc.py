@@ -69,6 +69,11 @@ class JobsStub:
                 request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissRequest.SerializeToString,
                 response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissReply.FromString,
                 _registered_method=True)
+        self.TwoCalls = channel.unary_unary(
+                '/bluewhale.api.jobs.v1.Jobs/TwoCalls',
+                request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsRequest.SerializeToString,
+                response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsReply.FromString,
+                _registered_method=True)
 
 
 class JobsServicer:
@@ -123,6 +128,13 @@ class JobsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TwoCalls(self, request, context):
+        """Say that a duplicate is a call of its own: a leg that joins nothing is made of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -160,6 +172,11 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.Dismiss,
                     request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissRequest.FromString,
                     response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissReply.SerializeToString,
+            ),
+            'TwoCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.TwoCalls,
+                    request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsRequest.FromString,
+                    response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -351,6 +368,33 @@ class Jobs:
             '/bluewhale.api.jobs.v1.Jobs/Dismiss',
             bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissRequest.SerializeToString,
             bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.DismissReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TwoCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluewhale.api.jobs.v1.Jobs/TwoCalls',
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsRequest.SerializeToString,
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class JobsStub:
     """Mend one waiting record, or say that it is right as it is; a replay applies it."""
     Dismiss: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.DismissRequest, _jobs_pb2.DismissReply]
     """Say that waiting records are no calls. All of them or none."""
+    TwoCalls: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.TwoCallsRequest, _jobs_pb2.TwoCallsReply]
+    """Say that a duplicate is a call of its own: a leg that joins nothing is made of it."""
 
 @_typing.type_check_only
 class JobsAsyncStub(JobsStub):
@@ -63,6 +65,8 @@ class JobsAsyncStub(JobsStub):
     """Mend one waiting record, or say that it is right as it is; a replay applies it."""
     Dismiss: _aio.UnaryUnaryMultiCallable[_jobs_pb2.DismissRequest, _jobs_pb2.DismissReply]  # type: ignore[assignment]
     """Say that waiting records are no calls. All of them or none."""
+    TwoCalls: _aio.UnaryUnaryMultiCallable[_jobs_pb2.TwoCallsRequest, _jobs_pb2.TwoCallsReply]  # type: ignore[assignment]
+    """Say that a duplicate is a call of its own: a leg that joins nothing is made of it."""
 
 class JobsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -120,5 +124,13 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.DismissReply, _abc.Awaitable[_jobs_pb2.DismissReply]]:
         """Say that waiting records are no calls. All of them or none."""
+
+    @_abc_1.abstractmethod
+    def TwoCalls(
+        self,
+        request: _jobs_pb2.TwoCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.TwoCallsReply, _abc.Awaitable[_jobs_pb2.TwoCallsReply]]:
+        """Say that a duplicate is a call of its own: a leg that joins nothing is made of it."""
 
 def add_JobsServicer_to_server(servicer: JobsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from bluewhale.billing.plugin import TARIFFS
+from bluewhale.billing.plugin import ALERTS, TARIFFS
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
@@ -26,7 +26,10 @@ from bluewhale.journal import Journal
 from bluewhale.nexus import Manifest, serve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bluewhale.configuration import Configuration
+    from bluewhale.configuration.alerting import Alerting
     from bluewhale.nexus import Context
     from bluewhale.stages import Stages
 
@@ -71,8 +74,10 @@ MANIFESTS = (
         requires={"store": ">=1,<2", "prices": ">=1,<2"},
         provides={"jobs": "1.0"},
     ),
+    _manifest("control", requires={"journal": ">=1,<2"}, provides={"control": "1.0"}),
     _manifest("answers", requires={"store": ">=1,<2"}, provides={"query": "1.0"}, lazy_start=True),
     TARIFFS,
+    ALERTS,
 )
 
 
@@ -84,6 +89,16 @@ class Prices:
     def __init__(self, configuration: Configuration, store: Store) -> None:
         self.store = store
         self._current = CurrentStages(Following(configuration), store)
+
+    @property
+    def alerting(self) -> Alerting:
+        """Give the rules and channels in force."""
+        return self._current.configuration.alerting
+
+    @property
+    def rules_file(self) -> Path | None:
+        """Give where they are declared."""
+        return self._current.configuration.settings.alerts
 
     def stages(self) -> Stages:
         """Give what to price with; the first time the main database is told the configuration."""
@@ -260,3 +275,34 @@ async def jobs(context: Context) -> AsyncIterator[dict[str, Any]]:
 
     async with context.worker("jobs", run):
         yield {"jobs": serve("jobs", JobsDoor(runner, opened, lambda: context.health.draining))}
+
+
+@contextlib.asynccontextmanager
+async def control(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Answer about this process, as every role does."""
+    import importlib.metadata
+    import os
+    import socket
+
+    from bluewhale.api.control.v1 import control_pb2
+    from bluewhale.nexus.control import Control
+
+    opened: Journal = context.service("journal")
+
+    def lag() -> control_pb2.Lag:
+        waiting = sum(lane.waiting for lane in opened.streams())
+        found = control_pb2.Lag(count=waiting, unit="records")
+        if waiting:
+            found.oldest_ms = opened.waiting_since_ms()
+        return found
+
+    made = Control(
+        role=context.role,
+        version=importlib.metadata.version("bluewhale-runtime"),
+        instance=f"{socket.gethostname()}-{os.getpid()}",
+        started_at_ms=int(time.time() * 1000),
+        health=context.health,
+        drain=lambda _timeout_s: context.drain(),
+        lag=lag,
+    )
+    yield {"control": serve("control", made)}

@@ -15,6 +15,7 @@ from bluewhale.api.jobs.v1 import jobs_pb2 as api
 from bluewhale.api.jobs.v1 import jobs_pb2_grpc as doors
 from bluewhale.jobs.runner import ENDED, FAILED
 from bluewhale.records.enums import RejectReason
+from bluewhale.records.ids import id_text
 from bluewhale.storage.answers import amount
 from bluewhale.storage.exceptions import InvalidRequestError
 from bluewhale.storage.query_door import told
@@ -106,6 +107,19 @@ class JobsDoor(doors.JobsServicer):
             )
             return api.DismissReply()
 
+    @override
+    def TwoCalls(
+        self, request: api.TwoCallsRequest, context: grpc.ServicerContext
+    ) -> api.TwoCallsReply:
+        with told(context):
+            made = self._store.two_calls(
+                (request.stream_id, request.incarnation, request.seq),
+                who=request.who or "api",
+                why=_why(request.why),
+                now_ms=_now_ms(),
+            )
+            return api.TwoCallsReply(cdr_id=id_text(made))
+
     def _ask(self, turn: str, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
         with told(context):
             return said(self._runner.ask(turn, request.name, who=request.who or "api"))
@@ -132,6 +146,8 @@ def said(job: StoredJob) -> api.Job:
         total=progress.get("total", 0),
         message=progress.get("message", ""),
         changed_at_ms=job.changed_at_ms,
+        who=progress.get("who", ""),
+        started_at_ms=progress.get("started_at_ms", 0),
         report=[
             api.Difference(
                 price_list=price_list, department_uid=department, tariff=tariff, currency=currency,

@@ -1,4 +1,4 @@
-"""Questions about records that wait and long works, and orders to them.
+"""Questions about records that wait or came twice and long works, and orders to them.
 
 Owns how these are said. Does not own the states (`bluewhale.database.suspense`,
 `bluewhale.jobs`).
@@ -7,21 +7,24 @@ Owns how these are said. Does not own the states (`bluewhale.database.suspense`,
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from bluewhale.api.jobs.v1 import jobs_pb2 as jobs
 from bluewhale.api.query.v1 import query_pb2 as query
+from bluewhale.webapi import shapes_jobs
 from bluewhale.webapi import shapes_suspense as shapes
 from bluewhale.webapi.asking import TIMEOUT_S, told
 from bluewhale.webapi.exceptions import RefusedError
 from bluewhale.webapi.saying import instant, known
+from bluewhale.webapi.shapes import Money
 
 if TYPE_CHECKING:
     from bluewhale.webapi.names import Names
 
 LISTED_MAX = 10_000  # what the query service gives at once
 Turn = Literal["pause", "resume", "cancel"]
+UNITS: Mapping[str, shapes_jobs.Unit] = {"replay": "records", "rejoin": "legs", "rerate": "calls"}
 
 
 class JobQuestions:
@@ -62,7 +65,32 @@ class JobQuestions:
         with told():
             self._peer("jobs").Dismiss(request, timeout=TIMEOUT_S)
 
-    def replay(self, ids: Sequence[int], reason: str | None, *, who: str) -> shapes.Job:
+    def duplicates(self, state: str | None, limit: int) -> list[query.DuplicateRow]:
+        """Give records that came twice, oldest first."""
+        request = query.DuplicatesRequest(state=state, limit=limit)
+        with told():
+            return list(self._peer("query").Duplicates(request, timeout=TIMEOUT_S).rows)
+
+    def two_calls(self, found: query.DuplicateRow, *, why: str, who: str) -> str:
+        """Make a duplicate a leg of its own; gives its id.
+
+        Raises
+        ------
+        RefusedError
+            `state_conflict`: it was made one already.
+        """
+        request = jobs.TwoCallsRequest(
+            stream_id=found.stream_id,
+            incarnation=found.incarnation,
+            seq=found.seq,
+            why=why,
+            who=who,
+        )
+        with told():
+            made: str = self._peer("jobs").TwoCalls(request, timeout=TIMEOUT_S).cdr_id
+        return made
+
+    def replay(self, ids: Sequence[int], reason: str | None, *, who: str) -> shapes_jobs.Job:
         """Parse records again, as a job."""
         work = jobs.Replay(suspense_ids=ids, reason=reason or "")
         with told():
@@ -71,29 +99,74 @@ class JobQuestions:
             )
         return job(found)
 
-    def jobs(self, name: str = "") -> list[shapes.Job]:
-        """Give the state of jobs; of one, where it is named."""
-        with told():
-            found = self._peer("jobs").Watch(jobs.WatchRequest(name=name), timeout=TIMEOUT_S)
-            return [job(j) for j in found]
+    def jobs(self) -> list[shapes_jobs.Job]:
+        """Give the state of all jobs."""
+        return [job(j) for j in self._watch("")]
 
-    def turn(self, turn: Turn, name: str, *, who: str) -> shapes.Job:
+    def job(self, name: str) -> shapes_jobs.JobDetail:
+        """Give one job and what it found.
+
+        Raises
+        ------
+        RefusedError
+            `not_found`.
+        """
+        (found,) = self._watch(name)
+        return shapes_jobs.JobDetail(job=job(found), report=[_difference(d) for d in found.report])
+
+    def _watch(self, name: str) -> list[jobs.Job]:
+        with told():
+            return list(self._peer("jobs").Watch(jobs.WatchRequest(name=name), timeout=TIMEOUT_S))
+
+    def turn(self, turn: Turn, name: str, *, who: str) -> shapes_jobs.Job:
         """Pause, resume or cancel a job."""
         with told():
             method = getattr(self._peer("jobs"), turn.capitalize())
             return job(method(jobs.JobRequest(name=name, who=who), timeout=TIMEOUT_S))
 
 
-def job(j: jobs.Job) -> shapes.Job:
+def job(j: jobs.Job) -> shapes_jobs.Job:
     """Say a job."""
-    return shapes.Job(
+    return shapes_jobs.Job(
         name=j.name,
         kind=j.kind,
         state=j.state,
+        unit=UNITS.get(j.kind, "records"),
         done=j.done,
         total=j.total,
         message=j.message,
+        who=j.who or None,
+        started_at=instant(j.started_at_ms or None),
         changed_at=instant(j.changed_at_ms or None),
+    )
+
+
+def _difference(d: jobs.Difference) -> shapes_jobs.JobDifference:
+    return shapes_jobs.JobDifference(
+        price_list=d.price_list,
+        department_uid=d.department_uid or None,
+        tariff=d.tariff or None,
+        calls=d.calls,
+        before=Money(amount=d.old_amount, currency=d.currency),
+        after=Money(amount=d.new_amount, currency=d.currency),
+        difference=Money(amount=d.difference, currency=d.currency),
+    )
+
+
+def duplicate(d: query.DuplicateRow, names: Names) -> shapes.Duplicate:
+    """Say a record that came twice."""
+    return shapes.Duplicate(
+        stream_id=str(d.stream_id),
+        incarnation=str(d.incarnation),
+        seq=str(d.seq),
+        twin_cdr_id=d.cdr_id,
+        pbx=names.pbx(d.pbx_uid),
+        site=names.site(known(d, "site_uid")),
+        link_uid=known(d, "link_uid"),
+        raw=base64.b64encode(d.raw).decode(),
+        received_at=instant(known(d, "received_at_ms")),
+        state="two_calls" if d.state == "two_calls" else "counted",
+        made_cdr_id=known(d, "made_cdr_id"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from bluewhale.records.directory import DepartmentTree, EntryTable
+from bluewhale.webapi.directory_tables import DirectoryTables
 from bluewhale.webapi.shapes import Name
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Names:
         self._directory = directory
         self.sites = {s.site_uid: s for s in directory.sites}
         self.departments = {d.department_uid: d for d in directory.departments}
+        self.version = directory.version
+        self.cost_centers = dict(directory.cost_centers)
         self._pbxs = {p.pbx_uid: p.name for p in directory.pbxs}
         self._tree = DepartmentTree.of(directory.departments)
 
@@ -43,6 +46,10 @@ class Names:
         """Name a department."""
         found = self.departments.get(uid or "")
         return Name(uid=uid, name=found.name if found else None) if uid else None
+
+    def cost_center(self, uid: str | None) -> Name | None:
+        """Name a cost centre."""
+        return Name(uid=uid, name=self.cost_centers.get(uid)) if uid else None
 
     def pbx(self, uid: str) -> Name:
         """Name a PBX."""
@@ -77,6 +84,7 @@ class Directories:
     def __init__(self, configuration: Callable[[], Configuration]) -> None:
         self._configuration = configuration
         self._made: tuple[Directory, Names] | None = None
+        self._tables: tuple[Directory, DirectoryTables] | None = None
 
     def names(self) -> Names:
         """Give the names of now."""
@@ -84,4 +92,12 @@ class Directories:
         made = self._made
         if made is None or made[0] is not directory:
             made = self._made = (directory, Names(directory))
+        return made[1]
+
+    def tables(self) -> DirectoryTables:
+        """Give people and extensions of now by column; made when they are first asked for."""
+        directory = self._configuration().directory
+        made = self._tables
+        if made is None or made[0] is not directory:
+            made = self._tables = (directory, DirectoryTables(directory))
         return made[1]

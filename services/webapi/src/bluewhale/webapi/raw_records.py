@@ -69,10 +69,11 @@ def fields_of(
     note = ""
     if dialect.version != version:
         note = f"read with version {version}, shown with version {dialect.version}"
-    return [_field(f) for f in dialect.fields(raw, context, profile.options)], note
+    return [field_of(f) for f in dialect.fields(raw, context, profile.options)], note
 
 
-def _field(f: Field) -> shapes.RawField:
+def field_of(f: Field) -> shapes.RawField:
+    """Say one field of a record."""
     begin, end = f.span or (None, None)
     return shapes.RawField(
         name=f.name,

@@ -1,8 +1,8 @@
-"""Shapes of suspense and jobs: records that wait, and long works."""
+"""Shapes of suspense: records that wait, and records that came twice."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from bluewhale.webapi.shapes import Body, Instant, Name, RawField, Shape, Whole
 from pydantic import Field
@@ -93,19 +93,39 @@ class ReplayBody(Body):
     reason: Annotated[str | None, Field(max_length=64)] = None
 
 
-class Job(Shape):
-    """One long work; total 0 = not known yet."""
-
-    name: str
-    kind: str
-    state: Annotated[str, Field(examples=["running"])]
-    done: int
-    total: int
-    message: str
-    changed_at: Instant | None
+DuplicateState = Literal["counted", "two_calls"]
 
 
-class Jobs(Shape):
-    """All jobs."""
+class Duplicate(Shape):
+    """A record that came again: the bytes of a stored leg under another capture key."""
 
-    items: list[Job]
+    stream_id: Whole
+    incarnation: Whole
+    seq: Whole
+    twin_cdr_id: Annotated[str, Field(description="the stored leg with the same bytes")]
+    pbx: Name
+    site: Name | None
+    link_uid: str | None
+    raw: Annotated[str, Field(description="base64", json_schema_extra={"format": "byte"})]
+    received_at: Instant | None
+    state: DuplicateState
+    made_cdr_id: Annotated[str | None, Field(description="the leg that was made of it")]
+
+
+class Duplicates(Shape):
+    """Records that came twice, oldest first; not whole = there are more."""
+
+    items: list[Duplicate]
+    whole: bool
+
+
+class TwoCallsBody(Body):
+    """Why a record that came twice is two calls."""
+
+    why: Why
+
+
+class TwoCalls(Shape):
+    """The leg that was made of a duplicate."""
+
+    cdr_id: str

@@ -19,7 +19,7 @@ export interface paths {
         put?: never;
         /**
          * Sign In
-         * @description Sign in with name and password.
+         * @description Sign in with name and password; 202 = a code is owed, POST /session/totp.
          */
         post: operations["sign_in"];
         /**
@@ -105,7 +105,7 @@ export interface paths {
         };
         /**
          * Audit
-         * @description List what was done, the newest first.
+         * @description List what was done, the newest first, and whether the whole trail is unbroken.
          */
         get: operations["audit"];
         put?: never;
@@ -147,7 +147,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * User
+         * @description Give somebody who may sign in; ETag goes into If-Match of a change.
+         */
+        get: operations["user"];
         put?: never;
         post?: never;
         delete?: never;
@@ -156,8 +160,134 @@ export interface paths {
         /**
          * Change User
          * @description Change role, branch, state, name to show or password of somebody else.
+         *
+         *     With If-Match only what was seen is changed: 412 `changed_meanwhile` shows what stands.
          */
         patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/session/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign In Code
+         * @description Finish a sign-in with a code of the device, or a recovery code.
+         */
+        post: operations["sign_in_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Confirm
+         * @description Confirm a second factor with a code of the device.
+         */
+        put: operations["confirm"];
+        /**
+         * Offer
+         * @description Begin to set up a second factor; what held before holds until the new one is confirmed.
+         */
+        post: operations["offer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/totp/removal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take Away
+         * @description Take one's own second factor away.
+         */
+        post: operations["take_away"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user_id}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Reset
+         * @description Take the second factor of somebody away, who lost device and recovery codes.
+         */
+        delete: operations["reset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * To Provider
+         * @description Send a browser to the provider; not_found where none is configured.
+         */
+        get: operations["to_provider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * From Provider
+         * @description Sign in whom the provider vouches for, and lead to the page; a refusal is said there.
+         */
+        get: operations["from_provider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/keys": {
@@ -731,6 +861,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Duplicates
+         * @description List records that came twice, oldest first; each with the leg that has its bytes.
+         */
+        get: operations["duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/duplicates/{stream_id}/{incarnation}/{seq}/two-calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Two Calls
+         * @description Say that a duplicate is a call of its own; it becomes a leg that joins nothing, once.
+         */
+        post: operations["two_calls"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs": {
         parameters: {
             query?: never;
@@ -740,7 +910,7 @@ export interface paths {
         };
         /**
          * Jobs
-         * @description List long works.
+         * @description List long works, the one that changed last first.
          */
         get: operations["jobs"];
         put?: never;
@@ -760,7 +930,7 @@ export interface paths {
         };
         /**
          * Job
-         * @description Say how far one long work is.
+         * @description Say how far one long work is, and what it found.
          */
         get: operations["job"];
         put?: never;
@@ -785,6 +955,106 @@ export interface paths {
          * @description Pause, resume or cancel a long work; what is done stays done.
          */
         post: operations["turn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dialects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Dialects
+         * @description List the formats that this release reads, with the links that print them.
+         */
+        get: operations["dialects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dialects/{dialect_id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Lines
+         * @description Say what lines become: framed and read as those of a link are; nothing is stored.
+         */
+        post: operations["try_lines"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Directory
+         * @description Give the tree of departments on a day, with how many people are in each.
+         */
+        get: operations["directory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Directory
+         * @description Find people and extensions of a day; names travel in the body, so that no log has them.
+         */
+        post: operations["search_directory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * History
+         * @description Say whose an extension was, the earliest first.
+         */
+        get: operations["history"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -831,6 +1101,228 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts
+         * @description List alerts, those that opened last first.
+         */
+        get: operations["alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alert
+         * @description Give one alert with the calls that did it.
+         */
+        get: operations["alert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Acknowledge
+         * @description Say that somebody looks after it.
+         */
+        post: operations["acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze
+         * @description Put it off; a snooze has an end.
+         */
+        post: operations["snooze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close
+         * @description Close it; a call more opens it again.
+         */
+        post: operations["close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alert Rules
+         * @description List the rules in force, and the channels that they tell.
+         */
+        get: operations["alert_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Alert Rules
+         * @description Read a file of rules, and say everything that is wrong with it; nothing is stored.
+         */
+        post: operations["check_alert_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/{rule_uid}/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Backtest
+         * @description Say what a rule would have told of stored calls: a JSON object a line, as it runs.
+         *
+         *     Lines of progress, then one with the result.
+         */
+        post: operations["backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Server
+         * @description Say how every process of the installation is, in the order of the data.
+         */
+        get: operations["server"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/server/log-level": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log Level
+         * @description Change what a process writes into its log; the level before returns by itself.
+         */
+        post: operations["log_level"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/server/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drain
+         * @description Let a process finish what is begun and end; who supervises it starts it again.
+         */
+        post: operations["drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -860,12 +1352,177 @@ export interface components {
             completeness: components["schemas"]["CompletenessLine"];
         };
         /**
+         * Alert
+         * @description One rule, one object, one window of time; `scope` opens the calls that did it.
+         */
+        Alert: {
+            /**
+             * Alert Id
+             * @example ce7o4qlzvv6s2lhg4zjd6vrmyq
+             */
+            alert_id: string;
+            /**
+             * Rule
+             * @example night-premium
+             */
+            rule: string;
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "blacklist" | "long_call" | "expensive_call" | "emergency_call" | "night_premium" | "silent_pbx";
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "warning" | "critical";
+            object: components["schemas"]["AlertObject"];
+            site: components["schemas"]["Name"] | null;
+            /** Zone */
+            zone: string | null;
+            /** Opened At */
+            opened_at: string | null;
+            /** First At */
+            first_at: string | null;
+            /** Last At */
+            last_at: string | null;
+            /** Calls */
+            calls: number;
+            measured: components["schemas"]["Measured"];
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "snoozed" | "closed";
+            /**
+             * Until
+             * @description end of a snooze
+             */
+            until: string | null;
+            /**
+             * Openings
+             * @description a call more opens what was closed
+             */
+            openings: number;
+            /** Changed At */
+            changed_at: string | null;
+            /** Changed By */
+            changed_by: string | null;
+        };
+        /**
+         * AlertDetail
+         * @description One alert with its calls; scope null = there are none, or more than a filter can name.
+         */
+        AlertDetail: {
+            alert: components["schemas"]["Alert"];
+            /** Scope */
+            scope: string | null;
+            /**
+             * Calls
+             * @description the latest, at most 50
+             */
+            calls: components["schemas"]["Call"][];
+            /** Deliveries */
+            deliveries: components["schemas"]["Delivery"][];
+        };
+        /**
+         * AlertObject
+         * @description What an alert is about.
+         */
+        AlertObject: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "extension" | "trunk" | "site" | "pbx";
+            /**
+             * Uid
+             * @example 214
+             */
+            uid: string;
+            /** Name */
+            name: string | null;
+        };
+        /**
+         * AlertPage
+         * @description Alerts, those that opened last first; `open` counts all that nobody has seen.
+         */
+        AlertPage: {
+            /** Items */
+            items: components["schemas"]["Alert"][];
+            /** Next */
+            next: string | null;
+            /** Prev */
+            prev: string | null;
+            /** Open */
+            open: number;
+        };
+        /**
          * Audit
          * @description What was done, the newest first.
          */
         Audit: {
             /** Items */
             items: components["schemas"]["Entry"][];
+            /**
+             * Next
+             * @description hand in as `before`; null = none is older
+             */
+            next: number | null;
+            chain: components["schemas"]["Chain"];
+        };
+        /**
+         * BacktestBody
+         * @description Which calls a rule is tried on: time, sites and departments; `content` = rules not in force.
+         */
+        BacktestBody: {
+            /**
+             * Filter
+             * @default period=last-30d
+             * @example period=last-month
+             */
+            filter: string;
+            /**
+             * Content
+             * @description YAML
+             */
+            content?: string | null;
+        };
+        /**
+         * BacktestLine
+         * @description One line of the answer: progress, or the result, or the code of a problem.
+         */
+        BacktestLine: {
+            progress?: components["schemas"]["BacktestProgress"] | null;
+            result?: components["schemas"]["Backtested"] | null;
+            /** Problem */
+            problem?: string | null;
+        };
+        /**
+         * BacktestProgress
+         * @description How far it is; calls are read newest first.
+         */
+        BacktestProgress: {
+            /** Calls */
+            calls: number;
+            /** Alerts */
+            alerts: number;
+            /** Reached */
+            reached: string | null;
+        };
+        /**
+         * Backtested
+         * @description What a rule would have done; `found` are the latest, at most 200.
+         */
+        Backtested: {
+            /** Calls */
+            calls: number;
+            /** Alerts */
+            alerts: number;
+            /** Found */
+            found: components["schemas"]["WouldBe"][];
         };
         /**
          * BranchBody
@@ -985,6 +1642,43 @@ export interface components {
             total: components["schemas"]["Total"];
         };
         /**
+         * Chain
+         * @description Whether all entries of the trail are there as they were written; at most half a minute old.
+         */
+        Chain: {
+            /** Entries */
+            entries: number;
+            /** Unbroken */
+            unbroken: boolean;
+            /**
+             * Broken At
+             * @description place of the first that is not, from 1
+             */
+            broken_at: number | null;
+            /**
+             * Head
+             * @description hash of the newest; note it elsewhere to hold it against later
+             */
+            head: string;
+        };
+        /**
+         * Challenge
+         * @description The password is right; a code of the device is owed.
+         */
+        Challenge: {
+            /**
+             * Challenge
+             * @description goes into POST /session/totp with the code
+             */
+            challenge: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @example 2026-11-21T13:03:01.000Z
+             */
+            expires_at: string;
+        };
+        /**
          * Change
          * @description What a version changes, in lines of prefix x rate label.
          */
@@ -1004,6 +1698,24 @@ export interface components {
             same: number;
             /** Heading */
             heading: string[];
+        };
+        /**
+         * Channel
+         * @description Where alerts are told; its address stays in the file.
+         */
+        Channel: {
+            /** Channel */
+            channel: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "webhook" | "alertmanager" | "mail";
+            /**
+             * Numbers
+             * @enum {string}
+             */
+            numbers: "masked" | "full";
         };
         /**
          * Charge
@@ -1080,6 +1792,30 @@ export interface components {
             dispositions: string[];
             /** Periods */
             periods: string[];
+        };
+        /**
+         * CodeBody
+         * @description A code of the device.
+         */
+        CodeBody: {
+            /**
+             * Code
+             * @example 123456
+             */
+            code: string;
+        };
+        /**
+         * CodeOfChallengeBody
+         * @description The second half of a sign-in.
+         */
+        CodeOfChallengeBody: {
+            /** Challenge */
+            challenge: string;
+            /**
+             * Code
+             * @example 123456
+             */
+            code: string;
         };
         /**
          * Completeness
@@ -1205,6 +1941,27 @@ export interface components {
             sites: string[] | null;
         };
         /**
+         * Delivery
+         * @description What was sent to one channel, or will be.
+         */
+        Delivery: {
+            /** Channel */
+            channel: string;
+            /** Opening */
+            opening: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting" | "sent" | "failed";
+            /** Attempts */
+            attempts: number;
+            /** Changed At */
+            changed_at: string | null;
+            /** Error */
+            error: string | null;
+        };
+        /**
          * DepartmentChoice
          * @description A department that can be chosen.
          */
@@ -1215,6 +1972,65 @@ export interface components {
             name: string;
             /** Parent Uid */
             parent_uid: string | null;
+        };
+        /**
+         * Dialect
+         * @description A format that this release reads.
+         */
+        Dialect: {
+            /** Dialect Id */
+            dialect_id: string;
+            /** Title */
+            title: string;
+            /** Version */
+            version: number;
+            /** Options */
+            options: components["schemas"]["DialectOption"][];
+            /** Links */
+            links: components["schemas"]["DialectLink"][];
+        };
+        /**
+         * DialectLink
+         * @description A link that prints this format, and its settings.
+         */
+        DialectLink: {
+            /** Link Uid */
+            link_uid: string;
+            /** Options */
+            options: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * DialectOption
+         * @description One setting of a format.
+         */
+        DialectOption: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @example choice
+             * @example flag
+             * @example integer
+             * @example text
+             * @example list
+             */
+            kind: string;
+            /** Default */
+            default: unknown;
+            /** Choices */
+            choices: string[];
+            /** Meaning */
+            meaning: string;
+        };
+        /**
+         * Dialects
+         * @description All formats.
+         */
+        Dialects: {
+            /** Items */
+            items: components["schemas"]["Dialect"][];
         };
         /**
          * Difference
@@ -1234,6 +2050,156 @@ export interface components {
             reason: string;
         };
         /**
+         * Directory
+         * @description The tree of departments on a day, and where changes are made.
+         */
+        Directory: {
+            /**
+             * As Of
+             * Format: date
+             * @example 2026-11-21
+             */
+            as_of: string;
+            /** Version */
+            version: number;
+            /** Departments */
+            departments: components["schemas"]["DirectoryDepartment"][];
+            /** People */
+            people: number;
+            /** Extensions */
+            extensions: number;
+            /**
+             * Files
+             * @description names of the files that hold it
+             */
+            files: string[];
+        };
+        /**
+         * DirectoryDepartment
+         * @description A node of the tree; `people` are those of the day in it alone, not below.
+         */
+        DirectoryDepartment: {
+            /** Uid */
+            uid: string;
+            /** Name */
+            name: string;
+            /** Parent Uid */
+            parent_uid: string | null;
+            cost_center: components["schemas"]["Name"] | null;
+            /** People */
+            people: number;
+        };
+        /**
+         * DirectoryExtension
+         * @description An extension, and whose it was on the day.
+         */
+        DirectoryExtension: {
+            site: components["schemas"]["Name"];
+            /** Extension */
+            extension: string;
+            person: components["schemas"]["Name"] | null;
+            department: components["schemas"]["Name"] | null;
+            /** Subscriber Group */
+            subscriber_group: string | null;
+            /** Since */
+            since: string | null;
+            /** Until */
+            until: string | null;
+        };
+        /**
+         * DirectoryFound
+         * @description People by name and extensions by number, of a day; not whole = there are more.
+         */
+        DirectoryFound: {
+            /** People */
+            people: components["schemas"]["DirectoryPerson"][];
+            /** People Whole */
+            people_whole: boolean;
+            /** Extensions */
+            extensions: components["schemas"]["DirectoryExtension"][];
+            /** Extensions Whole */
+            extensions_whole: boolean;
+        };
+        /**
+         * DirectoryHistory
+         * @description Whose an extension was, the earliest first.
+         */
+        DirectoryHistory: {
+            site: components["schemas"]["Name"];
+            /** Extension */
+            extension: string;
+            /** Items */
+            items: components["schemas"]["DirectoryMoment"][];
+        };
+        /**
+         * DirectoryMoment
+         * @description Whose an extension was for a time.
+         */
+        DirectoryMoment: {
+            person: components["schemas"]["Name"] | null;
+            department: components["schemas"]["Name"] | null;
+            /** Since */
+            since: string | null;
+            /** Until */
+            until: string | null;
+        };
+        /**
+         * DirectoryPerson
+         * @description Somebody, or a room or a fax, as of the day.
+         */
+        DirectoryPerson: {
+            /** Uid */
+            uid: string;
+            /** Name */
+            name: string;
+            department: components["schemas"]["Name"] | null;
+            cost_center: components["schemas"]["Name"] | null;
+            /** Extensions */
+            extensions: components["schemas"]["DirectoryPlace"][];
+            /**
+             * Since
+             * @description null = from the beginning
+             */
+            since: string | null;
+            /**
+             * Until
+             * @description null = without end
+             */
+            until: string | null;
+        };
+        /**
+         * DirectoryPlace
+         * @description An extension of a site.
+         */
+        DirectoryPlace: {
+            site: components["schemas"]["Name"];
+            /** Extension */
+            extension: string;
+        };
+        /**
+         * DirectorySearchBody
+         * @description Whom to look for: a day (null = today), a department with all below it, part of a name.
+         */
+        DirectorySearchBody: {
+            /** At */
+            at?: string | null;
+            /** Department */
+            department?: string | null;
+            /** Site */
+            site?: string | null;
+            /**
+             * Text
+             * @description part of a name, or how an extension begins
+             * @default
+             */
+            text: string;
+            /**
+             * Limit
+             * @default 200
+             */
+            limit: number;
+        };
+        /**
          * DismissBody
          * @description Records that are no calls.
          */
@@ -1247,10 +2213,86 @@ export interface components {
             why: string;
         };
         /**
+         * DrainBody
+         * @description Which process shall end; `although` = also while another one of the chain is not well.
+         */
+        DrainBody: {
+            /**
+             * Instance
+             * @example storage-0-17
+             */
+            instance: string;
+            /**
+             * Although
+             * @default false
+             */
+            although: boolean;
+        };
+        /**
+         * Duplicate
+         * @description A record that came again: the bytes of a stored leg under another capture key.
+         */
+        Duplicate: {
+            /**
+             * Stream Id
+             * @example 88104
+             */
+            stream_id: string;
+            /**
+             * Incarnation
+             * @example 88104
+             */
+            incarnation: string;
+            /**
+             * Seq
+             * @example 88104
+             */
+            seq: string;
+            /**
+             * Twin Cdr Id
+             * @description the stored leg with the same bytes
+             */
+            twin_cdr_id: string;
+            pbx: components["schemas"]["Name"];
+            site: components["schemas"]["Name"] | null;
+            /** Link Uid */
+            link_uid: string | null;
+            /**
+             * Raw
+             * Format: byte
+             * @description base64
+             */
+            raw: string;
+            /** Received At */
+            received_at: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "counted" | "two_calls";
+            /**
+             * Made Cdr Id
+             * @description the leg that was made of it
+             */
+            made_cdr_id: string | null;
+        };
+        /**
+         * Duplicates
+         * @description Records that came twice, oldest first; not whole = there are more.
+         */
+        Duplicates: {
+            /** Items */
+            items: components["schemas"]["Duplicate"][];
+            /** Whole */
+            whole: boolean;
+        };
+        /**
          * Entry
-         * @description Who did what.
+         * @description Who did what; positions count from 1.
          */
         Entry: {
+            /** Position */
+            position: number;
             /** At */
             at: string | null;
             /** Who */
@@ -1466,30 +2508,74 @@ export interface components {
         };
         /**
          * Job
-         * @description One long work; total 0 = not known yet.
+         * @description One long work; `done` and `total` count in `unit`, total 0 = not known yet.
          */
         Job: {
             /** Name */
             name: string;
-            /** Kind */
+            /**
+             * Kind
+             * @example replay
+             */
             kind: string;
             /**
              * State
              * @example running
              */
             state: string;
+            /**
+             * Unit
+             * @enum {string}
+             */
+            unit: "records" | "legs" | "calls";
             /** Done */
             done: number;
             /** Total */
             total: number;
             /** Message */
             message: string;
+            /**
+             * Who
+             * @description null = the installation itself
+             */
+            who: string | null;
+            /** Started At */
+            started_at: string | null;
             /** Changed At */
             changed_at: string | null;
         };
         /**
+         * JobDetail
+         * @description One long work with what it found.
+         */
+        JobDetail: {
+            job: components["schemas"]["Job"];
+            /** Report */
+            report: components["schemas"]["JobDifference"][];
+        };
+        /**
+         * JobDifference
+         * @description What a re-rating changes, summed over calls of one price list, department and tariff.
+         */
+        JobDifference: {
+            /** Price List */
+            price_list: string;
+            /** Department Uid */
+            department_uid: string | null;
+            /**
+             * Tariff
+             * @example carrier@2
+             */
+            tariff: string | null;
+            /** Calls */
+            calls: number;
+            before: components["schemas"]["Money"];
+            after: components["schemas"]["Money"];
+            difference: components["schemas"]["Money"];
+        };
+        /**
          * Jobs
-         * @description All jobs.
+         * @description All jobs, the one that changed last first.
          */
         Jobs: {
             /** Items */
@@ -1575,6 +2661,41 @@ export interface components {
             items: components["schemas"]["Key"][];
         };
         /**
+         * Lag
+         * @description What waits to be worked on; null = not known.
+         */
+        Lag: {
+            /** Count */
+            count: number | null;
+            /**
+             * Unit
+             * @example records
+             * @example messages
+             */
+            unit: string;
+            /**
+             * Behind Ms
+             * @description age of the oldest that waits
+             */
+            behind_ms: number | null;
+            /** Oldest At */
+            oldest_at: string | null;
+        };
+        /**
+         * LastError
+         * @description The last error that the log of a process told of.
+         */
+        LastError: {
+            /**
+             * At
+             * Format: date-time
+             * @example 2026-11-21T13:03:01.000Z
+             */
+            at: string;
+            /** Text */
+            text: string;
+        };
+        /**
          * Leg
          * @description One record of a PBX, read.
          */
@@ -1634,6 +2755,37 @@ export interface components {
             trunk_out: string | null;
         };
         /**
+         * LegField
+         * @description One column of the leg that a record becomes, in words.
+         */
+        LegField: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * LogLevelBody
+         * @description What a process writes into its log, and for how long; then the level before returns.
+         */
+        LogLevelBody: {
+            /**
+             * Instance
+             * @example storage-0-17
+             */
+            instance: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "debug" | "info" | "warning" | "error";
+            /**
+             * Minutes
+             * @default 30
+             */
+            minutes: number;
+        };
+        /**
          * Me
          * @description Who is signed in, and what the page may show and do.
          */
@@ -1648,7 +2800,7 @@ export interface components {
             role: string;
             branch: components["schemas"]["BranchShape"];
             /** Permissions */
-            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "users.manage" | "audit.see")[];
+            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "directory.see" | "jobs.see" | "jobs.steer" | "server.see" | "server.steer" | "alerts.see" | "alerts.handle" | "users.manage" | "audit.see")[];
             /**
              * Zone
              * @example site
@@ -1674,6 +2826,51 @@ export interface components {
             features: {
                 [key: string]: boolean;
             };
+            /**
+             * Local
+             * @description signs in with a password of this installation
+             */
+            local: boolean;
+            /**
+             * Two Factors
+             * @description a code of a device is asked for at sign-in
+             */
+            two_factors: boolean;
+            /**
+             * Recovery Left
+             * @description recovery codes that are not used up
+             */
+            recovery_left: number;
+        };
+        /**
+         * Measured
+         * @description What was found last and against what; null = this rule does not look at it.
+         */
+        Measured: {
+            /** Talk Ms */
+            talk_ms?: number | null;
+            /** Talk Min Ms */
+            talk_min_ms?: number | null;
+            money?: components["schemas"]["Money"] | null;
+            /** @description from which amount on a call is told */
+            least?: components["schemas"]["Money"] | null;
+            /** Price List */
+            price_list?: string | null;
+            /**
+             * Side
+             * @description whose number is listed
+             * @example called
+             */
+            side?: string | null;
+            /**
+             * Last At
+             * @description last record of a silent PBX
+             */
+            last_at?: string | null;
+            /** Silent Ms */
+            silent_ms?: number | null;
+            /** Usual Per Hour */
+            usual_per_hour?: number | null;
         };
         /**
          * Money
@@ -1746,6 +2943,32 @@ export interface components {
             role: "viewer" | "analyst" | "finance" | "telecom_admin" | "security" | "owner";
             /** @default {} */
             branch: components["schemas"]["BranchBody"];
+        };
+        /**
+         * Offered
+         * @description What a device is set up with.
+         */
+        Offered: {
+            /**
+             * Secret
+             * @description shown once; Base32
+             * @example JBSWY3DPEHPK3PXP
+             */
+            secret: string;
+            /**
+             * Uri
+             * @description the same for a picture
+             * @example otpauth://totp/…
+             */
+            uri: string;
+        };
+        /**
+         * OwnPasswordBody
+         * @description One's own password, again.
+         */
+        OwnPasswordBody: {
+            /** Password */
+            password: string;
         };
         /**
          * Party
@@ -1904,6 +3127,55 @@ export interface components {
             trace_id: string;
         };
         /**
+         * Process
+         * @description One running copy of a role; `away` = it does not answer, and nothing else is known.
+         */
+        Process: {
+            /**
+             * Role
+             * @example storage
+             * @example embedded
+             */
+            role: string;
+            /**
+             * Instance
+             * @example storage-0-17
+             */
+            instance: string;
+            /**
+             * Address
+             * @description where it was asked; empty = this very process
+             */
+            address: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ready" | "not_ready" | "draining" | "away";
+            /** Version */
+            version: string;
+            /** Started At */
+            started_at: string | null;
+            /** Conditions */
+            conditions: components["schemas"]["Condition"][];
+            /**
+             * Load Ratio
+             * @description 1 = one processor; of the last minute
+             */
+            load_ratio: number | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            lag: components["schemas"]["Lag"] | null;
+            /** Log Level */
+            log_level: ("debug" | "info" | "warning" | "error") | null;
+            /**
+             * Log Level Until
+             * @description null = until it ends
+             */
+            log_level_until: string | null;
+            last_error: components["schemas"]["LastError"] | null;
+        };
+        /**
          * Progress
          * @description How far a preview is.
          */
@@ -1914,6 +3186,19 @@ export interface components {
             changed: number;
             /** Reached */
             reached: string | null;
+        };
+        /**
+         * ProofBody
+         * @description One's own password, and a code of the device or a recovery code.
+         */
+        ProofBody: {
+            /** Password */
+            password: string;
+            /**
+             * Code
+             * @example 123456
+             */
+            code: string;
         };
         /**
          * Raw
@@ -2067,6 +3352,17 @@ export interface components {
             whole: boolean;
         };
         /**
+         * Recovery
+         * @description Codes for when the device is lost; each holds once.
+         */
+        Recovery: {
+            /**
+             * Recovery Codes
+             * @description shown once
+             */
+            recovery_codes: string[];
+        };
+        /**
          * RejectReason
          * @description Why a record waits in suspense; stable codes, documented in docs/reference.
          * @enum {string}
@@ -2140,6 +3436,93 @@ export interface components {
             items: components["schemas"]["ReportKind"][];
         };
         /**
+         * Rule
+         * @description One rule of the file; numbers of phones are counted, not said.
+         */
+        Rule: {
+            /**
+             * Rule
+             * @example night-premium
+             */
+            rule: string;
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "blacklist" | "long_call" | "expensive_call" | "emergency_call" | "night_premium" | "silent_pbx";
+            /**
+             * Severity
+             * @enum {string}
+             */
+            severity: "info" | "warning" | "critical";
+            /** Sites */
+            sites: components["schemas"]["Name"][];
+            /** To */
+            to: string[];
+            /** Live */
+            live: boolean;
+            /**
+             * Settings
+             * @example {
+             *       "talk_minutes_min": 120
+             *     }
+             */
+            settings: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * RuleMistake
+         * @description One thing wrong with a file of rules, and what to do.
+         */
+        RuleMistake: {
+            /** Line */
+            line: number;
+            /** Field */
+            field: string;
+            /** Problem */
+            problem: string;
+            /** Remedy */
+            remedy: string;
+        };
+        /**
+         * Rules
+         * @description Rules and channels in force; file null = none is declared.
+         */
+        Rules: {
+            /** Items */
+            items: components["schemas"]["Rule"][];
+            /** Channels */
+            channels: components["schemas"]["Channel"][];
+            /** File */
+            file: string | null;
+        };
+        /**
+         * RulesBody
+         * @description A file of rules.
+         */
+        RulesBody: {
+            /**
+             * Content
+             * @description YAML
+             */
+            content: string;
+        };
+        /**
+         * RulesCheck
+         * @description What a file of rules says, or everything that is wrong with it.
+         */
+        RulesCheck: {
+            /** Good */
+            good: boolean;
+            /** Mistakes */
+            mistakes: components["schemas"]["RuleMistake"][];
+            /** Rules */
+            rules: components["schemas"]["Rule"][];
+        };
+        /**
          * SearchBody
          * @description A filter in the address grammar, and which page of it.
          */
@@ -2158,6 +3541,20 @@ export interface components {
             after?: string | null;
         };
         /**
+         * Server
+         * @description All processes of the installation, as they answered at this instant.
+         */
+        Server: {
+            /**
+             * As Of
+             * Format: date-time
+             * @example 2026-11-21T13:03:01.000Z
+             */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["Process"][];
+        };
+        /**
          * SessionState
          * @description What the sign-in page needs to know.
          */
@@ -2166,6 +3563,11 @@ export interface components {
             first_start: boolean;
             /** Signed In */
             signed_in: boolean;
+            /**
+             * Provider
+             * @description who signs in by GET /session/oidc, in words; null = nobody
+             */
+            provider: string | null;
         };
         /**
          * SignInBody
@@ -2202,6 +3604,19 @@ export interface components {
             answered: number;
             /** Scope */
             scope: string | null;
+        };
+        /**
+         * SnoozeBody
+         * @description Until when nobody wants to hear of it.
+         */
+        SnoozeBody: {
+            /**
+             * Until
+             * Format: date-time
+             * @description within the next 31 days
+             * @example 2026-11-21T13:03:01.000Z
+             */
+            until: string;
         };
         /**
          * Step
@@ -2324,6 +3739,12 @@ export interface components {
             /** Effective Until */
             effective_until: string | null;
             /**
+             * Zone
+             * @description by whose clock it comes into force
+             * @example Europe/Berlin
+             */
+            zone: string | null;
+            /**
              * State
              * @example validated
              */
@@ -2418,28 +3839,60 @@ export interface components {
             trials: components["schemas"]["Trial"][];
         };
         /**
-         * TryBody
-         * @description One call, as it might be; a version, else what is in force.
+         * TriedLines
+         * @description What the lines became, in their order; not whole = there were more.
          */
-        TryBody: {
+        TriedLines: {
+            /** Records */
+            records: components["schemas"]["TriedRecord"][];
+            /** Whole */
+            whole: boolean;
+        };
+        /**
+         * TriedRecord
+         * @description What one record became; `reason` null = it is a leg.
+         */
+        TriedRecord: {
             /**
-             * Number
-             * @example +34 915 550 100
+             * Bytes
+             * Format: byte
+             * @description base64
              */
-            number: string;
+            bytes: string;
             /**
-             * At
-             * @example 2026-11-21T13:03:01Z
+             * Context
+             * Format: byte
              */
-            at?: string | null;
-            /** Talk Ms */
-            talk_ms?: number | null;
-            /** Direction */
-            direction?: ("inbound" | "outbound" | "internal" | "tandem") | null;
-            /** Tariff Uid */
-            tariff_uid?: string | null;
-            /** Version */
-            version?: number | null;
+            context: string | null;
+            /** Fields */
+            fields: components["schemas"]["RawField"][];
+            /** Leg */
+            leg: components["schemas"]["LegField"][];
+            /** Reason */
+            reason: string | null;
+            /** Detail */
+            detail: string;
+            /** Note */
+            note: string;
+        };
+        /**
+         * TwoCalls
+         * @description The leg that was made of a duplicate.
+         */
+        TwoCalls: {
+            /** Cdr Id */
+            cdr_id: string;
+        };
+        /**
+         * TwoCallsBody
+         * @description Why a record that came twice is two calls.
+         */
+        TwoCallsBody: {
+            /**
+             * Why
+             * @description kept in the audit trail
+             */
+            why: string;
         };
         /**
          * Unit
@@ -2512,10 +3965,22 @@ export interface components {
              * @enum {string}
              */
             state: "active" | "disabled";
+            /**
+             * Local
+             * @description false = a provider signs them in
+             */
+            local: boolean;
+            /** Two Factors */
+            two_factors: boolean;
             /** Locked Until */
             locked_until: string | null;
             /** Last Seen At */
             last_seen_at: string | null;
+            /**
+             * Etag
+             * @description goes into If-Match of a change
+             */
+            etag: string;
         };
         /**
          * UserChangeBody
@@ -2581,6 +4046,68 @@ export interface components {
              * @example Ana Ruiz
              */
             display_name: string;
+        };
+        /**
+         * WouldBe
+         * @description One alert that would have opened, with the calls that would have done it.
+         */
+        WouldBe: {
+            alert: components["schemas"]["Alert"];
+            /** Call Ids */
+            call_ids: string[];
+            /** Scope */
+            scope: string | null;
+        };
+        /**
+         * TryBody
+         * @description Lines as a PBX prints them; read as those of a link, or with settings of their own.
+         */
+        bluewhale__webapi__shapes_dialects__TryBody: {
+            /**
+             * Raw
+             * Format: byte
+             */
+            raw: string;
+            /** Link Uid */
+            link_uid?: string | null;
+            /** Options */
+            options?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Zone
+             * @example Europe/Berlin
+             */
+            zone?: string | null;
+            /**
+             * Country
+             * @example DE
+             */
+            country?: string | null;
+        };
+        /**
+         * TryBody
+         * @description One call, as it might be; a version, else what is in force.
+         */
+        bluewhale__webapi__shapes_tariffs__TryBody: {
+            /**
+             * Number
+             * @example +34 915 550 100
+             */
+            number: string;
+            /**
+             * At
+             * @example 2026-11-21T13:03:01Z
+             */
+            at?: string | null;
+            /** Talk Ms */
+            talk_ms?: number | null;
+            /** Direction */
+            direction?: ("inbound" | "outbound" | "internal" | "tandem") | null;
+            /** Tariff Uid */
+            tariff_uid?: string | null;
+            /** Version */
+            version?: number | null;
         };
     };
     responses: never;
@@ -2651,6 +4178,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description the password is right, a code is owed */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Challenge"];
                 };
             };
             /** @description refused */
@@ -2887,6 +4423,11 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
+                /** @description the whole name */
+                who?: string;
+                /** @description stands in action, subject or detail */
+                text?: string;
+                before?: number | null;
             };
             header?: never;
             path?: never;
@@ -3009,6 +4550,48 @@ export interface operations {
             };
         };
     };
+    user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     change_user: {
         parameters: {
             query?: never;
@@ -3032,6 +4615,301 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_code: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeOfChallengeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recovery"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    offer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnPasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Offered"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    take_away: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    to_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the browser goes elsewhere */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    from_provider: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                error?: string;
+                iss?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the browser goes elsewhere */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description refused */
             "4XX": {
@@ -3786,7 +5664,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TryBody"];
+                "application/json": components["schemas"]["bluewhale__webapi__shapes_tariffs__TryBody"];
             };
         };
         responses: {
@@ -4348,6 +6226,97 @@ export interface operations {
             };
         };
     };
+    duplicates: {
+        parameters: {
+            query?: {
+                state?: ("counted" | "two_calls") | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Duplicates"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    two_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                stream_id: string;
+                incarnation: string;
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TwoCallsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TwoCalls"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     jobs: {
         parameters: {
             query?: never;
@@ -4405,7 +6374,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Job"];
+                    "application/json": components["schemas"]["JobDetail"];
                 };
             };
             /** @description refused */
@@ -4449,6 +6418,222 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dialects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dialects"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_lines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dialect_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["bluewhale__webapi__shapes_dialects__TryBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriedLines"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    directory: {
+        parameters: {
+            query?: {
+                /** @description as of this day; none = now */
+                at?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Directory"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_directory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DirectorySearchBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryFound"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    history: {
+        parameters: {
+            query: {
+                site: string;
+                extension: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryHistory"];
                 };
             };
             /** @description refused */
@@ -4531,6 +6716,481 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Unit"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts: {
+        parameters: {
+            query?: {
+                state?: ("open" | "acknowledged" | "snoozed" | "closed")[] | null;
+                rule?: string | null;
+                limit?: number;
+                after?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPage"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDetail"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    snooze: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnoozeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    close: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check_alert_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesCheck"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backtest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/x-ndjson": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/x-ndjson": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    server: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Server"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    log_level: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogLevelBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Process"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrainBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Process"];
                 };
             };
             /** @description refused */

@@ -68,8 +68,10 @@ class JobRunner:
     def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> StoredJob:
         """Note a job; the name that is taken gives the job that has it."""
         assert kind in self._works, f"no work of kind {kind}"
-        progress = {"done": 0, "total": 0, "message": "", **wanted, "who": who}
-        self.rows.put(kind, name, WAITING, progress, now_ms=self._clock_ms(), who=who)
+        now_ms = self._clock_ms()
+        started = {"who": who, "started_at_ms": now_ms}
+        progress = {"done": 0, "total": 0, "message": "", **wanted, **started}
+        self.rows.put(kind, name, WAITING, progress, now_ms=now_ms, who=who)
         return self.get(name)
 
     def get(self, name: str) -> StoredJob:

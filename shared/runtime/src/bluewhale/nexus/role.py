@@ -210,7 +210,7 @@ class Role:
             yield
             return
         from bluewhale.nexus.contract import serve
-        from bluewhale.nexus.control import Control
+        from bluewhale.nexus.control import Control, lag_of
         from bluewhale.nexus.serving import serving_on
 
         control = Control(
@@ -220,6 +220,7 @@ class Role:
             started_at_ms=self.started_at_ms,
             health=self.health,
             drain=self._drain,
+            lag=lambda: lag_of(self.metrics),
         )
         services = [serve("control", control), *nexus.exported()]
         async with serving_on(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import structlog
@@ -17,23 +19,82 @@ from bluewhale.telemetry import tracing
 from bluewhale.telemetry.attributes import NAMES
 from bluewhale.telemetry.masking import mask_number
 
+_ERROR_LETTERS_MAX = 500
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_level = ["info"]  # of this process; loggers that were bound before see a change too
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The level of a process; `until_ms` UTC, 0 = until it ends; then `back_to` holds."""
+
+    name: str
+    until_ms: int = 0
+    back_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line of the log that told of an error, in words; `at_ms` UTC."""
+
+    text: str
+    at_ms: int
+
+
+@dataclass(slots=True)
+class _Log:
+    level: Level
+    error: Told | None = None
+
+
+_log = _Log(Level("info"))  # of this process; loggers that were bound before see a change too
+
+
+def level_now() -> Level:
+    """Give the level that holds now."""
+    level = _log.level
+    if level.until_ms and level.until_ms <= _now_ms():
+        level = _log.level = Level(level.back_to)
+    return level
+
+
+def last_error() -> Told | None:
+    """Give the last error that this process told of; None = none so far."""
+    return _log.error
 
 
 def _at_level(
     _logger: Any, method: str, line: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    if LEVELS.get(method, 50) < LEVELS[_level[0]]:
+    if LEVELS.get(method, 50) < LEVELS[level_now().name]:
         raise structlog.DropEvent
     return line
 
 
-def set_level(level: str) -> str:
-    """Change the level of this process at once; gives the previous one."""
+def set_level(level: str, *, for_ms: int = 0) -> str:
+    """Change the level of this process at once; gives the previous one.
+
+    for_ms: then the level that held for good before returns; 0 = it stays.
+    """
     assert level in LEVELS, f"{level} is no log level"
-    previous, _level[0] = _level[0], level
-    return previous
+    before = level_now()
+    lasting = before.back_to or before.name
+    _log.level = Level(level, _now_ms() + for_ms, lasting) if for_ms else Level(level)
+    return before.name
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _remembered(
+    _logger: Any, method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Keep the last line that told of an error, also where it is only a warning."""
+    error = line.get("error")
+    if error or LEVELS.get(method, 50) >= LEVELS["error"]:
+        text = f"{line['event']}: {error}" if error else str(line["event"])
+        _log.error = Told(text[:_ERROR_LETTERS_MAX], _now_ms())
+    return line
 
 
 def _only_known(
@@ -85,6 +146,7 @@ def configure_logs(
         _traced,
         _only_known,
         _masked,
+        _remembered,
     ]
     if not human:
         processors.append(structlog.processors.format_exc_info)

@@ -6,6 +6,7 @@ and reason codes alone: never numbers, codes or names of people.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -216,6 +217,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._made: dict[str, Counter | Gauge | Histogram] = {}
+        self._gauged: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[float, float]] = {}
         for metric in METRICS:
             if metric.collected:
                 continue
@@ -232,6 +234,21 @@ class Metrics:
         made = self._made[name]
         assert isinstance(made, Gauge)
         (made.labels(**labels) if labels else made).set(value)
+        self._gauged[name, tuple(sorted(labels.items()))] = (value, time.monotonic())
+
+    def recent(
+        self, name: MetricName, within_s: float
+    ) -> dict[tuple[tuple[str, str], ...], tuple[float, float]]:
+        """Give a gauge as it was set of late: labels by name -> (value, seconds since then).
+
+        What was set longer ago is of something that is not ours any more.
+        """
+        now = time.monotonic()
+        return {
+            labels: (value, now - at)
+            for (of, labels), (value, at) in list(self._gauged.items())
+            if of == name and now - at <= within_s
+        }
 
     def observe(self, name: MetricName, value: float, **labels: str) -> None:
         """Add an observation to a histogram."""

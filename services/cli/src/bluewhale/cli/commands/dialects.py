@@ -148,44 +148,30 @@ def _tried(
     """Frame as the edge does, then take each record apart."""
     import time
 
-    from bluewhale.capture import Framer
     from bluewhale.cli.output import plain
-    from bluewhale.dialects.engine.dialect import Reject
-    from bluewhale.records.batches import LinkProfile
+    from bluewhale.dialects.engine.trying import tried
     from bluewhale.records.directory import Site
 
     site = Site("tried", "tried", zone, country)
-    profile = LinkProfile("tried", 1, "tried", site, dialect.dialect_id, options)
-    framer = Framer(dialect.framing(options))
-    records = [*framer.feed(data), *framer.flush()]
-    now_ms = int(time.time() * 1000)
-    rows = []
-    for number, (record, heard) in enumerate(records, 1):
-        context = dialect.assumed_context(record) if heard is None else heard
-        parsed = dialect.parse_one(record, context, profile, now_ms)
-        fields = {
-            f.name: {
-                "position": f.position,
-                "text": f.text,
-                "value": plain(f.value),
-                "meaning": f.meaning,
-                "note": f.note,
-            }
-            for f in dialect.fields(record, context, options)
+    found = tried(dialect, options, site, data, now_ms=int(time.time() * 1000))
+    return [
+        {
+            "line": number,
+            "status": "rejected" if one.reject else "accepted",
+            "fields": {
+                f.name: {
+                    "position": f.position,
+                    "text": f.text,
+                    "value": plain(f.value),
+                    "meaning": f.meaning,
+                    "note": f.note,
+                }
+                for f in one.fields
+            },
+            "record": {k: plain(v) for k, v in one.leg.items() if v is not None},
+            "note": one.note,
+            "reason": f"{one.reject.reason}: {one.reject.detail}" if one.reject else "",
+            "raw": one.record.decode("utf-8", "backslashreplace"),
         }
-        rows.append(
-            {
-                "line": number,
-                "status": "rejected" if isinstance(parsed, Reject) else "accepted",
-                "fields": fields,
-                "record": {}
-                if isinstance(parsed, Reject)
-                else {k: plain(v) for k, v in parsed.items() if v is not None},
-                "note": "no header: columns of the release that has as many were assumed"
-                if context is not None and heard is None
-                else "",
-                "reason": f"{parsed.reason}: {parsed.detail}" if isinstance(parsed, Reject) else "",
-                "raw": record.decode("utf-8", "backslashreplace"),
-            }
-        )
-    return rows
+        for number, one in enumerate(found, 1)
+    ]

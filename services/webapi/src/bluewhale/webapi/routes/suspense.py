@@ -1,10 +1,10 @@
-"""Records that wait: why, what they are, mended, dismissed, parsed again; and long works."""
+"""Records that wait: why, what they are, mended, dismissed, parsed again; and duplicates."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, get_args
+from typing import Annotated
 
 from bluewhale.api.query.v1 import query_pb2 as query
 from bluewhale.records.enums import RejectReason, SuspenseState
@@ -12,15 +12,16 @@ from bluewhale.webapi import access, job_asking
 from bluewhale.webapi import shapes_suspense as shapes
 from bluewhale.webapi.access import Reader
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.job_asking import LISTED_MAX, Turn
+from bluewhale.webapi.job_asking import LISTED_MAX
 from bluewhale.webapi.raw_records import fields_of
 from bluewhale.webapi.routes.needing import Asks, Has, Parts, answer, needs
+from bluewhale.webapi.shapes_jobs import Job
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 router = APIRouter(tags=["suspense"])
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-JobName = Annotated[str, Path(min_length=1, max_length=200)]
+CaptureKey = Annotated[str, Path(pattern=r"^-?\d{1,19}$", examples=["88104"])]
 Site = Annotated[str | None, Query(max_length=64)]
 
 
@@ -55,9 +56,7 @@ def record(suspense_id: Id, reader: Asks, parts: Has) -> Response:
     return answer(_detail(_held(suspense_id, reader, parts), parts))
 
 
-@router.post(
-    "/suspense/{suspense_id}/repair", response_model=shapes.Job, **needs("suspense.repair")
-)
+@router.post("/suspense/{suspense_id}/repair", response_model=Job, **needs("suspense.repair"))
 def repair(suspense_id: Id, body: shapes.RepairBody, reader: Asks, parts: Has) -> Response:
     """Mend a waiting record, or say that it is right as it is, and parse it again as a job."""
     _held(suspense_id, reader, parts)
@@ -74,7 +73,7 @@ def dismiss(body: shapes.DismissBody, reader: Asks, parts: Has) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/replays", response_model=shapes.Job, **needs("suspense.repair"))
+@router.post("/replays", response_model=Job, **needs("suspense.repair"))
 def replay(body: shapes.ReplayBody, reader: Asks, parts: Has) -> Response:
     """Parse waiting records again as a job; what fits becomes calls, once."""
     if body.ids is not None:
@@ -84,25 +83,45 @@ def replay(body: shapes.ReplayBody, reader: Asks, parts: Has) -> Response:
     return answer(parts.jobs.replay(body.ids or (), body.reason, who=reader.user.name))
 
 
-@router.get("/jobs", response_model=shapes.Jobs, **needs("suspense.see"))
-def jobs(_reader: Asks, parts: Has) -> Response:
-    """List long works."""
-    return answer(shapes.Jobs(items=parts.jobs.jobs()))
+@router.get("/duplicates", response_model=shapes.Duplicates, **needs("suspense.see"))
+def duplicates(
+    reader: Asks,
+    parts: Has,
+    state: Annotated[shapes.DuplicateState | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
+) -> Response:
+    """List records that came twice, oldest first; each with the leg that has its bytes."""
+    found = parts.jobs.duplicates(state, LISTED_MAX)
+    sites, names = reader.branch.sites, parts.directories.names()
+    mine = [d for d in found if sites is None or d.site_uid in sites]
+    items = [job_asking.duplicate(d, names) for d in mine[:limit]]
+    whole = len(found) < LISTED_MAX and len(mine) <= limit
+    return answer(shapes.Duplicates(items=items, whole=whole))
 
 
-@router.get("/jobs/{name}", response_model=shapes.Job, **needs("suspense.see"))
-def job(name: JobName, _reader: Asks, parts: Has) -> Response:
-    """Say how far one long work is."""
-    return answer(parts.jobs.jobs(name)[0])
-
-
-@router.post("/jobs/{name}/{turn}", response_model=shapes.Job, **needs("suspense.repair"))
-def turn(name: JobName, turn: Turn, reader: Asks, parts: Has) -> Response:
-    """Pause, resume or cancel a long work; what is done stays done."""
-    return answer(parts.jobs.turn(turn, name, who=reader.user.name))
-
-
-assert get_args(Turn) == ("pause", "resume", "cancel")
+@router.post(
+    "/duplicates/{stream_id}/{incarnation}/{seq}/two-calls",
+    response_model=shapes.TwoCalls,
+    **needs("suspense.repair"),
+)
+def two_calls(
+    stream_id: CaptureKey,
+    incarnation: CaptureKey,
+    seq: CaptureKey,
+    body: shapes.TwoCallsBody,
+    reader: Asks,
+    parts: Has,
+) -> Response:
+    """Say that a duplicate is a call of its own; it becomes a leg that joins nothing, once."""
+    key = tuple(_whole(text) for text in (stream_id, incarnation, seq))
+    listed = parts.jobs.duplicates(None, LISTED_MAX)
+    found = next((d for d in listed if (d.stream_id, d.incarnation, d.seq) == key), None)
+    if found is None:
+        raise RefusedError("not_found", "no duplicate was captured under this key")
+    if reader.branch.sites is not None and found.site_uid not in reader.branch.sites:
+        raise access.outside_of("duplicates", [f"{stream_id}/{incarnation}/{seq}"])
+    made = parts.jobs.two_calls(found, why=body.why, who=reader.user.name)
+    return answer(shapes.TwoCalls(cdr_id=made))
 
 
 def _rows(
@@ -149,6 +168,13 @@ def _detail(row: query.SuspenseRow, parts: Parts) -> shapes.RecordDetail:
     )
     said = job_asking.record(row, parts.directories.names())
     return shapes.RecordDetail(record=said, fields=fields, note=note)
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise RefusedError("not_found", "no duplicate was captured under this key")
+    return number
 
 
 def _bytes(text: str | None) -> bytes | None:
