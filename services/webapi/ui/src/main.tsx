@@ -10,6 +10,7 @@ import "./design/styles.css";
 import { Look, prepareLook } from "./design/Look";
 import { keptLanguage, speak } from "./i18n";
 import { router } from "./router";
+import { takePlace } from "./shell/place";
 import { refuseMarkup } from "./trusted";
 
 const queries: QueryClient = new QueryClient({
@@ -30,6 +31,7 @@ const queries: QueryClient = new QueryClient({
 async function start(): Promise<void> {
   refuseMarkup();
   prepareLook();
+  takePlace();
   await speak(keptLanguage());
   const place = document.getElementById("page");
   if (place === null) {

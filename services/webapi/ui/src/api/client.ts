@@ -25,8 +25,41 @@ const withCsrf: Middleware = {
   },
 };
 
+/** Requests whose answer did not come yet, with their keys. */
+const unanswered = new Map<string, string>();
+const ONLY_ASKS = /\/(search|aggregate|export|check|preview|try|session|totp|tariffs)$|\/reports\//;
+
+/** Pressing twice, or again after an answer was lost, acts once: the same request has the same key. */
+const withKey: Middleware = {
+  async onRequest({ request }) {
+    if (request.method !== "GET" && !ONLY_ASKS.test(new URL(request.url).pathname)) {
+      const said = await saidBy(request);
+      const key = unanswered.get(said) ?? crypto.randomUUID();
+      unanswered.set(said, key);
+      request.headers.set("Idempotency-Key", key);
+    }
+    return request;
+  },
+  async onResponse({ request, response }) {
+    // what the server did not finish may have been done: the key is kept for the next press
+    if (response.status < 500 && request.headers.has("Idempotency-Key")) {
+      const key = request.headers.get("Idempotency-Key");
+      for (const [said, held] of unanswered) {
+        if (held === key) {
+          unanswered.delete(said);
+        }
+      }
+    }
+    return response;
+  },
+};
+
+async function saidBy(request: Request): Promise<string> {
+  return `${request.method} ${request.url} ${await request.clone().text()}`;
+}
+
 export const api = createClient<paths>({ credentials: "same-origin" });
-api.use(withCsrf);
+api.use(withCsrf, withKey);
 
 /** Give what was asked for, or throw the refusal. */
 export async function answered<Answer>(

@@ -1,7 +1,7 @@
 /** Who is signed in; asked once and again after every refusal. */
 import { queryOptions } from "@tanstack/react-query";
 import { answered, api, keepCsrf } from "./client";
-import type { Me } from "./types";
+import type { Challenge, Me } from "./types";
 
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
@@ -20,8 +20,14 @@ export const choicesQuery = queryOptions({
   staleTime: 300_000,
 });
 
-export async function signIn(name: string, password: string): Promise<Me> {
-  return kept(await answered(api.POST("/api/v1/session", { body: { name, password } })));
+/** Sign in; who has a second factor owes its code first. */
+export async function signIn(name: string, password: string): Promise<Me | Challenge> {
+  const found = await answered(api.POST("/api/v1/session", { body: { name, password } }));
+  return "challenge" in found ? found : kept(found);
+}
+
+export async function finishSignIn(challenge: string, code: string): Promise<Me> {
+  return kept(await answered(api.POST("/api/v1/session/totp", { body: { challenge, code } })));
 }
 
 export interface FirstAccount {

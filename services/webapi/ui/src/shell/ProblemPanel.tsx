@@ -41,6 +41,28 @@ export function useProblemWords(): (error: Error) => ProblemWords {
           title: t`Name or password is wrong.`,
           remedy: t`Check both and try again.`,
         };
+      case "code_refused":
+        return {
+          title: t`This code does not hold.`,
+          remedy: t`Enter the newest code of your device; each holds once.`,
+        };
+      case "provider_refused":
+        return {
+          title: t`Your provider did not sign you in.`,
+          remedy: t`Try again; if it stays so, ask who runs this installation.`,
+        };
+      case "no_grant":
+        return {
+          title: t`Your provider knows you, but none of your groups has a role here.`,
+          remedy: t`Ask who runs this installation for a role.`,
+        };
+      case "too_many":
+        return { title: t`Too many requests.`, remedy: t`Wait a minute and try again.` };
+      case "changed_meanwhile":
+        return {
+          title: t`Somebody changed this meanwhile.`,
+          remedy: t`What stands now is shown; make your change again if it is still right.`,
+        };
       case "locked_out":
         return { title: t`Too many attempts.`, remedy: error.detail ?? error.remedy };
       case "not_permitted":

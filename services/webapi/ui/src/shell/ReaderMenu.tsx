@@ -1,6 +1,7 @@
 /** Who is signed in, and what is theirs alone: language, colours, the way out. */
 import { useLingui } from "@lingui/react/macro";
 import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { signOut } from "@/api/session";
 import type { Me } from "@/api/types";
 import type { ColorChoice } from "@/design/colors";
@@ -13,6 +14,7 @@ import css from "./ReaderMenu.module.css";
 export function ReaderMenu({ me }: { me: Me }) {
   const { t, i18n } = useLingui();
   const queries = useQueryClient();
+  const navigate = useNavigate();
   const colors = useColors();
   const words: Record<ColorChoice, string> = {
     system: t`As the system`,
@@ -38,6 +40,11 @@ export function ReaderMenu({ me }: { me: Me }) {
     },
     {
       entries: [
+        {
+          label: t`Your account`,
+          icon: PersonIcon,
+          onPress: () => void navigate({ to: "/settings/me" }),
+        },
         {
           label: t`Sign out`,
           icon: SignOutIcon,

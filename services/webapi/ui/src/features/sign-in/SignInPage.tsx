@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { sessionQuery } from "@/api/session";
 import { Entrance } from "./Entrance";
+import { ProviderButton } from "./ProviderButton";
 import { SignInForm } from "./SignInForm";
 import css from "./sign-in.module.css";
 
@@ -32,6 +33,7 @@ export function SignInPage() {
   }
   return (
     <Entrance title={t`Sign in`}>
+      <ProviderButton />
       <SignInForm />
     </Entrance>
   );
