@@ -18,13 +18,15 @@ from typing import Any
 import grpc
 import httpx
 import yaml
+from bluewhale.api.alerts.v1 import alerts_pb2_grpc
 from bluewhale.api.query.v1 import query_pb2_grpc
 from bluewhale.api.tariffs.v1 import tariffs_pb2_grpc
+from bluewhale.billing.alerts_door import AlertsDoor
 from bluewhale.billing.prices import AwaitedPrices, Prices
 from bluewhale.billing.tariffs_door import TariffsDoor
 from bluewhale.cli.runtime import Runtime
 from bluewhale.cli.simulate.setup import free_port
-from bluewhale.configuration import load
+from bluewhale.configuration import Following, load
 from bluewhale.database import Store
 from bluewhale.storage.marks_feed import MarksFeed
 from bluewhale.storage.query_door import QueryDoor
@@ -123,8 +125,17 @@ def imported(folder: Path) -> Path:
     return folder
 
 
+RULES = """
+rules:
+  - {rule: long, name: Long calls, kind: long_call, talk_minutes_min: 5, severity: info}
+  - {rule: paris, name: Paris, kind: blacklist, prefixes: ["+331"], live: false}
+"""
+
+
 def _ready(folder: Path) -> None:
     """Let the installation answer on ports of its own, and read nothing."""
+    (folder / "alerts.yaml").write_text(RULES)
+    change(folder, alerts="alerts.yaml")
     links = yaml.safe_load((folder / "bluewhale.yaml").read_text("utf-8"))["links"]
     for link in links:
         link["connector"] = {"type": "import"}
@@ -154,9 +165,10 @@ def _site(said: str) -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def embedded(folder: Path) -> Iterator[Site]:
-    """Serve it as `bluewhale up` does, in a thread of this process."""
-    _ready(folder)
+def embedded(folder: Path, *, reading: bool = False) -> Iterator[Site]:
+    """Serve it as `bluewhale up` does, in a thread of this process; it may read its PBXs."""
+    if not reading:
+        _ready(folder)
     runtime, said = Runtime(load(folder)), io.StringIO()
     runner = threading.Thread(target=runtime.run)
     with contextlib.redirect_stdout(said):
@@ -179,10 +191,11 @@ def in_roles(folder: Path) -> Iterator[Site]:
         configuration = load(folder)
         served = grpc.server(ThreadPoolExecutor(8))
         query_pb2_grpc.add_QueryServicer_to_server(QueryDoor(store, MarksFeed(store)), served)
-        prices = AwaitedPrices(look_every_ms=1_000)
+        prices = AwaitedPrices(1_000, Following(configuration))
         prices.prices = Prices(store, configuration.settings.payer_policy)
         prices.refresh()
         tariffs_pb2_grpc.add_TariffsServicer_to_server(TariffsDoor(prices), served)
+        alerts_pb2_grpc.add_AlertsServicer_to_server(AlertsDoor(prices), served)
         port = served.add_insecure_port("127.0.0.1:0")
         served.start()
         there = {"listen": f"127.0.0.1:{port}"}

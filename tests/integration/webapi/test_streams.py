@@ -9,7 +9,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from bluewhale.webapi.exporting import cell
+from bluewhale.webapi.column_text import cell
 from bluewhale.webapi.live import Live
 
 from tests.integration.webapi.places import Site
@@ -61,22 +61,25 @@ def test_a_cell_is_never_a_formula(value: str | None, shown: str):
 
 
 def test_a_listener_hears_of_new_calls_and_of_what_it_missed():
-    """A new version is news; a reader of another process must look at everything again."""
+    """A new version is news, a change of an alert is; a reader of another process must look at everything again."""
 
     async def play() -> None:
-        newest = [("a", 1)]
-        live = Live(lambda: list(newest), look_s=0.01)
+        newest, stamps = [("a", 1)], [7]
+        live = Live(lambda: list(newest), lambda: stamps[-1], look_s=0.01)
         frames = live.listen(None, heartbeat_s=0.2)
         first = await anext(frames)
         assert first.startswith("retry: 2000\nid: ")
         assert await anext(frames) == ": still here\n\n"
         newest.append(("a", 2))
         assert (await anext(frames)).startswith("event: calls\n")
+        stamps.append(8)
+        assert (await anext(frames)).startswith("event: alerts\n")
         await frames.aclose()
         last = first.split("id: ")[1].strip()
         again = live.listen(last)
         await anext(again)
         assert (await anext(again)).startswith("event: calls\n")
+        assert (await anext(again)).startswith("event: alerts\n")
         await again.aclose()
         strange = live.listen("00000000-7")
         await anext(strange)
