@@ -6,6 +6,7 @@ import {
   createRouter,
   Link,
   lazyRouteComponent,
+  Navigate,
   Outlet,
 } from "@tanstack/react-router";
 import { PageHead } from "./design/Page";
@@ -14,6 +15,7 @@ import { SignedIn } from "./features/sign-in/SignedIn";
 import { parseSearch, printSearch } from "./scope/use-scope";
 import { AppShell } from "./shell/AppShell";
 import { ProblemPanel } from "./shell/ProblemPanel";
+import { FirstSetting } from "./shell/SettingsTabs";
 
 const root = createRootRoute({ component: Outlet });
 
@@ -91,10 +93,107 @@ const record = createRoute({
   component: lazyRouteComponent(() => import("./features/suspense/RecordPage"), "RecordPage"),
 });
 
+const duplicates = createRoute({
+  getParentRoute: () => inside,
+  path: "/suspense/twice",
+  component: lazyRouteComponent(
+    () => import("./features/suspense/DuplicatesPage"),
+    "DuplicatesPage",
+  ),
+});
+
+const workshop = createRoute({
+  getParentRoute: () => inside,
+  path: "/workshop",
+  component: lazyRouteComponent(() => import("./features/workshop/WorkshopPage"), "WorkshopPage"),
+});
+
+const jobs = createRoute({
+  getParentRoute: () => inside,
+  path: "/jobs",
+  component: lazyRouteComponent(() => import("./features/jobs/JobsPage"), "JobsPage"),
+});
+
+const job = createRoute({
+  getParentRoute: () => inside,
+  path: "/jobs/$name",
+  component: lazyRouteComponent(() => import("./features/jobs/JobPage"), "JobPage"),
+});
+
+const directory = createRoute({
+  getParentRoute: () => inside,
+  path: "/directory",
+  component: lazyRouteComponent(
+    () => import("./features/directory/DirectoryPage"),
+    "DirectoryPage",
+  ),
+});
+
+const server = createRoute({
+  getParentRoute: () => inside,
+  path: "/server",
+  component: lazyRouteComponent(() => import("./features/server/ServerPage"), "ServerPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings",
+  component: FirstSetting,
+});
+
+const keys = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/keys",
+  component: lazyRouteComponent(() => import("./features/keys/KeysPage"), "KeysPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/audit",
+  component: lazyRouteComponent(() => import("./features/audit/AuditPage"), "AuditPage"),
+});
+
 const people = createRoute({
   getParentRoute: () => inside,
-  path: "/people",
+  path: "/settings/people",
   component: lazyRouteComponent(() => import("./features/people/PeoplePage"), "PeoplePage"),
+});
+
+// where a provider leads back to after a refusal
+const signedIn = createRoute({
+  getParentRoute: () => inside,
+  path: "/sign-in",
+  component: () => <Navigate to="/" replace />,
+});
+
+const account = createRoute({
+  getParentRoute: () => inside,
+  path: "/settings/me",
+  component: lazyRouteComponent(() => import("./features/account/AccountPage"), "AccountPage"),
+});
+
+const alerts = createRoute({
+  getParentRoute: () => inside,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("./features/alerts/AlertsPage"), "AlertsPage"),
+});
+
+const alert = createRoute({
+  getParentRoute: () => inside,
+  path: "/alerts/$alertId",
+  component: lazyRouteComponent(() => import("./features/alerts/AlertPage"), "AlertPage"),
+});
+
+const alertRules = createRoute({
+  getParentRoute: () => inside,
+  path: "/alerts/rules",
+  component: lazyRouteComponent(() => import("./features/alerts/RulesPage"), "RulesPage"),
+});
+
+const alertRule = createRoute({
+  getParentRoute: () => inside,
+  path: "/alerts/rules/$ruleUid",
+  component: lazyRouteComponent(() => import("./features/alerts/RulePage"), "RulePage"),
 });
 
 const reports = createRoute({
@@ -135,7 +234,22 @@ export const router = createRouter({
       completeness,
       suspense,
       record,
+      duplicates,
+      workshop,
+      jobs,
+      job,
+      directory,
+      server,
+      settings,
       people,
+      account,
+      signedIn,
+      keys,
+      audit,
+      alerts,
+      alert,
+      alertRules,
+      alertRule,
       reports,
       units,
       tryNumber,

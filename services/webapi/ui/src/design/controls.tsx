@@ -145,3 +145,54 @@ export function SelectField({
     />
   );
 }
+
+export function CheckField({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: boolean;
+  onChange: (value: boolean) => void;
+}) {
+  return (
+    <label className={css.check}>
+      <input
+        type="checkbox"
+        checked={value}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+      <span>{label}</span>
+    </label>
+  );
+}
+
+/** Lines of a PBX: in fixed width, never wrapped and never corrected. */
+export function TextArea({
+  label,
+  value,
+  onChange,
+  rows = 6,
+  placeholder = "",
+}: {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  rows?: number;
+  placeholder?: string;
+}) {
+  return (
+    <label className={css.area}>
+      <span>{label}</span>
+      <textarea
+        rows={rows}
+        dir="ltr"
+        spellCheck={false}
+        wrap="off"
+        value={value}
+        placeholder={placeholder}
+        onChange={(event) => onChange(event.currentTarget.value)}
+      />
+    </label>
+  );
+}

@@ -4,7 +4,9 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import type { Me } from "@/api/types";
 import { Dialog } from "@/design/Dialog";
+import { AlertsBell } from "./AlertsBell";
 import css from "./AppShell.module.css";
+import { JobRing } from "./JobRing";
 import { KeyList } from "./KeyList";
 import { useKeys } from "./keys";
 import { Navigation } from "./Navigation";
@@ -48,6 +50,8 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
           <span>Bluewhale</span>
         </Link>
         <SearchField ref={search} />
+        <JobRing />
+        <AlertsBell />
         <ReaderMenu me={me} />
       </header>
       <Navigation pages={pages} />

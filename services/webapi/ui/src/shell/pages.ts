@@ -3,15 +3,20 @@
 import type { MessageDescriptor } from "@lingui/core";
 import { msg } from "@lingui/core/macro";
 import {
+  AlertsIcon,
   CallsIcon,
   CompletenessIcon,
   DashboardIcon,
-  PeopleIcon,
+  DirectoryIcon,
+  JobsIcon,
   ReportsIcon,
+  ServerIcon,
+  SettingsIcon,
   SuspenseIcon,
   TariffsIcon,
   TryIcon,
   UnitsIcon,
+  WorkshopIcon,
 } from "@/design/icons";
 import type { Permission } from "./permissions";
 
@@ -21,8 +26,8 @@ export interface NavigationEntry {
   readonly icon: typeof CallsIcon;
   /** Pressed after `g`. */
   readonly key: string;
-  /** Who lacks it never sees the page. */
-  readonly needs: Permission;
+  /** Who has none of these never sees the page. */
+  readonly needs: Permission | readonly Permission[];
 }
 
 export interface NavigationGroup {
@@ -70,12 +75,35 @@ const NAVIGATION: readonly NavigationGroup[] = [
         needs: "suspense.see",
       },
       { to: "/units", word: msg`Units`, icon: UnitsIcon, key: "u", needs: "units.see" },
+      {
+        to: "/workshop",
+        word: msg`Workshop`,
+        icon: WorkshopIcon,
+        key: "w",
+        needs: "suspense.see",
+      },
     ],
   },
   {
     heading: msg`Run`,
     entries: [
-      { to: "/people", word: msg`People`, icon: PeopleIcon, key: "p", needs: "users.manage" },
+      { to: "/alerts", word: msg`Alerts`, icon: AlertsIcon, key: "a", needs: "alerts.see" },
+      { to: "/jobs", word: msg`Jobs`, icon: JobsIcon, key: "j", needs: "jobs.see" },
+      {
+        to: "/directory",
+        word: msg`Directory`,
+        icon: DirectoryIcon,
+        key: "o",
+        needs: "directory.see",
+      },
+      {
+        to: "/settings",
+        word: msg`Settings`,
+        icon: SettingsIcon,
+        key: "p",
+        needs: ["users.manage", "audit.see"],
+      },
+      { to: "/server", word: msg`Server`, icon: ServerIcon, key: "v", needs: "server.see" },
     ],
   },
 ];
@@ -84,6 +112,6 @@ const NAVIGATION: readonly NavigationGroup[] = [
 export function navigationOf(may: (permission: Permission) => boolean): NavigationGroup[] {
   return NAVIGATION.map((group) => ({
     ...group,
-    entries: group.entries.filter((entry) => may(entry.needs)),
+    entries: group.entries.filter((entry) => [entry.needs].flat().some((one) => may(one))),
   })).filter((group) => group.entries.length > 0);
 }

@@ -1,14 +1,17 @@
 import { useEffect, useEffectEvent } from "react";
-import { listen } from "@/api/events";
+import { listen, type News } from "@/api/events";
 
 const LEAST_MS = 1_000;
 
-/** Call back when calls came in, at most once a second. */
-export function useNews(onCalls: () => void): void {
-  const told = useEffectEvent(onCalls);
+/** Call back when there is news of a kind (calls by default), at most once a second. */
+export function useNews(onNews: () => void, kind: Exclude<News, "reset"> = "calls"): void {
+  const told = useEffectEvent(onNews);
   useEffect(() => {
     let waiting: number | undefined;
-    const stop = listen(() => {
+    const stop = listen((news) => {
+      if (news !== kind && news !== "reset") {
+        return;
+      }
       waiting ??= window.setTimeout(() => {
         waiting = undefined;
         told();
@@ -18,5 +21,5 @@ export function useNews(onCalls: () => void): void {
       window.clearTimeout(waiting);
       stop();
     };
-  }, []);
+  }, [kind]);
 }

@@ -4,9 +4,9 @@ import { useState } from "react";
 import type { Role } from "@/api/types";
 import { Button, PasswordField, SelectField, TextField } from "@/design/controls";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useRoles } from "@/shell/roles";
 import css from "./people.module.css";
 import { addUser, usersQuery } from "./queries";
-import { useRoles } from "./roles";
 
 export function NewUserForm({ onDone }: { onDone: () => void }) {
   const { t } = useLingui();

@@ -1,6 +1,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { Problem } from "@/api/problems";
 import { meQuery } from "@/api/session";
 import type { Role, User } from "@/api/types";
 import { Button, SelectField } from "@/design/controls";
@@ -9,13 +10,14 @@ import { Dialog } from "@/design/Dialog";
 import { Instant, Unknown } from "@/design/Figures";
 import { zoneOf } from "@/design/format";
 import { AddIcon } from "@/design/icons";
-import { PageHead, Panel } from "@/design/Page";
+import { Facts, PageHead, Panel } from "@/design/Page";
 import { Skeleton } from "@/design/States";
 import { Status } from "@/design/Status";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useRoles } from "@/shell/roles";
+import { SettingsTabs } from "@/shell/SettingsTabs";
 import { NewUserForm } from "./NewUserForm";
-import { changeUser, usersQuery } from "./queries";
-import { useRoles } from "./roles";
+import { changeUser, resetFactor, usersQuery } from "./queries";
 
 export function PeoplePage() {
   const { t } = useLingui();
@@ -30,7 +32,9 @@ export function PeoplePage() {
             {t`Add somebody`}
           </Button>
         }
-      />
+      >
+        <SettingsTabs />
+      </PageHead>
       {users.error === null ? null : (
         <ProblemPanel error={users.error} onRetry={() => void users.refetch()} />
       )}
@@ -52,10 +56,15 @@ function Users({ users }: { users: readonly User[] }) {
     mutationFn: changeUser,
     onSettled: () => queries.invalidateQueries({ queryKey: usersQuery.queryKey }),
   });
+  const resetting = useMutation({
+    mutationFn: resetFactor,
+    onSettled: () => queries.invalidateQueries({ queryKey: usersQuery.queryKey }),
+  });
   const own = (user: User) => user.user_id === me?.user_id;
   return (
     <Panel title={t`Accounts`} flush>
-      {changing.error === null ? null : <ProblemPanel error={changing.error} />}
+      {changing.error === null ? null : <Changed error={changing.error} />}
+      {resetting.error === null ? null : <ProblemPanel error={resetting.error} />}
       <DataTable
         label={t`Accounts`}
         rows={users}
@@ -75,7 +84,7 @@ function Users({ users }: { users: readonly User[] }) {
                   hidden
                   value={user.role}
                   choices={roles}
-                  onChange={(role) => changing.mutate({ userId: user.user_id, role: role as Role })}
+                  onChange={(role) => changing.mutate({ user, role: role as Role })}
                 />
               ),
           },
@@ -87,6 +96,20 @@ function Users({ users }: { users: readonly User[] }) {
                 <Status level="ok">{t`may sign in`}</Status>
               ) : (
                 <Status level="off">{t`switched off`}</Status>
+              ),
+          },
+          {
+            key: "factor",
+            head: t`Second factor`,
+            cell: (user) =>
+              !user.two_factors ? (
+                <Status level="off">{t`none`}</Status>
+              ) : own(user) ? (
+                <Status level="ok">{t`on`}</Status>
+              ) : (
+                <Button look="quiet" onPress={() => resetting.mutate(user)}>
+                  {t`Take away`}
+                </Button>
               ),
           },
           {
@@ -109,7 +132,7 @@ function Users({ users }: { users: readonly User[] }) {
                   look="quiet"
                   onPress={() =>
                     changing.mutate({
-                      userId: user.user_id,
+                      user,
                       state: user.state === "active" ? "disabled" : "active",
                     })
                   }
@@ -121,5 +144,32 @@ function Users({ users }: { users: readonly User[] }) {
         ]}
       />
     </Panel>
+  );
+}
+
+/** A change that was refused; where somebody else was quicker, with what stands now. */
+function Changed({ error }: { error: Error }) {
+  const { t } = useLingui();
+  const roles = useRoles();
+  const stands = error instanceof Problem ? (error.params.current as User | undefined) : undefined;
+  return (
+    <>
+      <ProblemPanel error={error} />
+      {stands === undefined ? null : (
+        <Facts
+          facts={[
+            { name: t`Name`, value: stands.name },
+            {
+              name: t`Role`,
+              value: roles.find((role) => role.value === stands.role)?.label ?? stands.role,
+            },
+            {
+              name: t`State`,
+              value: stands.state === "active" ? t`may sign in` : t`switched off`,
+            },
+          ]}
+        />
+      )}
+    </>
   );
 }

@@ -22,13 +22,25 @@ export function addUser(user: NewUser): Promise<User> {
 }
 
 export interface UserChange {
-  readonly userId: string;
+  readonly user: User;
   readonly role?: Role;
   readonly state?: User["state"];
 }
 
-export function changeUser({ userId, ...change }: UserChange): Promise<User> {
+/** Change somebody as they were seen; refused where somebody else changed them meanwhile. */
+export function changeUser({ user, ...change }: UserChange): Promise<User> {
   return answered(
-    api.PATCH("/api/v1/users/{user_id}", { params: { path: { user_id: userId } }, body: change }),
+    api.PATCH("/api/v1/users/{user_id}", {
+      params: { path: { user_id: user.user_id } },
+      headers: { "If-Match": user.etag },
+      body: change,
+    }),
+  );
+}
+
+/** Take the second factor of somebody away who lost device and recovery codes. */
+export async function resetFactor(user: User): Promise<void> {
+  await answered(
+    api.DELETE("/api/v1/users/{user_id}/totp", { params: { path: { user_id: user.user_id } } }),
   );
 }

@@ -9,9 +9,9 @@ import { Status } from "@/design/Status";
 import { RawRecord } from "@/raw/RawRecord";
 import { ProblemPanel } from "@/shell/ProblemPanel";
 import { useMay } from "@/shell/permissions";
+import { useReasons } from "@/shell/reasons";
 import { recordQuery } from "./queries";
 import { RepairForm } from "./RepairForm";
-import { useReasons } from "./reasons";
 import css from "./suspense.module.css";
 
 export function RecordPage() {

@@ -5,8 +5,9 @@ import type { Job, SuspenseRecord } from "@/api/types";
 import { Button, TextField } from "@/design/controls";
 import { Status } from "@/design/Status";
 import { base64Of, bytesOf, editable } from "@/raw/raw-bytes";
+import { isOver, jobQuery } from "@/shell/jobs";
 import { ProblemPanel } from "@/shell/ProblemPanel";
-import { dismiss, isOver, jobQuery, repair } from "./queries";
+import { dismiss, repair } from "./queries";
 import css from "./suspense.module.css";
 
 /** A corrected line is a new record that refers to the old one; what was printed stays. */
@@ -72,8 +73,9 @@ export function RepairForm({ record }: { record: SuspenseRecord }) {
 function Progress({ job }: { job: Job }) {
   const { t } = useLingui();
   const queries = useQueryClient();
-  const now = useQuery({ ...jobQuery(job.name), initialData: job });
-  const over = isOver(now.data);
+  const found = useQuery(jobQuery(job.name)).data;
+  const now = found?.job ?? job;
+  const over = isOver(now);
   useEffect(() => {
     if (over) {
       void queries.invalidateQueries({ queryKey: ["suspense"] });
@@ -81,10 +83,10 @@ function Progress({ job }: { job: Job }) {
   }, [over, queries]);
   return (
     <div role="status">
-      {now.data.state === "done" ? (
+      {now.state === "done" ? (
         <Status level="ok">{t`Done.`}</Status>
-      ) : now.data.state === "failed" ? (
-        <Status level="bad">{now.data.message}</Status>
+      ) : now.state === "failed" ? (
+        <Status level="bad">{now.message}</Status>
       ) : (
         <Status level="off">{t`At work…`}</Status>
       )}

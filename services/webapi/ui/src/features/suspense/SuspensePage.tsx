@@ -9,8 +9,9 @@ import { PageHead, Panel } from "@/design/Page";
 import { Empty, Skeleton } from "@/design/States";
 import { bytesOf, visible } from "@/raw/raw-bytes";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useReasons } from "@/shell/reasons";
 import { groupsQuery, waitingQuery } from "./queries";
-import { useReasons } from "./reasons";
+import { SuspenseTabs } from "./SuspenseTabs";
 import css from "./suspense.module.css";
 
 export function SuspensePage() {
@@ -21,6 +22,7 @@ export function SuspensePage() {
   return (
     <>
       <PageHead title={t`Suspense`}>
+        <SuspenseTabs />
         {groups.data === undefined || groups.data.count === 0 ? null : (
           <p className={css.count}>
             <Plural

@@ -1,6 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { answered, api } from "@/api/client";
-import type { Job } from "@/api/types";
+import type { Duplicate, Job } from "@/api/types";
 
 export const groupsQuery = queryOptions({
   queryKey: ["suspense"],
@@ -44,17 +44,20 @@ export async function dismiss(suspenseId: number, why: string): Promise<void> {
   await answered(api.POST("/api/v1/suspense/dismiss", { body: { ids: [suspenseId], why } }));
 }
 
-const JOB_AGAIN_MS = 500;
+export const duplicatesQuery = queryOptions({
+  queryKey: ["duplicates"],
+  queryFn: ({ signal }) => answered(api.GET("/api/v1/duplicates", { signal })),
+  staleTime: 5_000,
+});
 
-export function jobQuery(name: string) {
-  return queryOptions({
-    queryKey: ["jobs", name],
-    queryFn: ({ signal }) =>
-      answered(api.GET("/api/v1/jobs/{name}", { params: { path: { name } }, signal })),
-    refetchInterval: (query) => (isOver(query.state.data) ? false : JOB_AGAIN_MS),
-  });
-}
-
-export function isOver(job: Job | undefined): boolean {
-  return job !== undefined && ["done", "failed", "cancelled"].includes(job.state);
+/** Say that a record that came twice is two calls; gives the leg that was made of it. */
+export async function sayTwoCalls(found: Duplicate, why: string): Promise<string> {
+  const { stream_id, incarnation, seq } = found;
+  const made = await answered(
+    api.POST("/api/v1/duplicates/{stream_id}/{incarnation}/{seq}/two-calls", {
+      params: { path: { stream_id, incarnation, seq } },
+      body: { why },
+    }),
+  );
+  return made.cdr_id;
 }
