@@ -19,6 +19,10 @@ const NO_SUCH_TIME = ["2561", "2562"]
       `180425 ${time} 00016 7       799                     112             299                           001               \r\n`,
   )
   .join("");
+const RULES = `rules:
+  - {rule: help, name: Somebody needs help, kind: emergency_call, severity: critical}
+  - {rule: long, name: Long calls, kind: long_call, talk_minutes_min: 5, severity: info}
+`;
 const WELCOME = /Open (\S+)\/welcome\?token=(\S+)/;
 
 export interface Installation {
@@ -41,6 +45,7 @@ export async function install(): Promise<Installation> {
       { stdio: "pipe" },
     );
   }
+  writeFileSync(join(folder, "alerts.yaml"), RULES);
   const pbxPort = await moved(join(folder, "bluewhale.yaml"));
   const server = spawn(PROGRAM, ["up", "--config", folder], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
@@ -80,7 +85,7 @@ async function moved(path: string): Promise<number> {
     .replace(/(type: tcp_server.*port:) \d+/, `$1 ${link}`)
     .replace(/(monitor: \{port:) \d+/, `$1 ${monitor}`)
     .replace(/(web: \{listen: 127\.0\.0\.1:)\d+/, "$10");
-  writeFileSync(path, free);
+  writeFileSync(path, `${free}\nalerts: alerts.yaml\n`);
   return link;
 }
 

@@ -27,7 +27,8 @@ const withCsrf: Middleware = {
 
 /** Requests whose answer did not come yet, with their keys. */
 const unanswered = new Map<string, string>();
-const ONLY_ASKS = /\/(search|aggregate|export|check|preview|try|session|totp|tariffs)$|\/reports\//;
+const ONLY_ASKS =
+  /\/(search|aggregate|export|check|preview|backtest|try|session|totp|tariffs)$|\/reports\//;
 
 /** Pressing twice, or again after an answer was lost, acts once: the same request has the same key. */
 const withKey: Middleware = {
