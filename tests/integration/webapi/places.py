@@ -132,14 +132,14 @@ rules:
 """
 
 
-def _ready(folder: Path) -> None:
+def _ready(folder: Path, **web: Any) -> None:
     """Let the installation answer on ports of its own, and read nothing."""
     (folder / "alerts.yaml").write_text(RULES)
     change(folder, alerts="alerts.yaml")
     links = yaml.safe_load((folder / "bluewhale.yaml").read_text("utf-8"))["links"]
     for link in links:
         link["connector"] = {"type": "import"}
-    change(folder, links=links, monitor={"port": 0}, web={"listen": "127.0.0.1:0"})
+    change(folder, links=links, monitor={"port": 0}, web={"listen": "127.0.0.1:0", **web})
 
 
 def _welcomed(said: str) -> Site:
@@ -165,10 +165,13 @@ def _site(said: str) -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def embedded(folder: Path, *, reading: bool = False) -> Iterator[Site]:
-    """Serve it as `bluewhale up` does, in a thread of this process; it may read its PBXs."""
+def embedded(folder: Path, *, reading: bool = False, **web: Any) -> Iterator[Site]:
+    """Serve it as `bluewhale up` does, in a thread of this process; it may read its PBXs.
+
+    `web` = more settings of the page, where it reads none.
+    """
     if not reading:
-        _ready(folder)
+        _ready(folder, **web)
     runtime, said = Runtime(load(folder)), io.StringIO()
     runner = threading.Thread(target=runtime.run)
     with contextlib.redirect_stdout(said):

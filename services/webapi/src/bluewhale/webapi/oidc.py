@@ -211,6 +211,8 @@ class Oidc:
             raise _refused(f"its token does not hold: {error}") from error
         if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
             raise _refused("its token is of another sign-in")
+        if not isinstance(claims["sub"], str) or not claims["sub"]:
+            raise _refused("its token says nobody")
         if claims.get("azp", client) != client or (
             isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and "azp" not in claims
         ):
