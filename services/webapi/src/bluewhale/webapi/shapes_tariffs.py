@@ -158,7 +158,7 @@ class TryBody(Body):
     talk_ms: Annotated[int | None, Field(ge=0, le=30 * 86_400_000)] = None
     direction: Literal["inbound", "outbound", "internal", "tandem"] | None = None
     tariff_uid: Annotated[str | None, Field(max_length=64)] = None
-    version: Annotated[int | None, Field(ge=0)] = None
+    version: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
 
 
 class Trial(Shape):
