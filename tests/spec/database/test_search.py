@@ -108,9 +108,14 @@ def at(minute: int) -> datetime:
 def test_a_filter_finds_exactly_its_calls_newest_first(
     store: Store, asked: dict, found: list[int]
 ) -> None:
-    """The expected calls are read off the table above."""
-    calls = store.search_calls(CallFilter(**asked), limit=10)
-    assert calls.column("call_id").to_pylist() == [leg_id(n) for n in found]
+    """The expected calls are read off the table above; a walk finds them, and sums count them."""
+    wanted, calls = CallFilter(**asked), [leg_id(n) for n in found]
+    assert store.search_calls(wanted, limit=10).column("call_id").to_pylist() == calls
+    walked = [t.column("call_id").to_pylist() for t in store.walk_calls(wanted, ["call_id"])]
+    assert [call for part in walked for call in part] == calls
+    for by in ("direction", "person"):  # of kept cells, and of rows
+        rows = store.report(by, wanted).to_pylist()
+        assert sum({r["name"]: r["calls"] for r in rows}.values()) == len(calls)
 
 
 def test_pages_follow_each_other_without_overlap(store: Store) -> None:

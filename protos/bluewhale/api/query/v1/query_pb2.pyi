@@ -72,6 +72,7 @@ class CallFilter(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     UNRATED_ONLY_FIELD_NUMBER: _builtins.int
     SITE_UIDS_FIELD_NUMBER: _builtins.int
+    CALL_IDS_FIELD_NUMBER: _builtins.int
     from_ms: _builtins.int
     """started at or after"""
     until_ms: _builtins.int
@@ -105,6 +106,10 @@ class CallFilter(_message.Message):
     def site_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """any of these"""
 
+    @_builtins.property
+    def call_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """any of these calls"""
+
     def __init__(
         self,
         *,
@@ -126,10 +131,11 @@ class CallFilter(_message.Message):
         text: _builtins.str | None = ...,
         unrated_only: _builtins.bool = ...,
         site_uids: _abc.Iterable[_builtins.str] | None = ...,
+        call_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_account_code", b"_account_code", "_call_class", b"_call_class", "_cost_max", b"_cost_max", "_cost_min", b"_cost_min", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_from_ms", b"_from_ms", "_number", b"_number", "_person_uid", b"_person_uid", "_price_list", b"_price_list", "_site_uid", b"_site_uid", "_text", b"_text", "_trunk", b"_trunk", "_until_ms", b"_until_ms", "account_code", b"account_code", "call_class", b"call_class", "cost_max", b"cost_max", "cost_min", b"cost_min", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "from_ms", b"from_ms", "number", b"number", "person_uid", b"person_uid", "price_list", b"price_list", "site_uid", b"site_uid", "text", b"text", "trunk", b"trunk", "until_ms", b"until_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_account_code", b"_account_code", "_call_class", b"_call_class", "_cost_max", b"_cost_max", "_cost_min", b"_cost_min", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_from_ms", b"_from_ms", "_number", b"_number", "_person_uid", b"_person_uid", "_price_list", b"_price_list", "_site_uid", b"_site_uid", "_text", b"_text", "_trunk", b"_trunk", "_until_ms", b"_until_ms", "account_code", b"account_code", "call_class", b"call_class", "cost_max", b"cost_max", "cost_min", b"cost_min", "department_uids", b"department_uids", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "from_ms", b"from_ms", "number", b"number", "person_uid", b"person_uid", "price_list", b"price_list", "site_uid", b"site_uid", "site_uids", b"site_uids", "text", b"text", "trunk", b"trunk", "unrated_only", b"unrated_only", "until_ms", b"until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_account_code", b"_account_code", "_call_class", b"_call_class", "_cost_max", b"_cost_max", "_cost_min", b"_cost_min", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_from_ms", b"_from_ms", "_number", b"_number", "_person_uid", b"_person_uid", "_price_list", b"_price_list", "_site_uid", b"_site_uid", "_text", b"_text", "_trunk", b"_trunk", "_until_ms", b"_until_ms", "account_code", b"account_code", "call_class", b"call_class", "call_ids", b"call_ids", "cost_max", b"cost_max", "cost_min", b"cost_min", "department_uids", b"department_uids", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "from_ms", b"from_ms", "number", b"number", "person_uid", b"person_uid", "price_list", b"price_list", "site_uid", b"site_uid", "site_uids", b"site_uids", "text", b"text", "trunk", b"trunk", "unrated_only", b"unrated_only", "until_ms", b"until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__account_code: _TypeAlias = _typing.Literal["account_code"]  # noqa: Y015
     _WhichOneofArgType__account_code: _TypeAlias = _typing.Literal["_account_code", b"_account_code"]  # noqa: Y015
@@ -256,6 +262,52 @@ class CallPage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CallPage: _TypeAlias = CallPage  # noqa: Y015
+
+@_typing.final
+class WalkCallsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def filter(self) -> Global___CallFilter: ...
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of the stored_call schema, in this order; none = all"""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___CallFilter | None = ...,
+        columns: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WalkCallsRequest: _TypeAlias = WalkCallsRequest  # noqa: Y015
+
+@_typing.final
+class CallColumns(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARROW_FIELD_NUMBER: _builtins.int
+    arrow: _builtins.bytes
+    """one Arrow IPC stream, lz4"""
+    def __init__(
+        self,
+        *,
+        arrow: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrow", b"arrow"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallColumns: _TypeAlias = CallColumns  # noqa: Y015
 
 @_typing.final
 class Amount(_message.Message):

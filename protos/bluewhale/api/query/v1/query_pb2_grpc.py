@@ -39,6 +39,11 @@ class QueryStub:
                 request_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.SearchCallsRequest.SerializeToString,
                 response_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CallPage.FromString,
                 _registered_method=True)
+        self.WalkCalls = channel.unary_stream(
+                '/bluewhale.api.query.v1.Query/WalkCalls',
+                request_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.WalkCallsRequest.SerializeToString,
+                response_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CallColumns.FromString,
+                _registered_method=True)
         self.GetCall = channel.unary_unary(
                 '/bluewhale.api.query.v1.Query/GetCall',
                 request_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.GetCallRequest.SerializeToString,
@@ -82,6 +87,14 @@ class QueryServicer:
     def SearchCalls(self, request, context):
         """Live calls, newest first, in pages; the stream ends when `limit` calls were sent or no more
         match. New calls do not shift pages: each goes on behind the last call of the one before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WalkCalls(self, request, context):
+        """All live calls that match, newest first, as columns: for files, however many they are. Calls
+        that are stored meanwhile may be among them or not; each is sent once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +156,11 @@ def add_QueryServicer_to_server(servicer, server):
                     servicer.SearchCalls,
                     request_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.SearchCallsRequest.FromString,
                     response_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CallPage.SerializeToString,
+            ),
+            'WalkCalls': grpc.unary_stream_rpc_method_handler(
+                    servicer.WalkCalls,
+                    request_deserializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.WalkCallsRequest.FromString,
+                    response_serializer=bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CallColumns.SerializeToString,
             ),
             'GetCall': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCall,
@@ -207,6 +225,33 @@ class Query:
             '/bluewhale.api.query.v1.Query/SearchCalls',
             bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.SearchCallsRequest.SerializeToString,
             bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CallPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WalkCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/bluewhale.api.query.v1.Query/WalkCalls',
+            bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.WalkCallsRequest.SerializeToString,
+            bluewhale_dot_api_dot_query_dot_v1_dot_query__pb2.CallColumns.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class QueryStub:
     """Live calls, newest first, in pages; the stream ends when `limit` calls were sent or no more
     match. New calls do not shift pages: each goes on behind the last call of the one before.
     """
+    WalkCalls: _grpc.UnaryStreamMultiCallable[_query_pb2.WalkCallsRequest, _query_pb2.CallColumns]
+    """All live calls that match, newest first, as columns: for files, however many they are. Calls
+    that are stored meanwhile may be among them or not; each is sent once.
+    """
     GetCall: _grpc.UnaryUnaryMultiCallable[_query_pb2.GetCallRequest, _query_pb2.CallDetail]
     """One call with all that is stored about it. NOT_FOUND where no version was ever stored."""
     Report: _grpc.UnaryUnaryMultiCallable[_query_pb2.ReportRequest, _query_pb2.ReportReply]
@@ -62,6 +66,10 @@ class QueryAsyncStub(QueryStub):
     SearchCalls: _aio.UnaryStreamMultiCallable[_query_pb2.SearchCallsRequest, _query_pb2.CallPage]  # type: ignore[assignment]
     """Live calls, newest first, in pages; the stream ends when `limit` calls were sent or no more
     match. New calls do not shift pages: each goes on behind the last call of the one before.
+    """
+    WalkCalls: _aio.UnaryStreamMultiCallable[_query_pb2.WalkCallsRequest, _query_pb2.CallColumns]  # type: ignore[assignment]
+    """All live calls that match, newest first, as columns: for files, however many they are. Calls
+    that are stored meanwhile may be among them or not; each is sent once.
     """
     GetCall: _aio.UnaryUnaryMultiCallable[_query_pb2.GetCallRequest, _query_pb2.CallDetail]  # type: ignore[assignment]
     """One call with all that is stored about it. NOT_FOUND where no version was ever stored."""
@@ -87,6 +95,16 @@ class QueryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_query_pb2.CallPage], _abc.AsyncIterator[_query_pb2.CallPage]]:
         """Live calls, newest first, in pages; the stream ends when `limit` calls were sent or no more
         match. New calls do not shift pages: each goes on behind the last call of the one before.
+        """
+
+    @_abc_1.abstractmethod
+    def WalkCalls(
+        self,
+        request: _query_pb2.WalkCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_pb2.CallColumns], _abc.AsyncIterator[_query_pb2.CallColumns]]:
+        """All live calls that match, newest first, as columns: for files, however many they are. Calls
+        that are stored meanwhile may be among them or not; each is sent once.
         """
 
     @_abc_1.abstractmethod

@@ -153,10 +153,10 @@ def marks(found: Sequence[Mark]) -> api.MarksReply:
     )
 
 
-def arrow(table: pa.Table) -> bytes:
-    """Give a table as one Arrow IPC stream, zstd: for exports, ten times cheaper than rows."""
+def arrow(table: pa.Table, compression: str = "zstd") -> bytes:
+    """Give a table as one Arrow IPC stream: ten times cheaper than rows."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="zstd", unify_dictionaries=True)
+    options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table.unify_dictionaries())
     data: bytes = sink.getvalue().to_pybytes()

@@ -80,6 +80,21 @@ class QueryDoor(doors.QueryServicer):
                     return
 
     @override
+    def WalkCalls(
+        self, request: api.WalkCallsRequest, context: grpc.ServicerContext
+    ) -> Iterator[api.CallColumns]:
+        with told(context):
+            tables = self._store.walk_calls(
+                questions.call_filter(request.filter), questions.call_columns(request.columns)
+            )
+            while context.is_active():
+                with self._asking("walk_calls"):
+                    table = next(tables, None)
+                if table is None:
+                    return
+                yield api.CallColumns(arrow=answers.arrow(table, "lz4"))
+
+    @override
     def GetCall(self, request: api.GetCallRequest, context: grpc.ServicerContext) -> api.CallDetail:
         with told(context):
             with self._asking("get_call"):

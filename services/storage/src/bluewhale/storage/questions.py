@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, cast
 
 from bluewhale.api.query.v1 import query_pb2 as api
-from bluewhale.database import REPORT_KINDS, CallFilter, SuspenseFilter
+from bluewhale.database import CALL_COLUMNS, REPORT_KINDS, CallFilter, SuspenseFilter
 from bluewhale.records.enums import CallClass, Direction, Disposition, RejectReason, SuspenseState
 from bluewhale.records.exceptions import IdTextError
 from bluewhale.records.ids import id_text, parse_id_text
@@ -53,6 +53,7 @@ def call_filter(wanted: api.CallFilter) -> CallFilter:
     _at_most("filter.department_uids", len(departments), VALUES_MAX)
     sites = list(wanted.site_uids)
     _at_most("filter.site_uids", len(sites), VALUES_MAX)
+    _at_most("filter.call_ids", len(wanted.call_ids), VALUES_MAX)
     return CallFilter(
         from_at=since,
         until_at=until,
@@ -72,7 +73,25 @@ def call_filter(wanted: api.CallFilter) -> CallFilter:
         cost_max_nanos=_nanos(wanted, "cost_max"),
         text=_text(wanted, "text"),
         unrated_only=wanted.unrated_only,
+        calls=[stored_id("filter.call_ids", one) for one in wanted.call_ids] or None,
     )
+
+
+def call_columns(names: Iterable[str]) -> list[str]:
+    """Give columns of stored calls, all of them where none is named.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is no such column, or it is named twice.
+    """
+    wanted = list(names) or list(CALL_COLUMNS)
+    for name in wanted:
+        if name not in CALL_COLUMNS:
+            raise InvalidRequestError(f"columns: there is no {name[:60]!r} in stored calls")
+        if wanted.count(name) > 1:
+            raise InvalidRequestError(f"columns: {name} is named twice")
+    return wanted
 
 
 def suspense_filter(request: api.SuspenseRequest) -> SuspenseFilter:

@@ -1,91 +1,117 @@
-"""Calls as a file, written as it is read: CSV or JSON lines, any number of them in little memory.
+"""Calls as a file, written as it is read: any number of them in little memory.
 
-Owns columns and cells of the file. Numbers are masked as on the page; a cell that a
-spreadsheet would run as a formula is shown as text.
+Owns the forms, and columns and lines of each. Numbers are masked as on the page; a
+cell that a spreadsheet would run as a formula is shown as text. CSV and JSON lines
+are put together from whole columns: no object is made of a call.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from bluewhale.webapi import column_text as text
+from bluewhale.webapi.export_columns import NAMED, PARTIES, Calls, Prices, of_list
+from bluewhale.webapi.shapes import Call
 
 if TYPE_CHECKING:
-    from bluewhale.api.query.v1 import query_pb2 as query
-    from bluewhale.webapi import shapes
     from bluewhale.webapi.saying import Saying
 
 Form = Literal["csv", "jsonl"]
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
-PAGE_ROWS = 2_000
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_NUMBER = re.compile(r"[+-]?[0-9][0-9 ]*(\.[0-9]+)?•*")
 _SAME = (
     "call_id", "version", "state", "started_at", "answered_at", "ended_at", "zone", "direction",
     "call_class", "disposition", "ring_ms", "queue_ms", "hold_ms", "talk_ms", "extension",
     "cost_center_uid", "account_code", "trunk_in", "trunk_out", "transfers", "legs",
 )  # fmt: skip
-_PARTIES = ("calling", "called", "first_destination", "final_destination")
-_NAMES = ("site", "person", "department")
 
 
 def written(
-    pages: Iterable[Sequence[query.Call]], saying: Saying, form: Form, lists: Sequence[str]
-) -> Iterator[str]:
-    """Give the file in pieces; `lists` are the price lists that have columns."""
-    if form == "jsonl":
-        for page in pages:
-            said = saying.about(page)
-            yield "".join(said.call(c).model_dump_json(by_alias=True) + "\n" for c in page)
-        return
-    yield _lines([_heads(lists)])
-    for page in pages:
-        said = saying.about(page)
-        yield _lines([_row(said.call(c), lists) for c in page])
+    tables: Iterable[pa.Table], saying: Saying, form: Form, lists: Sequence[str]
+) -> Iterator[bytes]:
+    """Give the file in pieces; `lists` are the price lists that have columns.
+
+    tables: batches of calls, columns `export_columns.STORED`.
+    """
+    say = csv_lines if form == "csv" else json_lines
+    if form == "csv":
+        yield (",".join(text.cells(pa.array(heads(lists))).to_pylist()) + text.LINE_END).encode()
+    for table in tables:
+        yield say(Calls(table, saying.names, saying.masker), lists)
 
 
-def cell(value: Any) -> str:
-    """Give a cell that no spreadsheet runs; numbers keep their sign."""
-    text = "" if value is None else str(value)
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
-        return "'" + text
-    return text
-
-
-def _heads(lists: Sequence[str]) -> list[str]:
-    heads = [*_SAME, *_PARTIES]
-    for name in _NAMES:
-        heads += [f"{name}_uid", f"{name}_name"]
+def heads(lists: Sequence[str]) -> list[str]:
+    """Give the names of the columns of a table of calls."""
+    found = [*_SAME, *PARTIES]
+    for name in NAMED:
+        found += [f"{name}_uid", f"{name}_name"]
     for name in lists:
-        heads += [f"{name}_amount", f"{name}_currency", f"{name}_unpriced"]
-    return heads
+        found += [f"{name}_amount", f"{name}_currency", f"{name}_unpriced"]
+    return found
 
 
-def _row(call: shapes.Call, lists: Sequence[str]) -> list[Any]:
-    row = [getattr(call, name) for name in _SAME]
-    for name in _PARTIES:
-        party = getattr(call, name)
-        row.append(party and (party.e164 or party.shown))
-    for name in _NAMES:
-        named = getattr(call, name)
-        row += [named and named.uid, named and named.name]
-    prices = {p.price_list: p for p in call.prices}
+def columns(calls: Calls, lists: Sequence[str]) -> Iterator[pa.Array]:
+    """Give the columns of a table of calls, amounts as decimal text; in the order of `heads`."""
+    yield from (calls.plain(name) for name in _SAME)
+    for name in PARTIES:
+        party = calls.parties(name)
+        yield pc.coalesce(party.e164, party.shown)
+    for name in NAMED:
+        yield from calls.named(name)
+    prices = calls.prices()
     for name in lists:
-        price = prices.get(name)
-        money = price.money if price else None
-        row += [money and money.amount, money and money.currency, price and price.unpriced]
-    return row
+        own = of_list(prices, name)
+        amount = text.amounts(own.nanos)
+        yield pc.if_else(own.currency.is_valid(), amount, None)
+        yield own.currency
+        yield own.unpriced
 
 
-def _lines(rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows([cell(v) for v in row] for row in rows)
-    return out.getvalue()
+def csv_lines(calls: Calls, lists: Sequence[str]) -> bytes:
+    """Give calls as lines of CSV."""
+    lines = text.joined([text.cells(column) for column in columns(calls, lists)], ",")
+    return text.data(text.joined([lines, text.LINE_END]))
 
 
-def problem_line(code: str) -> str:
+def json_lines(calls: Calls, _lists: Sequence[str]) -> bytes:
+    """Give calls as a JSON object a line, as lists of the API say them."""
+    fields = [(name, _json(calls, name)) for name in Call.model_fields]
+    return text.data(text.joined([text.json_object(fields), "\n"]))
+
+
+def _json(calls: Calls, name: str) -> pa.Array:
+    if name in PARTIES:
+        party = calls.parties(name)
+        said = text.json_object([(n, text.json_values(v)) for n, v in party._asdict().items()])
+        return pc.if_else(party.shown.is_valid(), said, text.NULL)
+    if name in NAMED:
+        named = calls.named(name)
+        words = text.json_object([
+            (n, text.json_values(v.dictionary)) for n, v in named._asdict().items()
+        ])  # fmt: skip
+        known = pc.if_else(named.uid.dictionary.is_valid(), words, text.NULL)
+        return known.take(named.uid.indices).fill_null(text.NULL)
+    if name == "prices":
+        return _json_prices(calls.prices())
+    return text.json_values(calls.plain(name))
+
+
+def _json_prices(prices: Prices) -> pa.Array:
+    money = text.json_object([
+        ("amount", text.json_values(text.amounts(prices.nanos))),
+        ("currency", text.json_values(prices.currency)),
+    ])  # fmt: skip
+    each = text.json_object([
+        ("price_list", text.json_values(prices.price_list)),
+        ("money", pc.if_else(prices.currency.is_valid(), money, text.NULL)),
+        ("unpriced", text.json_values(prices.unpriced)),
+    ])  # fmt: skip
+    return text.json_lists(prices.lists, each)
+
+
+def problem_line(code: str) -> bytes:
     """Give the last line of a file that is not whole: a reader of the file must see it."""
-    return json.dumps({"problem": code, "whole": False}) + "\n"
+    return (json.dumps({"problem": code, "whole": False}) + "\n").encode()

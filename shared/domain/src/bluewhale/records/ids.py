@@ -31,7 +31,9 @@ _RULE_RAW = ord("R")
 _RULE_NATIVE = ord("N")
 _RULE_JOIN = ord("J")
 _BYTE = np.uint64(8)
-_LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = np.frombuffer(bytes(x for a in _LETTERS for b in _LETTERS for x in (a, b)), np.uint16)
+_TEN_BITS = np.uint64(1023)
 
 Bytes = npt.NDArray[np.uint8]
 Spans = tuple[Bytes, npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -301,16 +303,19 @@ def ids_from_matrix(matrix: Bytes) -> Any:
 def id_texts(ids: Any) -> Any:
     """Give the texts of a column of ids, as `id_text` says them; nulls stay."""
     array = _one_array(ids)
-    matrix = id_matrix(array)
-    bits = np.zeros((len(matrix), ID_TEXT_LENGTH, 8), np.uint8)
-    flat = np.zeros((len(matrix), ID_TEXT_LENGTH * 5), np.uint8)
-    flat[:, : ID_BYTES * 8] = np.unpackbits(matrix, axis=1)
-    bits[:, :, 3:] = flat.reshape(len(matrix), ID_TEXT_LENGTH, 5)
-    letters = _LETTERS[np.packbits(bits, axis=2).reshape(-1)]
-    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * np.int32(ID_TEXT_LENGTH)
+    words = np.ascontiguousarray(id_matrix(array)).view(">u8").astype(np.uint64)
+    high, low = words[:, 0], words[:, 1]
+    letters = np.empty((len(words), ID_TEXT_LENGTH // 2), np.uint16)
+    for pair in range(6):
+        letters[:, pair] = _PAIRS[high >> np.uint64(54 - 10 * pair) & _TEN_BITS]
+    letters[:, 6] = _PAIRS[(high << np.uint64(6) | low >> np.uint64(58)) & _TEN_BITS]
+    for pair in range(5):
+        letters[:, 7 + pair] = _PAIRS[low >> np.uint64(48 - 10 * pair) & _TEN_BITS]
+    letters[:, 12] = _PAIRS[low << np.uint64(2) & _TEN_BITS]
+    offsets = np.arange(len(words) + 1, dtype=np.int32) * np.int32(ID_TEXT_LENGTH)
     valid = np.packbits(np.asarray(array.is_valid()), bitorder="little")
-    buffers = [pa.py_buffer(x) for x in (valid, offsets, letters)]
-    return pa.StringArray.from_buffers(len(matrix), buffers[1], buffers[2], buffers[0])
+    buffers = [pa.py_buffer(x) for x in (valid, offsets, letters.reshape(-1))]
+    return pa.StringArray.from_buffers(len(words), buffers[1], buffers[2], buffers[0])
 
 
 def leg_ids(

@@ -30,6 +30,7 @@ from bluewhale.database.exceptions import (
 )
 from bluewhale.database.exports import readable, write_csv, write_parquet
 from bluewhale.database.reports import REPORT_KINDS, ReportBy
+from bluewhale.database.schemas import CALL_COLUMNS
 from bluewhale.database.sealing import Sealed
 from bluewhale.database.search import CallDetail, page_key
 from bluewhale.database.store import Store
@@ -37,6 +38,7 @@ from bluewhale.database.suspense import SuspenseFilter
 from bluewhale.database.versions import StoredTariff
 
 __all__ = [
+    "CALL_COLUMNS",
     "REPORT_KINDS",
     "Batch",
     "CallDetail",

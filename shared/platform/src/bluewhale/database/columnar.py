@@ -64,11 +64,11 @@ class Columnar:
                 self._connection = None
 
 
-def sealed_sql(folder: SegmentFolder, segments: Sequence[Segment], kind: str) -> str:
+def sealed_sql(folder: SegmentFolder, segments: Sequence[Segment], kind: str, *options: str) -> str:
     """Give the table expression of the sealed files of one kind."""
     paths = [str(folder.empty(kind)), *(str(folder.path(s.name, kind)) for s in segments)]
     listed = ", ".join("'" + p.replace("'", "''") + "'" for p in paths)
-    return f"read_parquet([{listed}], union_by_name = true)"
+    return f"read_parquet([{listed}], {', '.join(('union_by_name = true', *options))})"
 
 
 def dead_versions(tx: Transaction) -> pa.Table:

@@ -6,17 +6,38 @@ are those of the site's own clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
-from bluewhale.database.call_filter import CallFilter, number_key, number_where, where
+from bluewhale.database.call_filter import (
+    CallFilter,
+    milliseconds,
+    number_key,
+    number_where,
+    where,
+)
+from bluewhale.database.cells import (
+    CELL_GROUPS,
+    FINE,
+    HOUR_MS,
+    Cells,
+    Sums,
+    in_cells,
+    question_of,
+    summed,
+    together,
+)
 from bluewhale.database.columnar import NOT_DEAD, Columnar, dead_versions, sealed_sql
 from bluewhale.database.columns import conform, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
+from bluewhale.database.search import in_time
+from bluewhale.database.segments import Segment
 from bluewhale.records.ids import id_text
 from bluewhale.records.schemas import CHARGE_SCHEMA
 
@@ -43,95 +64,155 @@ _GROUPS = {
     "direction": "c.direction",
     "disposition": "c.disposition",
 }
-_COLUMNS = (
-    "call_id", "version", "started_at", "site_zone", "talk_ms", "direction", "class",
-    "disposition", "calling", "called", "calling_e164", "called_e164", "first_destination",
-    "final_destination", "site_uid", "trunk_in", "trunk_out", "extension", "person_uid",
-    "department_uid", "cost_center_uid", "account_code", "totals",
-)  # fmt: skip
-
-
-def report(
-    tx: Transaction,
-    lookup: Lookup,
-    columnar: Columnar,
-    by: ReportBy,
-    call_filter: CallFilter,
-    *,
-    limit: int | None = None,
-) -> pa.Table:
-    """Give one row per group, price list and currency, dearest first.
-
-    Columns: name (null = not known), calls, answered, talk_ms, price_list,
-    currency, amount_nanos, unrated. Groups without any charge have null
-    price_list. calls, answered and talk_ms are of the group, not of the price
-    list: do not add them over price lists.
-    """
-    return reports(tx, lookup, columnar, [by], call_filter, limit=limit)[0]
+_COLUMN = re.compile(r'\bc\."?(\w+)')
+_MEASURED = frozenset({"disposition", "talk_ms", "totals"})  # what sums are made of
 
 
 def reports(
     tx: Transaction,
     lookup: Lookup,
     columnar: Columnar,
+    cells: Cells,
     bys: Sequence[ReportBy],
     call_filter: CallFilter,
     *,
     limit: int | None = None,
 ) -> list[pa.Table]:
-    """Give several reports over the same calls of one moment; hot calls are read once."""
-    condition, values = where(call_filter, "duckdb")
-    key = number_key(call_filter)
-    if key is not None:
-        shows, given = number_where(key, "duckdb")
-        condition, values = f"{condition} AND {shows}", [*values, *given]
+    """Give several reports over the same calls of one moment.
+
+    Each has one row per group, price list and currency, dearest first. Columns:
+    name (null = not known), calls, answered, talk_ms, price_list, currency,
+    amount_nanos, unrated. Groups without any charge have null price_list. calls,
+    answered and talk_ms are of the group, not of the price list: do not add them
+    over price lists.
+    """
     dead = dead_versions(tx)
-    columns = ", ".join(f'"{c}"' for c in _COLUMNS)
-    sealed = f"SELECT {columns} FROM {sealed_sql(lookup.folder, lookup.segments, 'call')} c"
-    sealed += f" WHERE {condition}" + (NOT_DEAD if dead.num_rows else "")
-    source = f"({sealed} UNION ALL SELECT {columns} FROM hot c)"
-    values = [*values, *values]  # the source stands twice in a report
-    named: dict[str, pa.Table] = {"hot": _hot(tx, call_filter, key)}
-    if dead.num_rows:
-        named["dead"] = dead
-    return [columnar.query(_grouped(by, source, limit), values, named) for by in bys]
+    ask = _Rows(tx, lookup, columnar, call_filter, dead)
+    question = question_of(call_filter)
+    if question is None or not all(by in CELL_GROUPS for by in bys):
+        keyed = {f"g{n}": _GROUPS[by] for n, by in enumerate(bys)}
+        segments = in_time(lookup.segments, call_filter)
+        sums = together([ask.hot(keyed), ask.sealed(segments, keyed)])
+        return [
+            _grouped(columnar, sums, f"c.g{n}", by, ("1 = 1", []), limit)
+            for n, by in enumerate(bys)
+        ]
+    sums = together([ask.hot(None), *_sealed(ask, cells)])
+    return [_grouped(columnar, sums, CELL_GROUPS[by], by, question, limit) for by in bys]
 
 
-def _grouped(by: ReportBy, source: str, limit: int | None) -> str:
-    """Give the question of one report over the calls of `source`."""
-    group, by_time = _GROUPS[by], by in {"hour", "day", "month"}
-    # The calls are read twice, each time only the columns needed: faster than keeping them.
-    return f"""
-        WITH counted AS (
-            SELECT {group} AS name, COUNT(*) AS calls,
-                   COUNT(*) FILTER (c.disposition = 'answered') AS answered,
-                   CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT) AS talk_ms
-            FROM {source} c GROUP BY 1
-        ),
-        paid AS (
-            SELECT name, t.price_list AS price_list, t.currency AS currency,
-                   CAST(SUM(t.amount_nanos) AS BIGINT) AS amount_nanos,
-                   CAST(SUM(t.unrated) AS BIGINT) AS unrated
-            FROM (SELECT {group} AS name, UNNEST(c.totals) AS t FROM {source} c) GROUP BY ALL
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Adds up the calls of a filter as they are stored."""
+
+    tx: Transaction
+    lookup: Lookup
+    columnar: Columnar
+    filter: CallFilter
+    dead: pa.Table
+
+    def hot(self, keyed: Mapping[str, str] | None) -> Sums:
+        """Add up hot calls by these keys; None = in cells."""
+        columns = _named(keyed or FINE)
+        condition, values = where(self.filter, self.tx.dialect)
+        if (key := number_key(self.filter)) is not None:
+            shows, given = number_where(key, self.tx.dialect)
+            condition, values = f"{condition} AND {shows}", [*values, *given]
+        listed = ", ".join(f'c."{c}"' for c in columns)
+        rows: list[tuple[Any, ...]] = self.tx.rows(
+            f"SELECT {listed} FROM call_version c WHERE c.live = 1 AND {condition}", values
         )
-        SELECT counted.name, calls, answered, talk_ms, price_list, currency, amount_nanos, unrated
-        FROM counted LEFT JOIN paid ON counted.name IS NOT DISTINCT FROM paid.name
-        ORDER BY {"counted.name" if by_time else "amount_nanos DESC NULLS LAST"},
-                 counted.name, price_list, currency
+        table = rows_table(rows, pa.schema([STORED_CALL_SCHEMA.field(c) for c in columns]))
+        return self._summed("hot", keyed, [], {"hot": table})
+
+    def sealed(
+        self, segments: Sequence[Segment], keyed: Mapping[str, str] | None, within: str = "1 = 1"
+    ) -> Sums:
+        """Add up calls of segments by these keys; None = in cells."""
+        condition, values = where(self.filter, "duckdb")
+        if (key := number_key(self.filter)) is not None:
+            shows, given = number_where(key, "duckdb")
+            condition, values = f"{condition} AND {shows}", [*values, *given]
+        listed = ", ".join(f'c."{c}"' for c in _named(keyed or FINE))
+        gone = NOT_DEAD if self.dead.num_rows else ""
+        source = (
+            f"(SELECT {listed} FROM {sealed_sql(self.lookup.folder, segments, 'call')} c"
+            f" WHERE {condition} AND {within}{gone})"
+        )
+        return self._summed(source, keyed, values, {"dead": self.dead} if gone else {})
+
+    def _summed(
+        self,
+        source: str,
+        keyed: Mapping[str, str] | None,
+        values: Sequence[Any],
+        tables: Mapping[str, pa.Table],
+    ) -> Sums:
+        if keyed is None:
+            return in_cells(self.columnar, source, values, tables)
+        return summed(self.columnar, source, keyed, values, tables)
+
+
+def _sealed(ask: _Rows, cells: Cells) -> list[Sums]:
+    """Give sealed calls in cells: kept ones for whole hours, rows for what is left at the ends."""
+    f = ask.filter
+    segments = in_time(ask.lookup.segments, f)
+    begin = -(-milliseconds(f.from_at) // HOUR_MS) if f.from_at else None
+    end = milliseconds(f.until_at) // HOUR_MS if f.until_at else None
+    if begin is not None and end is not None and begin >= end:
+        return [ask.sealed(segments, None)]
+    found = [s.within(begin, end) for s in cells.of(segments, ask.dead)]
+    for hour, moment, sign in ((begin, f.from_at, "<"), (end, f.until_at, ">=")):
+        if hour is None or moment is None or milliseconds(moment) == hour * HOUR_MS:
+            continue
+        at = hour * HOUR_MS
+        cut = [
+            s
+            for s in segments
+            if s.started and (s.started[0] < at if sign == "<" else s.started[1] >= at)
+        ]
+        found.append(ask.sealed(cut, None, f"c.started_at {sign} make_timestamptz({at * 1000})"))
+    return found
+
+
+def _named(keyed: Mapping[str, str]) -> list[str]:
+    """Give the columns of stored calls that these expressions and all sums need."""
+    named = {name for sql in keyed.values() for name in _COLUMN.findall(sql)} | _MEASURED
+    return [name for name in STORED_CALL_SCHEMA.names if name in named]
+
+
+def _grouped(
+    columnar: Columnar,
+    sums: Sums,
+    group: str,
+    by: ReportBy,
+    question: tuple[str, Sequence[Any]],
+    limit: int | None,
+) -> pa.Table:
+    """Give one report over sums."""
+    condition, values = question
+    by_time = by in {"hour", "day", "month"}
+    sql = f"""
+        WITH counts AS (
+            SELECT {group} AS name, CAST(SUM(c.calls) AS BIGINT) AS calls,
+                   CAST(SUM(c.answered) AS BIGINT) AS answered,
+                   CAST(SUM(c.talk_ms) AS BIGINT) AS talk_ms
+            FROM counted c WHERE {condition} GROUP BY 1
+        ),
+        money AS (
+            SELECT {group} AS name, c.price_list, c.currency,
+                   CAST(SUM(c.amount_nanos) AS BIGINT) AS amount_nanos,
+                   CAST(SUM(c.unrated) AS BIGINT) AS unrated
+            FROM paid c WHERE {condition} GROUP BY ALL
+        )
+        SELECT counts.name, calls, answered, talk_ms, price_list, currency, amount_nanos, unrated
+        FROM counts LEFT JOIN money ON counts.name IS NOT DISTINCT FROM money.name
+        ORDER BY {"counts.name" if by_time else "amount_nanos DESC NULLS LAST"},
+                 counts.name, price_list, currency
         {"" if limit is None else f"LIMIT {int(limit)}"}
     """
-
-
-def _hot(tx: Transaction, call_filter: CallFilter, key: int | None) -> pa.Table:
-    condition, values = where(call_filter, tx.dialect)
-    if key is not None:
-        shows, given = number_where(key, tx.dialect)
-        condition, values = f"{condition} AND {shows}", [*values, *given]
-    columns = ", ".join(f'c."{c}"' for c in _COLUMNS)
-    rows: list[tuple[Any, ...]] = tx.rows(
-        f"SELECT {columns} FROM call_version c WHERE c.live = 1 AND {condition}", values
-    )
-    return rows_table(rows, pa.schema([STORED_CALL_SCHEMA.field(c) for c in _COLUMNS]))
+    tables = {"counted": sums.counted, "paid": sums.paid}
+    return columnar.query(sql, [*values, *values], tables)
 
 
 def charges(

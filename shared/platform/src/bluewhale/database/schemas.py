@@ -24,6 +24,8 @@ STORED_CALL_SCHEMA = pa.schema(
     metadata={"schema": "stored_call", "version": "1"},
 )
 
+CALL_COLUMNS: tuple[str, ...] = tuple(STORED_CALL_SCHEMA.names)
+
 DUPLICATE_SCHEMA = pa.schema(
     [
         ("stream_id", pa.int64()),

@@ -54,7 +54,7 @@ def search(
     if limit <= 0 or key == keys.NO_NUMBER:
         return STORED_CALL_SCHEMA.empty_table()
     hot = _hot(tx, call_filter, key, limit, after)
-    segments = _in_time(lookup.segments, call_filter, after)
+    segments = in_time(lookup.segments, call_filter, after)
     if key is None:
         sealed = _scan(tx, lookup, columnar, segments, call_filter, limit, after)
     else:
@@ -72,7 +72,10 @@ def newest(calls: pa.Table, limit: int) -> pa.Table:
     return calls.take(pa.array(order.copy()))
 
 
-def _in_time(segments: Sequence[Segment], f: CallFilter, after: PageKey | None) -> list[Segment]:
+def in_time(
+    segments: Sequence[Segment], f: CallFilter, after: PageKey | None = None
+) -> list[Segment]:
+    """Give the segments that may hold calls of a filter, by their time and sites."""
     first = milliseconds(f.from_at) if f.from_at else None
     last = milliseconds(f.until_at) if f.until_at else None
     last = min((x for x in (last, after[0] + 1 if after else None) if x is not None), default=None)
@@ -202,7 +205,7 @@ def _by_postings(
             piece = np.append(piece, order[at])
             at += 1
         table = _fetch(lookup, [postings[i] for i in piece.tolist()])
-        table = _still_live(table, dead)
+        table = still_live(table, dead)
         if condition != "1 = 1" and table.num_rows:
             table = conform(
                 columnar.query(
@@ -229,7 +232,8 @@ def _fetch(lookup: Lookup, postings: Sequence[_Posting]) -> pa.Table:
         return pa.concat_tables(tables)
 
 
-def _still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:
+def still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:
+    """Leave out `dead`: (call_id, version) of sealed calls that are not live any more."""
     if not dead:
         return table
     pairs = zip(

@@ -17,7 +17,7 @@ import secrets
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -517,6 +517,15 @@ class SegmentFolder:
             table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
         base = np.searchsorted(groups, wanted // group_rows) * group_rows
         return conform(table.take(pa.array(base + wanted % group_rows)), schema)
+
+    def near(
+        self, segment: Segment, kind: str, rows: npt.NDArray[np.int64]
+    ) -> Iterator[npt.NDArray[np.int64]]:
+        """Give ascending rows in parts, each of so few row groups that `take` needs little memory."""
+        part = rows // (_GROUP_ROWS[kind] * _GROUPS_AT_ONCE)
+        for at in np.split(rows, np.flatnonzero(part[1:] > part[:-1]) + 1):
+            if len(at):
+                yield at
 
     def read(self, segment: Segment, kind: str) -> pa.Table:
         """Give a whole file of a segment."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -34,6 +34,7 @@ from bluewhale.database.api_keys import ApiKeys
 from bluewhale.database.batch import Batch, Claim, CommitResult, Mark, RejoinWork
 from bluewhale.database.bulk import Prepared
 from bluewhale.database.call_filter import CallFilter
+from bluewhale.database.cells import Cells
 from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
 from bluewhale.database.compaction import Compacted
@@ -53,6 +54,7 @@ from bluewhale.database.terms import Terms
 from bluewhale.database.units import Units
 from bluewhale.database.users import Users
 from bluewhale.database.versions import StoredTariff, TariffState
+from bluewhale.database.walk import Walk
 
 T = TypeVar("T")
 
@@ -84,6 +86,7 @@ class Store:
         self.db = open_database(where, busy_timeout_ms=busy_timeout_ms)
         self.files = SegmentFolder(segments)
         self.columnar = Columnar()
+        self.cells = Cells(self.files, self.columnar)
         self.units = Units(self.db)
         self.terms = Terms(self.db)
         self.users = Users(self.db)
@@ -157,8 +160,6 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    # ---- delivery ----------------------------------------------------------------------
 
     def claim(self, consumer: str, topic_id: str, partition: int) -> Claim:
         """Take a partition over: raise its generation, so that the former owner cannot commit.
@@ -284,8 +285,6 @@ class Store:
                 list(links),
             )
 
-    # ---- the rooms beside: units, terms ----------------------------------------------
-
     def run_write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in a write transaction of its own, for tables that commits do not write.
 
@@ -404,6 +403,10 @@ class Store:
                 tx, self._lookup(tx), self.columnar, call_filter, limit=limit, after=after
             )
 
+    def walk_calls(self, call_filter: CallFilter, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Give all live calls, newest first, as tables of these columns."""
+        return Walk(self.db, self.files, self.columnar, call_filter, columns).batches()
+
     def get_call(self, call_id: bytes) -> CallDetail:
         """Give one call: versions, legs with raw lines, ledger, contexts."""
         with self.db.read() as tx:
@@ -418,10 +421,7 @@ class Store:
         self, by: ReportBy, call_filter: CallFilter | None = None, *, limit: int | None = None
     ) -> pa.Table:
         """Give sums per group, price list and currency."""
-        with self.db.read() as tx:
-            return reports.report(
-                tx, self._lookup(tx), self.columnar, by, call_filter or CallFilter(), limit=limit
-            )
+        return self.reports([by], call_filter or CallFilter(), limit=limit)[0]
 
     def reports(
         self, bys: Sequence[ReportBy], call_filter: CallFilter, *, limit: int | None = None
@@ -429,7 +429,7 @@ class Store:
         """Give several reports over the same calls of one moment."""
         with self.db.read() as tx:
             return reports.reports(
-                tx, self._lookup(tx), self.columnar, bys, call_filter, limit=limit
+                tx, self._lookup(tx), self.columnar, self.cells, bys, call_filter, limit=limit
             )
 
     def completeness(
@@ -567,8 +567,6 @@ class Store:
         """Give a directory version and its files; None = the newest."""
         with self.db.read() as tx:
             return versions.directory_files(tx, version)
-
-    # ---- jobs and audit --------------------------------------------------------------------
 
     def save_job(
         self, kind: str, name: str, state: str, progress: Mapping[str, Any], *, now_ms: int

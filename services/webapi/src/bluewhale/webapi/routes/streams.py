@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated, Any
 
+import pyarrow as pa
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.exporting import MEDIA_TYPES, PAGE_ROWS, Form, problem_line, written
+from bluewhale.webapi.export_columns import STORED
+from bluewhale.webapi.exporting import MEDIA_TYPES, Form, problem_line, written
 from bluewhale.webapi.routes.needing import Asks, Has, needs, saying_to
 from bluewhale.webapi.scoping import scoped
 from bluewhale.webapi.shapes import Body
@@ -43,14 +46,13 @@ def _needs(permission: Any, answers: dict[int | str, dict[str, Any]]) -> dict[st
 def export(body: ExportBody, reader: Asks, parts: Has) -> Response:
     """Give all calls of a scope as a file, newest first."""
     asked = scoped(body.filter, reader, parts.directories.names())
-    pages = parts.questions.export(asked.question, page_rows=PAGE_ROWS)
+    tables = _at_once(parts.questions.walk(asked.question, STORED))
     lists = sorted({t.price_list for t in parts.configuration().tariffs})
-    pieces = written(pages, saying_to(reader, parts), body.form, lists)
+    pieces = written(tables, saying_to(reader, parts), body.form, lists)
     parts.sign_in.note(reader.user, "export", body.form, asked.scope)
-    first = next(pieces, "")  # what is refused is refused as a problem, before the first piece
     name = f"calls-{datetime.now(UTC):%Y%m%d-%H%M%S}.{body.form}"
     return StreamingResponse(
-        _whole(first, pieces),
+        _whole(pieces),
         media_type=MEDIA_TYPES[body.form],
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -70,9 +72,14 @@ async def events(
     )
 
 
-def _whole(first: str, pieces: Iterator[str]) -> Iterator[str]:
+def _at_once(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Ask for the first table now: what is refused is refused as a problem, not in the file."""
+    first = next(tables, None)
+    return tables if first is None else chain([first], tables)
+
+
+def _whole(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
-        yield first
         yield from pieces
     except RefusedError as error:
         yield problem_line(error.code)

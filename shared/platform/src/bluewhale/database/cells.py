@@ -1,0 +1,239 @@
+"""Sums of sealed calls by the hour and by what reports group by: kept, so that a report scans little.
+
+A sealed file never changes, so what its calls come to is counted once and kept: a
+row (cell) per hour, site, department, class and so on. Twenty million calls are some
+hundred thousand cells. Owns these and which questions they answer. Does not own the
+questions (`reports`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from bluewhale.database import keys
+from bluewhale.database.call_filter import CallFilter, where
+from bluewhale.database.columnar import NOT_DEAD, Columnar, sealed_sql
+from bluewhale.database.segments import Segment, SegmentFolder
+
+HOUR_MS = 3_600_000
+_CELLS_MAX = 4_000_000  # kept in all, some hundred bytes each; those asked for long ago go
+_SEGMENTS_AT_ONCE = 64  # counted in one question: bounds what DuckDB holds
+
+_UNRATED = "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0"
+_WORDS: Mapping[str, str] = {
+    "site_uid": "c.site_uid",
+    "department_uid": "c.department_uid",
+    "class": 'c."class"',
+    "direction": "c.direction",
+    "disposition": "c.disposition",
+    "has_unrated": _UNRATED,
+}
+# Clocks of all zones show whole quarters of an hour together: the zone's own hour is asked
+# per cell and not per call.
+FINE: Mapping[str, str] = {
+    "quarter": "epoch_ms(c.started_at) // 900000",
+    "zone": "COALESCE(c.site_zone, 'UTC')",
+    **_WORDS,
+}
+_LOCAL = "strftime(timezone(zone, make_timestamptz(quarter * 900000000)), '%Y-%m-%d %H')"
+# What a report groups by -> the cells' own expression.
+CELL_GROUPS: Mapping[str, str] = {
+    "department": "c.department_uid", "site": "c.site_uid", "class": 'c."class"',
+    "direction": "c.direction", "disposition": "c.disposition", "hour": "c.local[12:13]",
+    "day": "c.local[1:10]", "month": "c.local[1:7]",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums of calls: `counted` a row per key, `paid` a row per key, price list and currency."""
+
+    counted: pa.Table
+    paid: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """Give how many cells there are."""
+        return int(self.counted.num_rows + self.paid.num_rows)
+
+    def within(self, begin: int | None, end: int | None) -> Sums:
+        """Give the cells of hours [begin, end) since 1970, UTC; None = without bound."""
+        if begin is None and end is None:
+            return self
+        fits = pc.scalar(True)
+        hour = pc.field("hour")
+        for moment, fit in ((begin, pc.greater_equal), (end, pc.less)):
+            if moment is not None:
+                fits &= fit(hour, moment)
+        return Sums(self.counted.filter(fits), self.paid.filter(fits))
+
+
+def together(sums: Sequence[Sums]) -> Sums:
+    """Put sums beside each other."""
+    return Sums(
+        pa.concat_tables([s.counted for s in sums]), pa.concat_tables([s.paid for s in sums])
+    )
+
+
+def summed(
+    columnar: Columnar,
+    source: str,
+    keyed: Mapping[str, str],
+    values: Sequence[Any] = (),
+    tables: Mapping[str, pa.Table] | None = None,
+) -> Sums:
+    """Add up the calls `c` of a source by expressions over them; `values` are its parameters."""
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
+    given = dict(tables or {})
+    return Sums(
+        columnar.query(
+            f"SELECT {listed}, COUNT(*) AS calls,"
+            " COUNT(*) FILTER (c.disposition = 'answered') AS answered,"
+            " CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT) AS talk_ms"
+            f" FROM {source} c GROUP BY ALL",
+            values,
+            given,
+        ),
+        columnar.query(
+            "SELECT * EXCLUDE (t), t.price_list AS price_list, t.currency AS currency,"
+            " CAST(SUM(t.amount_nanos) AS BIGINT) AS amount_nanos,"
+            " CAST(SUM(t.unrated) AS BIGINT) AS unrated"
+            f" FROM (SELECT {listed}, UNNEST(c.totals) AS t FROM {source} c) GROUP BY ALL",
+            values,
+            given,
+        ),
+    )
+
+
+def in_cells(
+    columnar: Columnar,
+    source: str,
+    values: Sequence[Any] = (),
+    tables: Mapping[str, pa.Table] | None = None,
+    **beside: str,
+) -> Sums:
+    """Add up the calls of a source in cells; `beside` are further keys, by name."""
+    fine = summed(columnar, source, {**beside, **FINE}, values, tables)
+    names = ", ".join(f'"{name}"' for name in (*beside, *_WORDS))
+    keyed = f"quarter // 4 AS hour, {_LOCAL} AS local, {names}"
+
+    def coarse(table: pa.Table, kept: str, sums: Sequence[str]) -> pa.Table:
+        added = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in sums)
+        sql = f"SELECT {keyed}{kept}, {added} FROM fine GROUP BY ALL"
+        return columnar.query(sql, (), {"fine": table})
+
+    return Sums(
+        coarse(fine.counted, "", ("calls", "answered", "talk_ms")),
+        coarse(fine.paid, ", price_list, currency", ("amount_nanos", "unrated")),
+    )
+
+
+def question_of(call_filter: CallFilter) -> tuple[str, list[Any]] | None:
+    """Give a filter as a condition over cells, besides its time; None = cells do not know."""
+    f = call_filter
+    plain = CallFilter(
+        departments=f.departments, site=f.site, sites=f.sites, direction=f.direction,
+        call_class=f.call_class, disposition=f.disposition,
+    )  # fmt: skip
+    time_and_money = replace(
+        plain, from_at=f.from_at, until_at=f.until_at, unrated_only=f.unrated_only
+    )
+    if f != time_and_money:
+        return None
+    condition, values = where(plain, "duckdb")
+    return (f"{condition} AND c.has_unrated" if f.unrated_only else condition), values
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    dead: int  # versions of the segment that were not live any more
+    sums: Sums
+
+
+class Cells:
+    """The cells of sealed segments; any thread may ask."""
+
+    def __init__(self, folder: SegmentFolder, columnar: Columnar) -> None:
+        self._folder = folder
+        self._columnar = columnar
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+        self._dead: tuple[int, dict[str, int]] = (0, {})
+
+    def of(self, segments: Sequence[Segment], dead: pa.Table) -> list[Sums]:
+        """Give the cells of segments; what is not kept is counted now.
+
+        dead: (call_id, version) of sealed calls that are not live any more; they
+        only become more, so their count tells every state from the others.
+        """
+        with self._lock:
+            counts = self._dead_in(segments, dead)
+            missing = [
+                s
+                for s in segments
+                if (kept := self._kept.get(s.name)) is None or kept.dead != counts[s.name]
+            ]
+            for at in range(0, len(missing), _SEGMENTS_AT_ONCE):
+                self._count(missing[at : at + _SEGMENTS_AT_ONCE], dead, counts)
+            found = [self._kept.pop(s.name) for s in segments]
+            self._kept.update(zip((s.name for s in segments), found, strict=True))
+            rows = sum(kept.sums.rows for kept in self._kept.values())
+            while rows > _CELLS_MAX and len(self._kept) > len(found):
+                rows -= self._kept.pop(next(iter(self._kept))).sums.rows
+            return [kept.sums for kept in found]
+
+    def _dead_in(self, segments: Sequence[Segment], dead: pa.Table) -> dict[str, int]:
+        """Count the dead versions in each segment."""
+        if self._dead[0] != dead.num_rows:
+            self._dead = (dead.num_rows, {})
+        counts = self._dead[1]
+        high, low = keys.id_words(dead.column("call_id").cast(pa.binary(16)))
+        order = keys.sort_words(high, low)
+        high, low = high[order], low[order]
+        for segment in segments:
+            if segment.name not in counts:
+                counts[segment.name] = self._common(segment, high, low)
+        return counts
+
+    def _common(self, segment: Segment, high: keys.Words, low: keys.Words) -> int:
+        if segment.call_range is None or not len(high):
+            return 0
+        ends = keys.words_of(list(segment.call_range))[0]
+        first, after = (
+            np.searchsorted(high, ends[0], "left"),
+            np.searchsorted(high, ends[1], "right"),
+        )
+        if first == after:
+            return 0
+        index = self._folder.index(segment)
+        stored = index.array("call_high"), index.array("call_low")
+        return int((keys.find_words(*stored, high[first:after], low[first:after]) >= 0).sum())
+
+    def _count(
+        self, segments: Sequence[Segment], dead: pa.Table, counts: Mapping[str, int]
+    ) -> None:
+        source = sealed_sql(self._folder, segments, "call", "filename = true")
+        tables: dict[str, pa.Table] = {}
+        if any(counts[s.name] for s in segments):
+            source, tables = f"(SELECT * FROM {source} c WHERE true{NOT_DEAD})", {"dead": dead}
+        found = in_cells(self._columnar, source, (), tables, file="c.filename")
+        by_file = [(_split(t), t.drop_columns(["file"])) for t in (found.counted, found.paid)]
+        for segment in segments:
+            path = str(self._folder.path(segment.name, "call"))
+            sums = Sums(*(parts.get(path, table.slice(0, 0)) for parts, table in by_file))
+            self._kept[segment.name] = _Kept(counts[segment.name], sums)
+
+
+def _split(table: pa.Table) -> dict[str, pa.Table]:
+    """Give the rows of each file."""
+    rest = table.drop_columns(["file"])
+    return {
+        file: rest.filter(pc.equal(table.column("file"), file))
+        for file in table.column("file").unique().to_pylist()
+    }
