@@ -7,9 +7,11 @@ MEMBERS := protos $(addprefix shared/,capture domain edge platform runtime) \
   $(addprefix services/,remoteunit ingest parser billing storage webapi cli kubectl) operator
 WORKERS ?= 2
 FAST    ?= $(addprefix tests/,spec unit dialects property architecture)
+PAGE   := services/webapi/ui
 PATHS  := shared services operator images tests bench protos/generate.py
 
-.PHONY: help setup demo roles-demo test test-fast test-slow test-cluster simulate-ownership check fix charts bench up lock clean
+.PHONY: help setup demo roles-demo page test test-fast test-slow test-page test-cluster simulate-ownership check \
+  fix charts bench up lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,6 +32,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
 demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth
 	$(BIN)/bluewhale demo
 
+page: $(PAGE)/node_modules/.ready  ## build the page of the web (Node 20.19 or newer; where there is none, its wheel)
+	cd $(PAGE) && sh node.sh npm run build
+
+$(PAGE)/node_modules/.ready: $(PAGE)/package-lock.json
+	cd $(PAGE) && sh node.sh npm ci --ignore-scripts
+	@touch $@
+
 roles-demo: setup  ## the same fleet through all roles, with Kafka, PostgreSQL, Redis, Jaeger
 	$(BIN)/python -m tests.support.services $(BIN)/bluewhale roles-demo
 
@@ -41,6 +50,9 @@ test-fast: setup  ## spec, unit, dialects, property, architecture; no services
 
 test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m slow
+
+test-page: setup page  ## the page: its checks and units, then every situation in a real Chromium
+	cd $(PAGE) && sh node.sh npm run check && sh node.sh npm test && BLUEWHALE=$(abspath $(BIN))/bluewhale sh node.sh npm run e2e
 
 test-cluster: setup  ## on a Kubernetes cluster: KUBECONFIG, and what tests/cluster/README.md says
 	$(BIN)/python -m pytest -q -m cluster tests/cluster
@@ -54,6 +66,8 @@ check: setup  ## format, lint, types, import contracts, generated files; changes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not slow" tests/architecture
+	@if [ -e $(PAGE)/node_modules/.ready ]; then cd $(PAGE) && sh node.sh npm run check; \
+	  else echo "the page is not checked: its libraries are not here; make page"; fi
 
 fix: setup  ## repair what a machine can: format, lint fixes, generated pages
 	$(BIN)/ruff format $(PATHS)
