@@ -1,0 +1,119 @@
+import { createHmac } from "node:crypto";
+import type { Page } from "@playwright/test";
+import { expect, expectSound, signIn, test } from "./browser";
+
+const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/** What a device shows (RFC 6238), so many steps of half a minute from now. */
+function codeOf(secret: string, steps: number): string {
+  const bits = [...secret].map((letter) => BASE32.indexOf(letter).toString(2).padStart(5, "0"));
+  const key = Buffer.from(
+    bits
+      .join("")
+      .match(/.{8}/g)
+      ?.map((byte) => Number.parseInt(byte, 2)) ?? [],
+  );
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac("sha1", key).update(step).digest();
+  const at = (mac.at(-1) ?? 0) & 0xf;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
+}
+
+/** Make somebody of the reader's own, and give their name and password. */
+async function somebody(page: Page, name: string) {
+  const who = { name, password: "three whales sing at night" };
+  await signIn(page, "/settings/people");
+  await page.getByRole("button", { name: "Add somebody" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name", { exact: true }).fill(who.name);
+  await dialog.getByLabel("First password", { exact: true }).fill(who.password);
+  await dialog.getByRole("button", { name: "Add" }).click();
+  await expect(page.getByRole("cell", { name: who.name }).first()).toBeVisible();
+  return who;
+}
+
+test("a second factor is set up with a picture, asked for, and taken away by an owner", async ({
+  page,
+  browser,
+  site,
+}, info) => {
+  const who = await somebody(page, `tom-${info.project.name}`);
+  const context = await browser.newContext({ baseURL: site.url });
+  const theirs = await context.newPage();
+  await signIn(theirs, "/settings/me", who);
+  await theirs.getByRole("button", { name: "Set up", exact: true }).click();
+  const dialog = theirs.getByRole("dialog");
+  await dialog.getByLabel("Your password", { exact: true }).fill(who.password);
+  await dialog.getByRole("button", { name: "Go on" }).click();
+  await expect(dialog.getByRole("img")).toBeVisible();
+  await expectSound(theirs, "dialog[open]");
+  const secret = (await dialog.locator("code").textContent()) ?? "";
+  await dialog.getByLabel("Code that the app shows").fill(codeOf(secret, -1));
+  await dialog.getByRole("button", { name: "Confirm" }).click();
+  await expect(dialog.getByRole("listitem")).toHaveCount(10);
+  await expectSound(theirs, "dialog[open]");
+  await dialog.getByRole("button", { name: "I have kept them" }).click();
+  await expect(theirs.getByText("A code of your device is asked for.")).toBeVisible();
+  await expectSound(theirs);
+
+  await context.clearCookies();
+  await theirs.goto("/settings/me");
+  await theirs.getByLabel("Name", { exact: true }).fill(who.name);
+  await theirs.getByLabel("Password", { exact: true }).fill(who.password);
+  await theirs.getByRole("button", { name: "Sign in" }).click();
+  const code = theirs.getByLabel("Code of your device");
+  await expectSound(theirs);
+  await code.fill("000000");
+  await theirs.getByRole("button", { name: "Sign in" }).click();
+  await expect(theirs.getByRole("alert")).toContainText("This code does not hold.");
+  await code.fill(codeOf(secret, 0));
+  await theirs.getByRole("button", { name: "Sign in" }).click();
+  await expect(theirs.getByRole("heading", { level: 1 })).toHaveText("Your account");
+  await context.close();
+
+  await page.reload();
+  const row = page.getByRole("row", { name: who.name });
+  await row.getByRole("button", { name: "Take away" }).click();
+  await expect(row.getByRole("button", { name: "Take away" })).toHaveCount(0);
+});
+
+test("one's own password is changed with the old one", async ({ page, browser, site }, info) => {
+  const who = await somebody(page, `una-${info.project.name}`);
+  const context = await browser.newContext({ baseURL: site.url });
+  const theirs = await context.newPage();
+  await signIn(theirs, "/settings/me", who);
+  await theirs.getByLabel("Your password now").fill("not the password");
+  await theirs.getByLabel("Your new password").fill("four whales sing at night");
+  await theirs.getByRole("button", { name: "Change the password" }).click();
+  await expect(theirs.getByRole("alert")).toBeVisible();
+  await theirs.getByLabel("Your password now").fill(who.password);
+  await theirs.getByRole("button", { name: "Change the password" }).click();
+  await expect(theirs.getByText("Changed. Your other sessions have ended.")).toBeVisible();
+  await context.clearCookies();
+  await signIn(theirs, "/", { name: who.name, password: "four whales sing at night" });
+  await context.close();
+});
+
+test("a change of somebody whom another owner changed meanwhile shows what stands", async ({
+  page,
+  complaints,
+}, info) => {
+  const who = await somebody(page, `kim-${info.project.name}`);
+  const listed = await page.evaluate(() => fetch("/api/v1/users").then((said) => said.json()));
+  const kim = listed.items.find((one: { name: string }) => one.name === who.name);
+  await page.evaluate(async (id) => {
+    const me = await fetch("/api/v1/me").then((said) => said.json());
+    await fetch(`/api/v1/users/${id}`, {
+      method: "PATCH",
+      headers: { "X-CSRF-Token": me.csrf, "Content-Type": "application/json" },
+      body: JSON.stringify({ role: "finance" }),
+    });
+  }, kim.user_id);
+  await page.getByLabel(`Role of ${who.name}`).selectOption("analyst");
+  await expect(page.getByRole("alert")).toContainText("Somebody changed this meanwhile.");
+  await expect(page.getByText("Finance: price lists too").first()).toBeVisible();
+  await expectSound(page);
+  expect(complaints.every((text) => text.includes("412"))).toBe(true);
+  complaints.length = 0;
+});
