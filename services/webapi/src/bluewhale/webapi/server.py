@@ -92,6 +92,8 @@ def serve(
         date_header=False,
         backlog=BACKLOG,
         limit_concurrency=CONNECTIONS_MAX,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
         timeout_keep_alive=IDLE_S,
         timeout_graceful_shutdown=END_S,
         h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
@@ -99,23 +101,21 @@ def serve(
         ssl_keyfile=settings.key,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
     )
+    config.load()
     server = _Server(config)
 
-    config.load()
     async def run() -> None:
         asked = asyncio.create_task(asyncio.to_thread(stopping.wait))
         serving = asyncio.create_task(server.serve(sockets=[on]))
+        renewing = asyncio.create_task(_renewed(config.ssl, settings, look_s))
         await asyncio.wait({asked, serving}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
-        renewing = asyncio.create_task(_renewed(config.ssl, settings, look_s))
         await serving
-
-    asyncio.run(run())
         renewing.cancel()
 
+    asyncio.run(run())
 
-class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
+
 async def _renewed(context: ssl.SSLContext | None, settings: WebSettings, look_s: float) -> None:
     """Show a certificate that was renewed; one that cannot be read is looked at again."""
     if context is None or settings.certificate is None or settings.key is None:
@@ -137,6 +137,8 @@ async def _renewed(context: ssl.SSLContext | None, settings: WebSettings, look_s
             shown = now
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to the process."""
 
     @override
     @contextlib.contextmanager
