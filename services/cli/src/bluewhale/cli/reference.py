@@ -51,6 +51,8 @@ _PARTS = {  # class of the settings -> the key under which it stands
     "MonitorSettings": "monitor",
     "LimitSettings": "limits",
     "WebSettings": "web",
+    "OidcSettings": "web.oidc",
+    "OidcGrant": "web.oidc.grants",
     "UnitSettings": "units, each",
     "FailoverSettings": "units, each: failover",
     "ClusterSettings": "cluster",
@@ -222,6 +224,7 @@ _PATTERNS = {  # what a person would say instead
     r"^(\S+):\d{1,5}$|^unix:\S+$": "`host:port`",
     r"^\S+:\d{1,5}$": "`host:port`",
     r"^$|^https?://[^/\s]+$": "`https://host`",
+    r"^(https://|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$))\S*$": "`https://host/...`",
 }
 
 

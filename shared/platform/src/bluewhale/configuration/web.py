@@ -21,7 +21,9 @@ class OidcGrant(Strict):
     """What people get whose claim holds a value."""
 
     value: str = Field(min_length=1, description="of the claim, such as the name of a group")
-    role: Literal["viewer", "analyst", "finance", "telecom_admin", "security", "owner"]
+    role: Literal["viewer", "analyst", "finance", "telecom_admin", "security", "owner"] = Field(
+        description="what they may do, anew at each sign-in"
+    )
     sites: tuple[str, ...] | None = Field(default=None, description="site uids; none = all")
     departments: tuple[str, ...] | None = Field(
         default=None, description="department uids, each with all below it; none = all"
@@ -42,7 +44,9 @@ class OidcSettings(Strict):
     label: str = Field(
         default="", max_length=40, description="of the button; empty = the host of the issuer"
     )
-    scopes: tuple[str, ...] = Field(default=("openid", "profile", "email"))
+    scopes: tuple[str, ...] = Field(
+        default=("openid", "profile", "email"), description="what is asked for; openid among them"
+    )
     claim: str = Field(default="groups", description="the claim that roles follow from")
     name_claim: str = Field(default="preferred_username", description="the claim that names people")
     grants: tuple[OidcGrant, ...] = Field(
