@@ -144,7 +144,7 @@ def said(job: StoredJob) -> api.Job:
         state=job.state,
         done=progress.get("done", 0),
         total=progress.get("total", 0),
-        message=progress.get("message", ""),
+        message=progress.get("message", progress.get("file", "")),  # an import names its file
         changed_at_ms=job.changed_at_ms,
         who=progress.get("who", ""),
         started_at_ms=progress.get("started_at_ms", 0),

@@ -29,6 +29,7 @@ class Names:
         self.sites = {s.site_uid: s for s in directory.sites}
         self.departments = {d.department_uid: d for d in directory.departments}
         self.version = directory.version
+        self.directory_zone = directory.zone
         self.cost_centers = dict(directory.cost_centers)
         self._pbxs = {p.pbx_uid: p.name for p in directory.pbxs}
         self._tree = DepartmentTree.of(directory.departments)
@@ -71,6 +72,11 @@ class Names:
             ).select(["person_uid", "name"])
             return {r["person_uid"]: r["name"] for r in rows.to_pylist() if r["name"]}
         return {p.person_uid: p.name for p in persons if p.person_uid in wanted and p.name}
+
+    def zone_of_site(self, uid: str) -> str:
+        """Give the zone of a site; that of the directory where it is not known."""
+        found = self.sites.get(uid)
+        return found.zone if found else self.directory_zone
 
     def zone(self, sites: Collection[str] | None) -> ZoneInfo:
         """Give the zone that these sites share (None = all sites); UTC where they do not."""

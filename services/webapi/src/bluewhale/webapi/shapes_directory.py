@@ -33,6 +33,7 @@ class DirectoryPerson(Shape):
     department: Name | None
     cost_center: Name | None
     extensions: list[DirectoryPlace]
+    zone: Annotated[str, Field(examples=["Europe/Berlin"], description="that days are meant in")]
     since: Annotated[Instant | None, Field(description="null = from the beginning")]
     until: Annotated[Instant | None, Field(description="null = without end")]
 
@@ -45,6 +46,7 @@ class DirectoryExtension(Shape):
     person: Name | None
     department: Name | None
     subscriber_group: str | None
+    zone: str
     since: Instant | None
     until: Instant | None
 
@@ -95,4 +97,5 @@ class DirectoryHistory(Shape):
 
     site: Name
     extension: str
+    zone: str
     items: list[DirectoryMoment]

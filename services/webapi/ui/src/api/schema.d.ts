@@ -2101,6 +2101,8 @@ export interface components {
             department: components["schemas"]["Name"] | null;
             /** Subscriber Group */
             subscriber_group: string | null;
+            /** Zone */
+            zone: string;
             /** Since */
             since: string | null;
             /** Until */
@@ -2128,6 +2130,8 @@ export interface components {
             site: components["schemas"]["Name"];
             /** Extension */
             extension: string;
+            /** Zone */
+            zone: string;
             /** Items */
             items: components["schemas"]["DirectoryMoment"][];
         };
@@ -2156,6 +2160,12 @@ export interface components {
             cost_center: components["schemas"]["Name"] | null;
             /** Extensions */
             extensions: components["schemas"]["DirectoryPlace"][];
+            /**
+             * Zone
+             * @description that days are meant in
+             * @example Europe/Berlin
+             */
+            zone: string;
             /**
              * Since
              * @description null = from the beginning

@@ -38,8 +38,8 @@ export function DataTable<Row>({
           {rows.map((row) => (
             <tr key={keyOf(row)}>
               {columns.map((column) => (
-                <td key={column.key} data-end={column.end}>
-                  {column.cell(row)}
+                <td key={column.key} data-end={column.end} data-head={column.head}>
+                  <div>{column.cell(row)}</div>
                 </td>
               ))}
             </tr>

@@ -50,9 +50,11 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
           <span>Bluewhale</span>
         </Link>
         <SearchField ref={search} />
-        <JobRing />
-        <AlertsBell />
-        <ReaderMenu me={me} />
+        <div className={css.right}>
+          <JobRing />
+          <AlertsBell />
+          <ReaderMenu me={me} />
+        </div>
       </header>
       <Navigation pages={pages} />
       <main id="content" className={css.main} tabIndex={-1}>

@@ -54,7 +54,7 @@ export function ReaderMenu({ me }: { me: Me }) {
     },
   ];
   return (
-    <div className={css.reader}>
+    <div>
       <Menu
         groups={groups}
         label={t`Your settings`}

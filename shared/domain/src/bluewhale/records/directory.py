@@ -218,6 +218,7 @@ class Directory:
     extensions: Sequence[Extension] = ()
     cost_centers: tuple[tuple[str, str], ...] = ()  # (cost_center_uid, name)
     account_codes: Sequence[AccountCode] = ()
+    zone: str = "UTC"  # that days of people were meant in; those of a site in its own
 
     def site(self, site_uid: str) -> Site:
         """Give one site; KeyError if there is none."""

@@ -111,6 +111,7 @@ class _Loader:
                 (e["cost_center_uid"], e["name"]) for e in self._entries("cost_centers")
             ),
             account_codes=EntryTable(AccountCode, dated["account_codes"]),
+            zone=self.zone,
         )
 
     # --- mistakes ---

@@ -109,6 +109,7 @@ def history(
         shapes.DirectoryHistory(
             site=place,
             extension=extension,
+            zone=seen.names.zone_of_site(site),
             items=[
                 shapes.DirectoryMoment(
                     person=_person(r["person_uid"], named),
@@ -201,6 +202,7 @@ class _Seen:
                 department=self.names.department(r["department_uid"] or None),
                 cost_center=self.names.cost_center(r["cost_center_uid"] or None),
                 extensions=theirs.get(r["person_uid"], []),
+                zone=self.names.directory_zone,
                 since=_instant(r["active_from"]),
                 until=_instant(r["active_until"]),
             )
@@ -222,6 +224,7 @@ class _Seen:
                     r["department_uid"] or where.get(r["person_uid"]) or None
                 ),
                 subscriber_group=r["subscriber_group"] or None,
+                zone=self.names.zone_of_site(r["site_uid"]),
                 since=_instant(r["active_from"]),
                 until=_instant(r["active_until"]),
             )

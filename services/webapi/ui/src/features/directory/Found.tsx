@@ -5,7 +5,8 @@ import type { DirectoryExtension, DirectoryPerson, Name } from "@/api/types";
 import { Button } from "@/design/controls";
 import { DataTable } from "@/design/DataTable";
 import { Dialog } from "@/design/Dialog";
-import { Instant, Unknown } from "@/design/Figures";
+import { Unknown } from "@/design/Figures";
+import { useFormats } from "@/design/formats";
 import { Panel } from "@/design/Page";
 import { Skeleton } from "@/design/States";
 import { Status } from "@/design/Status";
@@ -130,7 +131,11 @@ function History({ of }: { of: DirectoryExtension }) {
         <li key={moment.since ?? ""}>
           <strong>{named(moment.person ?? moment.department)}</strong>
           <span className={css.about}>
-            {moment.since === null && moment.until === null ? t`always` : <Held {...moment} />}
+            {moment.since === null && moment.until === null ? (
+              t`always`
+            ) : (
+              <Held {...moment} zone={history.data.zone} />
+            )}
           </span>
         </li>
       ))}
@@ -143,17 +148,21 @@ function More({ whole }: { whole: boolean }) {
   return whole ? null : <Status level="off">{t`there are more: type a name`}</Status>;
 }
 
-/** From when to when an entry holds; days, in UTC as they are stored. */
-function Held({ since, until }: { since: string | null; until: string | null }) {
+/** From when to when an entry holds, in days of the zone that they were meant in. */
+function Held({
+  since,
+  until,
+  zone,
+}: {
+  since: string | null;
+  until: string | null;
+  zone: string;
+}) {
   const { t } = useLingui();
-  if (since === null && until === null) {
-    return t`always`;
+  const { instant } = useFormats();
+  const day = (at: string) => instant(at, zone, "day");
+  if (since === null) {
+    return until === null ? t`always` : t`until ${day(until)}`;
   }
-  return (
-    <>
-      {since === null ? null : <Instant at={since} zone="UTC" style="day" />}
-      {" – "}
-      {until === null ? null : <Instant at={until} zone="UTC" style="day" />}
-    </>
-  );
+  return until === null ? t`since ${day(since)}` : `${day(since)} – ${day(until)}`;
 }

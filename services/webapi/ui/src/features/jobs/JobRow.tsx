@@ -30,7 +30,7 @@ export function JobRow({ job, samples }: { job: Job; samples: readonly Sample[] 
       <div className={css.far}>
         <Progress label={kinds(job.kind)} done={job.done} total={job.total} />
         <span className={css.counts}>
-          <Counted job={job} />
+          {job.done === 0 && job.total === 0 ? null : <Counted job={job} />}
           <Pace job={job} samples={samples} />
         </span>
         {job.message === "" ? null : <span className={css.message}>{job.message}</span>}

@@ -11,6 +11,8 @@ export function useKinds(): (kind: string) => string {
         return t`Parsing records again`;
       case "rerate":
         return t`Pricing calls again`;
+      case "import":
+        return t`Import of a file`;
       case "rejoin":
         return t`Joining legs anew`;
       default:

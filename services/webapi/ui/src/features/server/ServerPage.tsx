@@ -1,4 +1,4 @@
-import { Trans, useLingui } from "@lingui/react/macro";
+import { Plural, Trans, useLingui } from "@lingui/react/macro";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Process } from "@/api/types";
@@ -88,7 +88,9 @@ function Whole({ items }: { items: readonly Process[] }) {
   return (
     <p>
       {unwell === 0 ? (
-        <Status level="ok">{t`All ${all} processes are ready`}</Status>
+        <Status level="ok">
+          <Plural value={all} one="Its one process is ready" other="All # processes are ready" />
+        </Status>
       ) : (
         <Status level="warn">{t`${unwell} of ${all} processes are not ready`}</Status>
       )}

@@ -54,36 +54,38 @@ function Bench({ dialects }: { dialects: readonly Dialect[] }) {
   const dialect = dialects.find((one) => one.dialect_id === dialectId);
   const pasted = useDeferredValue<Pasted>({ dialectId, linkUid, options, text });
   return (
-    <div className={css.columns}>
+    <div className={css.stack}>
       <Panel title={t`Lines`}>
         <div className={css.form}>
-          <SelectField
-            label={t`Read as`}
-            value={chosen}
-            choices={dialects.flatMap((one) => [
-              ...one.links.map((link) => ({
-                value: `${one.dialect_id} ${link.link_uid}`,
-                label: t`Link ${link.link_uid}`,
-              })),
-              { value: one.dialect_id, label: one.title },
-            ])}
-            onChange={(next) => {
-              choose(next);
-              setOptions({});
-            }}
-          />
-          {linkUid === null
-            ? choicesOf(dialect).map((option) => (
-                <SelectField
-                  key={option.name}
-                  label={option.name}
-                  value={options[option.name] ?? String(option.default)}
-                  choices={option.choices.map((value) => ({ value, label: value }))}
-                  onChange={(value) => setOptions({ ...options, [option.name]: value })}
-                />
-              ))
-            : null}
-          <TextArea label={t`Lines as printed`} value={text} onChange={setText} rows={10} />
+          <div className={css.as}>
+            <SelectField
+              label={t`Read as`}
+              value={chosen}
+              choices={dialects.flatMap((one) => [
+                ...one.links.map((link) => ({
+                  value: `${one.dialect_id} ${link.link_uid}`,
+                  label: t`Link ${link.link_uid}`,
+                })),
+                { value: one.dialect_id, label: one.title },
+              ])}
+              onChange={(next) => {
+                choose(next);
+                setOptions({});
+              }}
+            />
+            {linkUid === null
+              ? choicesOf(dialect).map((option) => (
+                  <SelectField
+                    key={option.name}
+                    label={option.name}
+                    value={options[option.name] ?? String(option.default)}
+                    choices={option.choices.map((value) => ({ value, label: value }))}
+                    onChange={(value) => setOptions({ ...options, [option.name]: value })}
+                  />
+                ))
+              : null}
+          </div>
+          <TextArea label={t`Lines as printed`} value={text} onChange={setText} rows={6} />
         </div>
       </Panel>
       <Results pasted={pasted} />
