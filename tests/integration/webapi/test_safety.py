@@ -49,6 +49,8 @@ def _ask(client, method: str, path: str) -> httpx.Response:
         ("stream_id", "0"),
         ("incarnation", "0"),
         ("seq", "0"),
+        ("alert_id", NO_CALL),
+        ("rule_uid", "none"),
     ):
         place = place.replace(f"{{{name}}}", value)
     if path == "/events":  # it does not end

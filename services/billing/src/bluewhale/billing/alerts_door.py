@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from bluewhale.api.alerts.v1 import alerts_pb2 as api
 from bluewhale.api.alerts.v1 import alerts_pb2_grpc as doors
@@ -206,7 +206,7 @@ def _would_be(found: Found) -> api.Found:
 def _state(text: str) -> AlertState:
     if text not in STATES:
         raise InputError(f"state = {text[:60]!r}: one of {', '.join(STATES)}")
-    return cast("AlertState", text)
+    return text
 
 
 def _id(text: str) -> bytes:

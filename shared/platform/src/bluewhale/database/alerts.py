@@ -440,7 +440,8 @@ class Alerts:
 
 
 def _where(wanted: AlertFilter, now_ms: int) -> tuple[str, list[Any]]:
-    parts, values = ["1 = 1"], []
+    parts = ["1 = 1"]
+    values: list[Any] = []
     for column, listed in (("site_uid", wanted.sites), ("department_uid", wanted.departments)):
         if listed is not None:
             marks = ", ".join("?" * len(listed)) or "NULL"
