@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from bluewhale.database import NotFoundError, StateError
+from bluewhale.database.provided import Begun
 from bluewhale.database.repeats import Answered, Repeats
 from bluewhale.database.users import ChangedError, LinkRefusedError, Session, User
 
@@ -130,6 +131,25 @@ def test_half_a_sign_in_is_finished_once_and_in_time(store_factory: StoreFactory
         assert factors.challenged(b"t", NOW + MINUTE - 1) == "u_2"
         assert factors.challenged(b"t", NOW + MINUTE) is None
         assert [factors.answered(b"t"), factors.answered(b"t")] == [True, False]
+
+
+def test_a_sign_in_by_a_provider_is_taken_once_and_in_time(store_factory: StoreFactory):
+    """And its person is bound to issuer and subject, once."""
+    with store_factory() as store:
+        provided = store.users.provided
+        begun = Begun(browser_hash=b"b", nonce="n", verifier="v", expires_at_ms=NOW + MINUTE)
+        for state in (b"s", b"late"):
+            provided.begin(state, begun, now_ms=NOW)
+        assert [provided.take(b"s", NOW), provided.take(b"s", NOW)] == [begun, None]
+        assert provided.take(b"late", NOW + MINUTE) is None
+        store.users.add(BEN, now_ms=NOW, who="the provider", bound=("https://login", "7"))
+        assert provided.of("https://login", "7") == "u_2"
+        assert provided.of("https://login", "8") is provided.of("https://other", "7") is None
+        with pytest.raises(StateError, match="taken"):
+            store.users.add(
+                replace(BEN, user_id="u_3"), now_ms=NOW, who="x", bound=("https://login", "8")
+            )
+        assert provided.of("https://login", "8") is None
 
 
 def test_an_answer_is_kept_for_a_day(store_factory: StoreFactory):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 BEGUN_MS = 10 * 60_000
 KNOWN_S = 3_600.0  # what the provider says about itself
 KEYS_AGAIN_S = 10.0  # for a key that is not known, at most so often
+AWAY_S = 5.0  # a provider that failed is left alone for so long: nobody queues up behind it
 LEEWAY_S = 60
 CALLBACK = "/api/v1/session/oidc/callback"
 # signed with a private key alone: a secret that is shared signs nothing here
@@ -89,6 +90,7 @@ class Oidc:
         self._clock = clock
         self._lock = threading.Lock()
         self._provider: _Provider | None = None
+        self._ask_again_at_s = float("-inf")
 
     def begin(self) -> tuple[str, str]:
         """Give where the browser goes, and what it keeps until it comes back.
@@ -152,6 +154,9 @@ class Oidc:
             known, now = self._provider, self._clock()
             if known is not None and now - known.at_s < KNOWN_S:
                 return known
+            if now < self._ask_again_at_s:
+                raise ProviderError("it failed a moment ago")
+            self._ask_again_at_s = now + AWAY_S
             issuer = self._settings.issuer
             said = fetch(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
             if said.get("issuer") != issuer:
@@ -159,6 +164,7 @@ class Oidc:
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
                 if not isinstance(said.get(name), str):
                     raise ProviderError(f"its configuration has no {name}")
+            self._ask_again_at_s = float("-inf")
             self._provider = _Provider(said, now)
             return self._provider
 

@@ -109,15 +109,16 @@ class SecondFactor:
         Raises
         ------
         RefusedError
-            `state_conflict`: nothing is offered; `code_refused`.
+            `state_conflict`: nothing is offered; `code_refused`, `locked_out`.
         """
         user, at = signed.user, self._sign_in.now_ms()
         offered = self._factors.of(user.user_id).offered
         if offered is None:
             raise RefusedError("state_conflict", "no second factor is being set up")
+        self._sign_in.check_lock(user)
         step = step_of(offered, bare(code), at)
         if step is None:
-            raise RefusedError("code_refused")
+            raise self._sign_in.failed(user, "", "code_refused")
         codes = [recovery_code() for _ in range(RECOVERY_CODES)]
         hashes = [hash_of(one) for one in codes]
         if not self._factors.confirm(user.user_id, offered, step, hashes, now_ms=at, who=user.name):
