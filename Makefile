@@ -10,6 +10,8 @@ FAST    ?= $(addprefix tests/,spec unit dialects property architecture)
 PAGE   := services/webapi/ui
 PATHS  := shared services operator images tests bench protos/generate.py
 
+page_or_not = $(MAKE) --no-print-directory page || echo "the page could not be built: the API is served without it"
+
 .PHONY: help setup demo roles-demo page test test-fast test-slow test-page test-cluster simulate-ownership check \
   fix charts bench up lock clean
 .DEFAULT_GOAL := help
@@ -29,7 +31,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml $(MEMBERS:=/pyproject.toml)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth
+demo: setup  ## three PBXs, real bytes, priced calls, checked against the truth; at a terminal the page at the end
+	@[ ! -t 0 ] || [ ! -t 1 ] || $(page_or_not)
 	$(BIN)/bluewhale demo
 
 page: $(PAGE)/node_modules/.ready  ## build the page of the web (Node 20.19 or newer; where there is none, its wheel)
@@ -52,6 +55,7 @@ test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m slow
 
 test-page: setup page  ## the page: its checks and units, then every situation in a real Chromium
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { echo "There is no Chromium. Debian or Ubuntu: apt-get install chromium; or say CHROMIUM=/path"; exit 1; }
 	cd $(PAGE) && sh node.sh npm run check && sh node.sh npm test && BLUEWHALE=$(abspath $(BIN))/bluewhale sh node.sh npm run e2e
 
 test-cluster: setup  ## on a Kubernetes cluster: KUBECONFIG, and what tests/cluster/README.md says
@@ -81,7 +85,8 @@ charts: setup  ## render the examples of the chart anew (needs Helm)
 bench: setup  ## measure; prints a table and writes build/bench.json
 	$(BIN)/python -m bench
 
-up: setup  ## run the embedded runtime with the example configuration
+up: setup  ## run the embedded runtime with the example configuration, and serve its page
+	@$(page_or_not)
 	$(BIN)/bluewhale up --config examples/small-site
 
 lock:  ## resolve the pins anew (needs uv)

@@ -205,7 +205,10 @@ def test_roles_find_each_other_and_trust_only_certificates(helm: Helm):
 WAYS_TO_THE_PAGE = {
     "a forwarded port": ([], "http://localhost:8480", None),
     "an ingress": (
-        ["web.ingress.enabled=true", "web.ingress.host=calls.example.net"],
+        [
+            "web.ingress.enabled=true", "web.ingress.host=calls.example.net",
+            "web.proxies={10.1.0.0/16,10.2.0.1}",
+        ],
         "https://calls.example.net", [],
     ),
     "a route": (
@@ -249,6 +252,7 @@ def test_each_way_to_the_page_is_safe_and_open_no_wider(
             if name.startswith("BLUEWHALE_WEB__"):
                 patch.setenv(name, value)
         web = load(CHART / "files" / "demo").settings.web
+    assert web.proxies == (("10.1.0.0/16", "10.2.0.1") if way == "an ingress" else ())
     assert (web.certificate is not None, web.secure) == (secure, url.startswith("https://"))
     named = {(o["kind"], o["metadata"]["name"]): o for o in objects}
     policy = named.get(("NetworkPolicy", "bluewhale-web"))

@@ -27,6 +27,10 @@ https://{{ first $web.httpRoute.hosts }}
   value: 0.0.0.0:{{ include "bluewhale.webPort" . }}
 - name: BLUEWHALE_WEB__PUBLIC_URL
   value: {{ include "bluewhale.webUrl" . }}
+{{- range $i, $proxy := .Values.web.proxies }}
+- name: BLUEWHALE_WEB__PROXIES__{{ $i }}
+  value: {{ $proxy | quote }}
+{{- end }}
 {{- if .Values.web.tls.existingSecret }}
 - name: BLUEWHALE_WEB__CERTIFICATE
   value: /var/run/bluewhale/web/tls.crt

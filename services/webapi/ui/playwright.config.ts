@@ -6,7 +6,9 @@ export default defineConfig({
   testDir: "e2e",
   workers: 1,
   retries: 0,
-  timeout: 60_000,
+  // Of a machine that has much else to do; what is there is seen at once.
+  timeout: 180_000,
+  expect: { timeout: 30_000 },
   use: {
     // What fades in is judged as it will be.
     contextOptions: { reducedMotion: "reduce" },

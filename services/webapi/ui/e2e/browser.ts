@@ -34,7 +34,7 @@ export const test = base.extend<{ complaints: string[] }, { site: Installation }
       await use(site);
       await site.stop();
     },
-    { scope: "worker", timeout: 120_000 },
+    { scope: "worker", timeout: 300_000 },
   ],
   baseURL: async ({ site }, use) => use(site.url),
   // Refusals of the policy, markup from text, errors: any of them fails the test.

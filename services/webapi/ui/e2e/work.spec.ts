@@ -71,7 +71,7 @@ test("a price list is stored by one person and activated by another", async ({
   await expectSound(page);
   const address = new URL(page.url()).pathname;
 
-  await page.goto("/people");
+  await page.goto("/settings/people");
   await page.getByRole("button", { name: "Add somebody" }).click();
   const dialog = page.getByRole("dialog");
   await expectSound(page);
@@ -85,7 +85,7 @@ test("a price list is stored by one person and activated by another", async ({
   const other = await browser.newContext({ baseURL: site.url });
   const second = await other.newPage();
   await signIn(second, address, somebody);
-  await expect(second.getByRole("link", { name: "People" })).toBeHidden();
+  await expect(second.getByRole("link", { name: "Settings" })).toBeHidden();
   await second.getByRole("button", { name: "Activate" }).click();
   await expect(second.getByText("in force", { exact: true })).toBeVisible();
   await other.close();
