@@ -46,6 +46,13 @@ export async function install(): Promise<Installation> {
     );
   }
   writeFileSync(join(folder, "alerts.yaml"), RULES);
+  // Two of its lines once more: they came twice, one for each size of window.
+  const again = join(folder, "lines", "again.txt");
+  const lines = readFileSync(join(folder, "lines", LINES["hq-avaya-cdr"]), "latin1");
+  writeFileSync(again, `${lines.split("\r\n").slice(0, 2).join("\r\n")}\r\n`, "latin1");
+  execFileSync(PROGRAM, ["import", "--link", "hq-avaya-cdr", again, "--config", folder], {
+    stdio: "pipe",
+  });
   const pbxPort = await moved(join(folder, "bluewhale.yaml"));
   const server = spawn(PROGRAM, ["up", "--config", folder], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));

@@ -2356,7 +2356,7 @@ export interface components {
              * @default csv
              * @enum {string}
              */
-            form: "csv" | "jsonl";
+            form: "csv" | "jsonl" | "parquet";
         };
         /**
          * Figure
@@ -5906,6 +5906,7 @@ export interface operations {
                 content: {
                     "text/csv": unknown;
                     "application/x-ndjson": unknown;
+                    "application/vnd.apache.parquet": unknown;
                 };
             };
             /** @description refused */

@@ -1,7 +1,7 @@
 /** The frame of every page: navigation, search, the reader's menu. */
 import { useLingui } from "@lingui/react/macro";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { type ReactNode, useMemo, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useMemo, useRef, useState } from "react";
 import type { Me } from "@/api/types";
 import { Dialog } from "@/design/Dialog";
 import { AlertsBell } from "./AlertsBell";
@@ -14,11 +14,14 @@ import { navigationOf } from "./pages";
 import { ReaderMenu } from "./ReaderMenu";
 import { SearchField } from "./SearchField";
 
+const Palette = lazy(async () => ({ default: (await import("./Palette")).Palette }));
+
 export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
   const { t } = useLingui();
   const navigate = useNavigate();
   const search = useRef<HTMLInputElement>(null);
   const [keysShown, showKeys] = useState(false);
+  const [paletteShown, showPalette] = useState(false);
   const pages = useMemo(
     () => navigationOf((permission) => me.permissions.includes(permission)),
     [me.permissions],
@@ -31,6 +34,7 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
       ...Object.fromEntries(jumps),
       "/": () => search.current?.select(),
       "?": () => showKeys(true),
+      "mod k": () => showPalette(true),
     };
   }, [navigate, pages]);
   useKeys(keys);
@@ -60,6 +64,11 @@ export function AppShell({ me, children }: { me: Me; children: ReactNode }) {
       <main id="content" className={css.main} tabIndex={-1}>
         {children}
       </main>
+      {paletteShown ? (
+        <Suspense fallback={null}>
+          <Palette pages={pages} onClose={() => showPalette(false)} />
+        </Suspense>
+      ) : null}
       <Dialog open={keysShown} onClose={() => showKeys(false)} title={t`Keys`}>
         <KeyList pages={pages} />
       </Dialog>

@@ -7,6 +7,8 @@ import type { NavigationEntry, NavigationGroup } from "./pages";
 import { useRoom } from "./screen";
 
 const BAR_ENTRIES_MAX = 5;
+/** What is looked at on the way; everything else is behind "More". */
+const FIRST_ON_PHONES = ["/", "/calls", "/alerts", "/completeness"];
 
 /** The side bar; on a phone a bar below, with what does not fit behind "More". */
 export function Navigation({ pages }: { pages: readonly NavigationGroup[] }) {
@@ -33,9 +35,11 @@ export function Navigation({ pages }: { pages: readonly NavigationGroup[] }) {
   );
 }
 
-function Bar({ entries }: { entries: readonly NavigationEntry[] }) {
+function Bar({ entries: all }: { entries: readonly NavigationEntry[] }) {
   const { t, i18n } = useLingui();
   const navigate = useNavigate();
+  const first = FIRST_ON_PHONES.flatMap((to) => all.filter((entry) => entry.to === to));
+  const entries = [...first, ...all.filter((entry) => !first.includes(entry))];
   const shown = entries.length <= BAR_ENTRIES_MAX ? entries.length : BAR_ENTRIES_MAX - 1;
   return (
     <ul className={css.bar}>
