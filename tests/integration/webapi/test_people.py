@@ -1,4 +1,4 @@
-"""The command for when nobody can sign in any more."""
+"""The command for when nobody can sign in any more, and for whoever must trust the trail."""
 
 from __future__ import annotations
 
@@ -34,3 +34,24 @@ def test_a_forgotten_password_is_replaced_at_the_command(tmp_path: Path):
         sign_in = SignIn(store.users, Passwords(), WebSettings())
         assert sign_in.sign_in("ana", "a fresh long secret", "").user.name == "ana"
         assert store.audit()[1][2] == "user password"
+
+
+def test_a_lost_device_is_forgotten_and_the_trail_verified_at_the_command(tmp_path: Path):
+    """Then the password alone signs in; a trail that was changed is an error that names the place."""
+    folder = tmp_path / "site"
+    shutil.copytree(EXAMPLE, folder)
+    with Store.open(folder / "data" / "store") as store:
+        sign_in = SignIn(store.users, Passwords(memory_kib=64, passes=1), WebSettings())
+        user = sign_in.welcome(sign_in.first_link(), "ana", "the lost device", "").user
+        store.users.factors.start(user.user_id, b"secret")
+        store.users.factors.confirm(user.user_id, b"secret", 1, [], now_ms=1, who="ana")
+    gone = bluewhale("people", "factor-off", "ana", "--config", folder)
+    assert (gone.code, gone.out) == (0, "ana has no second factor any more\n")
+    assert bluewhale("people", "factor-off", "ana", "--config", folder).code == 3
+    whole = bluewhale("people", "audit", "--config", folder)
+    # made, signed in, factor on, factor off
+    assert (whole.code, whole.out.startswith("4 entries unbroken;")) == (0, True)
+    with Store.open(folder / "data" / "store") as store, store.db.write() as tx:
+        tx.run("UPDATE audit SET who = 'ben' WHERE position = 3")
+    broken = bluewhale("people", "audit", "--config", folder)
+    assert (broken.code, "entry 3 of 4" in broken.err) == (1, True)

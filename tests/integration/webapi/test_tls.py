@@ -87,6 +87,34 @@ def test_what_is_no_http_does_not_hold_the_server():
         assert "set-cookie" not in split.headers
 
 
+def test_headers_that_do_not_come_end_the_connection():
+    """Of the first request and of the next one; whoever sends them soon is answered."""
+    with served(WebSettings(listen="127.0.0.1:0"), headers_wait_s=0.3) as url:
+        place = ("127.0.0.1", int(url.rpartition(":")[2]))
+        asking = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+        for first in (b"", b"GET / HT", asking):
+            with socket.create_connection(place, 30) as connection:
+                connection.sendall(first)
+                assert connection.recv(1024) == b""
+        with socket.create_connection(place, 30) as connection:
+            connection.sendall(asking + b"\r\n")
+            said = b""
+            while not said.endswith(b'{"status":"ok"}'):
+                said += connection.recv(4096)
+            connection.sendall(asking)
+            assert connection.recv(1024) == b""
+
+
+def test_headers_that_are_too_long_are_refused():
+    """A hundred KiB of them; the next one is answered."""
+    with served(WebSettings(listen="127.0.0.1:0")) as url:
+        place = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with socket.create_connection(place, 30) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100_000)
+            assert connection.recv(1024).startswith(b"HTTP/1.1 400")
+        assert httpx.get(f"{url}/healthz").status_code == 200
+
+
 def test_a_port_that_is_taken_is_said_with_what_to_do():
     """The address, the reason, the remedy."""
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_WAIT_S = 30.0  # for the next piece of a body
+BODY_WHOLE_S = 300.0  # for all of it: whoever sends a byte now and then holds nothing for ever
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -43,8 +44,12 @@ class Envelope:
         larger: Mapping[str, int] = MappingProxyType({}),
         signed_in: Callable[[str], bool] = lambda _cookies: False,
         secure: bool,
+        body_wait_s: float = BODY_WAIT_S,
+        body_whole_s: float = BODY_WHOLE_S,
     ) -> None:
         self._app = app
+        self._body_wait_s = body_wait_s
+        self._body_whole_s = body_whole_s
         self._body_bytes_max = body_bytes_max
         self._larger = larger  # beginnings of paths that may bring more, of people alone
         self._signed_in = signed_in  # says of a Cookie header whether it holds a session
@@ -99,13 +104,16 @@ class Envelope:
 
     def _limited(self, receive: Receive, most: int) -> Receive:
         taken, whole = 0, False
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._body_whole_s
 
         async def limited() -> Message:
             nonlocal taken, whole
             if whole:
                 return await receive()  # what is waited for now is the end of the connection
             try:
-                message = await asyncio.wait_for(receive(), BODY_WAIT_S)
+                left = min(self._body_wait_s, max(until - loop.time(), 0))
+                message = await asyncio.wait_for(receive(), left)
             except TimeoutError:
                 raise HTTPException(408) from None
             taken += len(message.get("body", b""))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.telemetry import get_logger
+from bluewhale.webapi.patience import HEADERS_WAIT_S, patient
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -75,15 +76,17 @@ def serve(
     stopping: threading.Event,
     *,
     look_s: float = CERTIFICATE_LOOK_S,
+    headers_wait_s: float = HEADERS_WAIT_S,
 ) -> None:
     """Answer until told to stop; the caller gives the thread.
 
     A certificate whose file changes is shown from then on, looked at every `look_s` seconds.
+    Whoever does not bring the headers of a request within `headers_wait_s` is cut off.
     """
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=patient(headers_wait_s),
         ws="none",
         lifespan="off",
         log_config=None,

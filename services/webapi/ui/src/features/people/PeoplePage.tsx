@@ -76,7 +76,8 @@ function Users({ users }: { users: readonly User[] }) {
             key: "role",
             head: t`Role`,
             cell: (user) =>
-              own(user) ? (
+              // whom a provider signs in gets the role of its groups, anew each time
+              own(user) || !user.local ? (
                 roles.find((role) => role.value === user.role)?.label
               ) : (
                 <SelectField

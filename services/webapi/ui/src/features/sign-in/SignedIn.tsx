@@ -9,6 +9,7 @@ import { Dialog } from "@/design/Dialog";
 import { Skeleton } from "@/design/States";
 import { ProblemPanel } from "@/shell/ProblemPanel";
 import { Entrance } from "./Entrance";
+import { ProviderButton } from "./ProviderButton";
 import { SignInForm } from "./SignInForm";
 import { SignInPage } from "./SignInPage";
 
@@ -35,6 +36,7 @@ export function SignedIn({ children }: { children: (me: Me) => ReactNode }) {
     <>
       {children(me.data)}
       <Dialog open={signedOut} title={t`Sign in again`}>
+        <ProviderButton />
         <SignInForm onSignedIn={() => void queries.invalidateQueries()} />
       </Dialog>
     </>
