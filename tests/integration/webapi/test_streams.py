@@ -8,6 +8,8 @@ import io
 import json
 from decimal import Decimal
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from bluewhale.webapi.column_text import cell
 from bluewhale.webapi.live import Live
@@ -18,7 +20,7 @@ WHOLE = "from=2025-01-01&to=2026-01-01"
 
 
 def test_an_export_has_every_call_and_the_same_sum(served: Site):
-    """CSV and JSON lines: twenty calls, each once, money to the last decimal."""
+    """CSV, JSON lines and Parquet: twenty calls, each once, money to the last decimal."""
     sums = served.owner.post("/calls/aggregate", {"filter": WHOLE}).json()
     answer = served.owner.post("/calls/export", {"filter": WHOLE})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -30,6 +32,13 @@ def test_an_export_has_every_call_and_the_same_sum(served: Site):
     listed = served.owner.post("/calls/search", {"filter": WHOLE}).json()["items"]
     assert [json.loads(line) for line in lines] == listed
     assert [r["call_id"] for r in rows] == [c["call_id"] for c in listed]
+    body = {"filter": WHOLE, "form": "parquet"}
+    table = pq.read_table(io.BytesIO(served.owner.post("/calls/export", body).content))
+    assert table.column_names == list(rows[0])
+    assert pc.sum(table["carrier_amount"]).as_py() == carrier
+    assert [t.isoformat()[:19] for t in table["started_at"].to_pylist()] == [
+        r["started_at"][:19] for r in rows
+    ]
 
 
 def test_an_export_obeys_branch_and_mask(site: Site):

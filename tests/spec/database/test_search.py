@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 from bluewhale.database import Batch, CallFilter, NotFoundError, Store, page_key
+from bluewhale.database.index_file import IndexFile, index_pieces
+from bluewhale.database.segments import SegmentFolder
 from bluewhale.records.batches import Proposals
 
 from tests.spec.database.build import (
@@ -116,6 +118,18 @@ def test_a_filter_finds_exactly_its_calls_newest_first(
     for by in ("direction", "person"):  # of kept cells, and of rows
         rows = store.report(by, wanted).to_pylist()
         assert sum({r["name"]: r["calls"] for r in rows}.values()) == len(calls)
+
+
+def test_a_segment_of_an_earlier_release_is_searched_by_person_too(store: Store) -> None:
+    """Its postings know numbers alone."""
+    for path in store.files.folder.glob("*.index"):
+        index = IndexFile(path)
+        arrays = {n: index.array(n) for n in ("number", "number_row", "call_started")}
+        path.unlink()  # the file that is mapped stays as it is
+        path.write_bytes(b"".join(index_pieces(arrays, index.facts)))
+    store.files = SegmentFolder(store.files.folder)
+    found = store.search_calls(CallFilter(person="eve"), limit=10)
+    assert found.column("call_id").to_pylist() == [leg_id(3)]
 
 
 def test_pages_follow_each_other_without_overlap(store: Store) -> None:

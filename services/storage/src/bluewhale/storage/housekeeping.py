@@ -39,6 +39,7 @@ COMPACT_ROWS = 80_000  # legs of one made segment: bounds the memory it takes, 3
 SWEEP_INTERVAL_S = 3_600.0
 DAYS_INTERVAL_S = 86_400.0
 ORPHAN_WINDOWS = 2
+COUNT_SEGMENTS = 4  # at once: a dashboard that asks meanwhile waits for them
 # a partition whose data time stands still (its topic is gone, billing is away) is not waited for
 STANDSTILL_MS = 600_000
 
@@ -109,7 +110,10 @@ class Housekeeper:
         self._watchdog.alive("tidying files")
         tidied = self.tidy()
         self._watchdog.alive("working on jobs")
-        return bool(replayed or joined) or sealed or tidied or self._runner.step(self._stages.get)
+        if replayed or joined or sealed or tidied or self._runner.step(self._stages.get):
+            return True
+        self._watchdog.alive("adding up sealed calls")
+        return self.count() > 0
 
     def replay(self) -> int:
         """Parse what waited for its link to be configured, once it is; gives the count."""
@@ -162,6 +166,13 @@ class Housekeeper:
             return True
         self._compacted_s = now_s
         return False
+
+    def count(self) -> int:
+        """Add up sealed calls before somebody asks for sums; gives the count of segments."""
+        if self._busy():
+            return 0
+        segments = self._store.run_read(self._store.files.live)
+        return self._store.cells.ahead(segments, COUNT_SEGMENTS)
 
     def seal(self) -> bool:
         """Seal what is old, once there is enough of it; says whether there may be more."""

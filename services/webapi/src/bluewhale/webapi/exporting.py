@@ -8,20 +8,25 @@ are put together from whole columns: no object is made of a call.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.webapi import column_text as text
 from bluewhale.webapi.export_columns import NAMED, PARTIES, Calls, Prices, of_list
+from bluewhale.webapi.export_tables import decimals, parquet, typed
 from bluewhale.webapi.shapes import Call
 
 if TYPE_CHECKING:
     from bluewhale.webapi.saying import Saying
 
-Form = Literal["csv", "jsonl"]
-MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+Form = Literal["csv", "jsonl", "parquet"]
+MEDIA_TYPES: Mapping[Form, str] = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
 _SAME = (
     "call_id", "version", "state", "started_at", "answered_at", "ended_at", "zone", "direction",
     "call_class", "disposition", "ring_ms", "queue_ms", "hold_ms", "talk_ms", "extension",
@@ -36,11 +41,17 @@ def written(
 
     tables: batches of calls, columns `export_columns.STORED`.
     """
+    batches = (Calls(table, saying.names, saying.masker) for table in tables)
+    if form == "parquet":
+        schema = typed(heads(lists))
+        rows = (_table(calls, lists, schema) for calls in batches)
+        yield from parquet(rows, schema)
+        return
     say = csv_lines if form == "csv" else json_lines
     if form == "csv":
         yield (",".join(text.cells(pa.array(heads(lists))).to_pylist()) + text.LINE_END).encode()
-    for table in tables:
-        yield say(Calls(table, saying.names, saying.masker), lists)
+    for calls in batches:
+        yield say(calls, lists)
 
 
 def heads(lists: Sequence[str]) -> list[str]:
@@ -53,8 +64,13 @@ def heads(lists: Sequence[str]) -> list[str]:
     return found
 
 
-def columns(calls: Calls, lists: Sequence[str]) -> Iterator[pa.Array]:
-    """Give the columns of a table of calls, amounts as decimal text; in the order of `heads`."""
+def columns(
+    calls: Calls, lists: Sequence[str], amounts: Callable[[pa.Array], pa.Array] = text.amounts
+) -> Iterator[pa.Array]:
+    """Give the columns of a table of calls, in the order of `heads`.
+
+    amounts: makes amounts of nanos; decimal text by default.
+    """
     yield from (calls.plain(name) for name in _SAME)
     for name in PARTIES:
         party = calls.parties(name)
@@ -64,8 +80,7 @@ def columns(calls: Calls, lists: Sequence[str]) -> Iterator[pa.Array]:
     prices = calls.prices()
     for name in lists:
         own = of_list(prices, name)
-        amount = text.amounts(own.nanos)
-        yield pc.if_else(own.currency.is_valid(), amount, None)
+        yield pc.if_else(own.currency.is_valid(), amounts(own.nanos), None)
         yield own.currency
         yield own.unpriced
 
@@ -74,6 +89,11 @@ def csv_lines(calls: Calls, lists: Sequence[str]) -> bytes:
     """Give calls as lines of CSV."""
     lines = text.joined([text.cells(column) for column in columns(calls, lists)], ",")
     return text.data(text.joined([lines, text.LINE_END]))
+
+
+def _table(calls: Calls, lists: Sequence[str], schema: pa.Schema) -> pa.Table:
+    made = columns(calls, lists, decimals)
+    return pa.table([c.cast(f.type) for c, f in zip(made, schema, strict=True)], schema=schema)
 
 
 def json_lines(calls: Calls, _lists: Sequence[str]) -> bytes:

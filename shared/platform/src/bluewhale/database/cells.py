@@ -1,13 +1,14 @@
 """Sums of sealed calls by the hour and by what reports group by: kept, so that a report scans little.
 
-A sealed file never changes, so what its calls come to is counted once and kept: a
-row (cell) per hour, site, department, class and so on. Twenty million calls are some
-hundred thousand cells. Owns these and which questions they answer. Does not own the
-questions (`reports`).
+A sealed file never changes, so what its calls come to is counted once and kept in two
+small files beside it: a row (cell) per hour, site, department, class and so on. They
+are no part of the truth: whoever misses them counts anew. Owns cells and which
+questions they answer. Does not own the questions (`reports`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +17,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from bluewhale.database import keys
 from bluewhale.database.call_filter import CallFilter, where
 from bluewhale.database.columnar import NOT_DEAD, Columnar, sealed_sql
 from bluewhale.database.segments import Segment, SegmentFolder
 
 HOUR_MS = 3_600_000
-_CELLS_MAX = 4_000_000  # kept in all, some hundred bytes each; those asked for long ago go
-_SEGMENTS_AT_ONCE = 64  # counted in one question: bounds what DuckDB holds
+_CELLS_MAX = 1_500_000  # in memory, some hundred bytes each; those asked for long ago go
+_SEGMENTS_AT_ONCE = 16  # counted in one question: bounds what DuckDB holds
+_KINDS = ("counted", "paid")
 
 _UNRATED = "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0"
 _WORDS: Mapping[str, str] = {
@@ -41,7 +44,7 @@ FINE: Mapping[str, str] = {
     "zone": "COALESCE(c.site_zone, 'UTC')",
     **_WORDS,
 }
-_LOCAL = "strftime(timezone(zone, make_timestamptz(quarter * 900000000)), '%Y-%m-%d %H')"
+_LOCAL = "strftime(timezone(c.zone, make_timestamptz(c.quarter * 900000000)), '%Y-%m-%d %H')"
 # What a report groups by -> the cells' own expression.
 CELL_GROUPS: Mapping[str, str] = {
     "department": "c.department_uid", "site": "c.site_uid", "class": 'c."class"',
@@ -120,17 +123,29 @@ def in_cells(
 ) -> Sums:
     """Add up the calls of a source in cells; `beside` are further keys, by name."""
     fine = summed(columnar, source, {**beside, **FINE}, values, tables)
-    names = ", ".join(f'"{name}"' for name in (*beside, *_WORDS))
-    keyed = f"quarter // 4 AS hour, {_LOCAL} AS local, {names}"
+    words = {name: f'c."{name}"' for name in (*beside, *_WORDS)}
+    keyed = {"hour": "c.quarter // 4", "local": _LOCAL, **words}
+    return regrouped(columnar, fine, keyed, ("1 = 1", ()))
 
-    def coarse(table: pa.Table, kept: str, sums: Sequence[str]) -> pa.Table:
-        added = ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in sums)
-        sql = f"SELECT {keyed}{kept}, {added} FROM fine GROUP BY ALL"
-        return columnar.query(sql, (), {"fine": table})
+
+def regrouped(
+    columnar: Columnar,
+    sums: Sums,
+    keyed: Mapping[str, str],
+    question: tuple[str, Sequence[Any]],
+) -> Sums:
+    """Add up the cells that fit a question by expressions over them."""
+    condition, values = question
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
+
+    def added(table: pa.Table, kept: str, sums: Sequence[str]) -> pa.Table:
+        each = ", ".join(f"CAST(SUM(c.{name}) AS BIGINT) AS {name}" for name in sums)
+        sql = f"SELECT {listed}{kept}, {each} FROM cells c WHERE {condition} GROUP BY ALL"
+        return columnar.query(sql, values, {"cells": table})
 
     return Sums(
-        coarse(fine.counted, "", ("calls", "answered", "talk_ms")),
-        coarse(fine.paid, ", price_list, currency", ("amount_nanos", "unrated")),
+        added(sums.counted, "", ("calls", "answered", "talk_ms")),
+        added(sums.paid, ", c.price_list, c.currency", ("amount_nanos", "unrated")),
     )
 
 
@@ -165,6 +180,7 @@ class Cells:
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
         self._dead: tuple[int, dict[str, int]] = (0, {})
+        self._written: set[str] = set()
 
     def of(self, segments: Sequence[Segment], dead: pa.Table) -> list[Sums]:
         """Give the cells of segments; what is not kept is counted now.
@@ -174,11 +190,7 @@ class Cells:
         """
         with self._lock:
             counts = self._dead_in(segments, dead)
-            missing = [
-                s
-                for s in segments
-                if (kept := self._kept.get(s.name)) is None or kept.dead != counts[s.name]
-            ]
+            missing = [s for s in segments if not self._have(s, counts[s.name])]
             for at in range(0, len(missing), _SEGMENTS_AT_ONCE):
                 self._count(missing[at : at + _SEGMENTS_AT_ONCE], dead, counts)
             found = [self._kept.pop(s.name) for s in segments]
@@ -187,6 +199,41 @@ class Cells:
             while rows > _CELLS_MAX and len(self._kept) > len(found):
                 rows -= self._kept.pop(next(iter(self._kept))).sums.rows
             return [kept.sums for kept in found]
+
+    def ahead(self, segments: Sequence[Segment], limit: int) -> int:
+        """Count up to `limit` segments that nobody counted yet, the newest first; give how many."""
+        fresh = sorted(
+            (s for s in segments if s.name not in self._written),
+            key=lambda s: s.started or (0, 0),
+            reverse=True,
+        )
+        missing: list[Segment] = []
+        for segment in fresh:
+            if all(self._folder.path(segment.name, kind).exists() for kind in _KINDS):
+                self._written.add(segment.name)
+            elif len(missing) < limit:
+                missing.append(segment)
+        if missing:
+            with self._lock:
+                self._count(missing, _NONE_DEAD, dict.fromkeys((s.name for s in missing), 0))
+                for segment in missing:
+                    del self._kept[segment.name]  # until somebody asks
+        self._written.update(s.name for s in missing)
+        return len(missing)
+
+    def _have(self, segment: Segment, dead: int) -> bool:
+        """Say whether cells are in memory, as they are now or read from their files."""
+        kept = self._kept.get(segment.name)
+        if kept is not None and kept.dead == dead:
+            return True
+        if dead:
+            return False
+        try:
+            tables = [pq.read_table(self._folder.path(segment.name, k)) for k in _KINDS]
+        except (OSError, pa.ArrowException):
+            return False
+        self._kept[segment.name] = _Kept(0, Sums(*tables))
+        return True
 
     def _dead_in(self, segments: Sequence[Segment], dead: pa.Table) -> dict[str, int]:
         """Count the dead versions in each segment."""
@@ -228,6 +275,13 @@ class Cells:
             path = str(self._folder.path(segment.name, "call"))
             sums = Sums(*(parts.get(path, table.slice(0, 0)) for parts, table in by_file))
             self._kept[segment.name] = _Kept(counts[segment.name], sums)
+            if not counts[segment.name]:
+                with contextlib.suppress(OSError):  # no room, or nobody may write: counted again
+                    for kind, table in zip(_KINDS, (sums.counted, sums.paid), strict=True):
+                        self._folder.keep(segment.name, kind, table)
+
+
+_NONE_DEAD = pa.table({"call_id": pa.array([], pa.binary()), "version": pa.array([], pa.int32())})
 
 
 def _split(table: pa.Table) -> dict[str, pa.Table]:

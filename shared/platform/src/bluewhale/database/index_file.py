@@ -66,6 +66,10 @@ class IndexFile:
         self._places: dict[str, tuple[str, int, int]] = header["arrays"]
         self.facts: dict[str, Any] = header["facts"]
 
+    def __contains__(self, name: str) -> bool:
+        """Say whether there is such an array: an earlier release wrote fewer."""
+        return name in self._places
+
     def array(self, name: str) -> npt.NDArray[Any]:
         """Give one array; read only, valid while anybody holds it."""
         kind, at, count = self._places[name]

@@ -6,6 +6,7 @@ words is order of the bytes. Does not own how ids are made (`bluewhale.records.i
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,11 @@ def number_keys(column: pa.ChunkedArray | pa.Array) -> Ints:
     if array.null_count:
         out[np.asarray(array.is_null())] = NO_NUMBER
     return out
+
+
+def word_key(word: str) -> int:
+    """Give 63 bits for a word, the same for ever; two words may have the same."""
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def run_starts(*columns: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -27,6 +27,7 @@ from bluewhale.database.cells import (
     Sums,
     in_cells,
     question_of,
+    regrouped,
     summed,
     together,
 )
@@ -93,12 +94,11 @@ def reports(
         keyed = {f"g{n}": _GROUPS[by] for n, by in enumerate(bys)}
         segments = in_time(lookup.segments, call_filter)
         sums = together([ask.hot(keyed), ask.sealed(segments, keyed)])
-        return [
-            _grouped(columnar, sums, f"c.g{n}", by, ("1 = 1", []), limit)
-            for n, by in enumerate(bys)
-        ]
-    sums = together([ask.hot(None), *_sealed(ask, cells)])
-    return [_grouped(columnar, sums, CELL_GROUPS[by], by, question, limit) for by in bys]
+    else:
+        keyed = {f"g{n}": CELL_GROUPS[by] for n, by in enumerate(bys)}
+        sums = together([ask.hot(None), *_sealed(ask, cells)])
+        sums = regrouped(columnar, sums, keyed, question)
+    return [_grouped(columnar, sums, f"c.g{n}", by, limit) for n, by in enumerate(bys)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,12 @@ def _sealed(ask: _Rows, cells: Cells) -> list[Sums]:
     end = milliseconds(f.until_at) // HOUR_MS if f.until_at else None
     if begin is not None and end is not None and begin >= end:
         return [ask.sealed(segments, None)]
-    found = [s.within(begin, end) for s in cells.of(segments, ask.dead)]
+    found: list[Sums] = []
+    edges: list[Sums] = []
+    for segment, sums in zip(segments, cells.of(segments, ask.dead), strict=True):
+        (found if _inside(segment, begin, end) else edges).append(sums)
+    if edges:
+        found.append(together(edges).within(begin, end))
     for hour, moment, sign in ((begin, f.from_at, "<"), (end, f.until_at, ">=")):
         if hour is None or moment is None or milliseconds(moment) == hour * HOUR_MS:
             continue
@@ -175,6 +180,14 @@ def _sealed(ask: _Rows, cells: Cells) -> list[Sums]:
     return found
 
 
+def _inside(segment: Segment, begin: int | None, end: int | None) -> bool:
+    """Say whether all calls of a segment began in hours [begin, end)."""
+    if segment.started is None:
+        return False
+    first, last = segment.started
+    return (begin is None or first >= begin * HOUR_MS) and (end is None or last < end * HOUR_MS)
+
+
 def _named(keyed: Mapping[str, str]) -> list[str]:
     """Give the columns of stored calls that these expressions and all sums need."""
     named = {name for sql in keyed.values() for name in _COLUMN.findall(sql)} | _MEASURED
@@ -186,24 +199,22 @@ def _grouped(
     sums: Sums,
     group: str,
     by: ReportBy,
-    question: tuple[str, Sequence[Any]],
     limit: int | None,
 ) -> pa.Table:
     """Give one report over sums."""
-    condition, values = question
     by_time = by in {"hour", "day", "month"}
     sql = f"""
         WITH counts AS (
             SELECT {group} AS name, CAST(SUM(c.calls) AS BIGINT) AS calls,
                    CAST(SUM(c.answered) AS BIGINT) AS answered,
                    CAST(SUM(c.talk_ms) AS BIGINT) AS talk_ms
-            FROM counted c WHERE {condition} GROUP BY 1
+            FROM counted c GROUP BY 1
         ),
         money AS (
             SELECT {group} AS name, c.price_list, c.currency,
                    CAST(SUM(c.amount_nanos) AS BIGINT) AS amount_nanos,
                    CAST(SUM(c.unrated) AS BIGINT) AS unrated
-            FROM paid c WHERE {condition} GROUP BY ALL
+            FROM paid c GROUP BY ALL
         )
         SELECT counts.name, calls, answered, talk_ms, price_list, currency, amount_nanos, unrated
         FROM counts LEFT JOIN money ON counts.name IS NOT DISTINCT FROM money.name
@@ -211,8 +222,7 @@ def _grouped(
                  counts.name, price_list, currency
         {"" if limit is None else f"LIMIT {int(limit)}"}
     """
-    tables = {"counted": sums.counted, "paid": sums.paid}
-    return columnar.query(sql, [*values, *values], tables)
+    return columnar.query(sql, (), {"counted": sums.counted, "paid": sums.paid})
 
 
 def charges(

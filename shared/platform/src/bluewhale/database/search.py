@@ -1,34 +1,34 @@
 """Finding calls: hot rows and sealed segments as one list, newest first.
 
-By number, sorted postings lead straight to the rows: no file is scanned. Other
-questions go through DuckDB, which reads only the columns that the filter names.
+By number and by person, sorted postings lead straight to the rows: no file is scanned.
+Of other questions DuckDB says which rows match, from the columns that the filter names.
 Pages are keyset pages: `after` is the last (started_at, call_id) of the page
 before, so that new calls do not shift them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from bluewhale.database import keys
 from bluewhale.database.call_filter import (
     CallFilter,
-    instant_sql,
     milliseconds,
     number_key,
     where,
 )
-from bluewhale.database.columnar import NOT_DEAD, Columnar, dead_versions, sealed_sql
+from bluewhale.database.columnar import Columnar, sealed_sql
 from bluewhale.database.columns import conform, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
+from bluewhale.database.keys import Ints
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.segments import Segment
+from bluewhale.database.segments import Segment, SegmentFolder
 from bluewhale.records import ids
 from bluewhale.records.enums import CallState
 
@@ -55,10 +55,7 @@ def search(
         return STORED_CALL_SCHEMA.empty_table()
     hot = _hot(tx, call_filter, key, limit, after)
     segments = in_time(lookup.segments, call_filter, after)
-    if key is None:
-        sealed = _scan(tx, lookup, columnar, segments, call_filter, limit, after)
-    else:
-        sealed = _by_postings(tx, lookup, columnar, segments, call_filter, key, limit, after)
+    sealed = _sealed(tx, lookup, columnar, segments, call_filter, limit, after)
     return newest(pa.concat_tables([hot, sealed]), limit)
 
 
@@ -115,7 +112,7 @@ def _hot(
     return rows_table(rows, STORED_CALL_SCHEMA)
 
 
-def _scan(
+def _sealed(
     tx: Transaction,
     lookup: Lookup,
     columnar: Columnar,
@@ -124,18 +121,13 @@ def _scan(
     limit: int,
     after: PageKey | None,
 ) -> pa.Table:
-    """Ask DuckDB, newest segments first, until the page is full and no older one can add."""
+    """Look through segments, newest first, until the page is full and no older one can add.
+
+    Postings or DuckDB say which rows match, from the columns that the filter names;
+    the others are read of the rows of the page alone.
+    """
     found = STORED_CALL_SCHEMA.empty_table()
-    dead = dead_versions(tx)
-    condition, values = where(f, "duckdb")
-    if after is not None:
-        moment = instant_sql("duckdb")
-        condition += (
-            f" AND (c.started_at < {moment} OR (c.started_at = {moment} AND c.call_id < ?))"
-        )
-        values += [after[0], after[0], after[1]]
-    if dead.num_rows:
-        condition += NOT_DEAD
+    dead = {(r[0], r[1]) for r in tx.rows("SELECT call_id, version FROM superseded")}
     rest = sorted(segments, key=lambda s: s.started[1] if s.started else 0, reverse=True)
     step = 2
     while rest:
@@ -145,74 +137,131 @@ def _scan(
                 break
         part, rest = rest[:step], rest[step:]
         step *= 2
-        table = columnar.query(
-            f"SELECT c.* FROM {sealed_sql(lookup.folder, part, 'call')} c WHERE {condition}"
-            f" ORDER BY c.started_at DESC, c.call_id DESC LIMIT {limit}",
-            values,
-            {"dead": dead} if dead.num_rows else None,
-        )
-        found = newest(pa.concat_tables([found, conform(table, STORED_CALL_SCHEMA)]), limit)
+        for rows, of, fits in _candidates(lookup.folder, columnar, part, f):
+            postings = _Postings.of(lookup, of, rows).between(f, after)
+            table = _newest_of(lookup, postings, dead, limit, after, fits)
+            found = newest(pa.concat_tables([found, table]), limit)
     return found
 
 
+_Fits = Callable[[pa.Table], pa.Table]
+
+
+def _candidates(
+    folder: SegmentFolder, columnar: Columnar, segments: Sequence[Segment], f: CallFilter
+) -> Iterator[tuple[list[Ints], list[Segment], _Fits]]:
+    """Give rows of segments that may match, and what picks those that do."""
+    name, key = "number", number_key(f)
+    if key is None and f.person is not None:
+        name, key = "person", keys.word_key(f.person)
+    rows: list[Ints] = []
+    shown: list[Segment] = []
+    others: list[Segment] = []
+    for segment in segments:
+        index = None if key is None else folder.index(segment)
+        if key is None or index is None or name not in index:
+            others.append(segment)
+            continue
+        first, last = np.searchsorted(index.array(name), [key, key + 1]).tolist()
+        if first < last:
+            rows.append(index.array(f"{name}_row")[first:last].astype(np.int64))
+            shown.append(segment)
+    if rows:
+        yield rows, shown, _picking(columnar, f)
+    if others:
+        yield matching(folder, columnar, others, f), others, lambda table: table
+
+
+def _picking(columnar: Columnar, f: CallFilter) -> _Fits:
+    """Give what picks calls that fit all that a filter says besides the number."""
+    condition, values = where(f, "duckdb")
+
+    def pick(table: pa.Table) -> pa.Table:
+        if condition == "1 = 1" or not table.num_rows:
+            return table
+        sql = f"SELECT c.* FROM page c WHERE {condition}"
+        return conform(columnar.query(sql, values, {"page": table}), STORED_CALL_SCHEMA)
+
+    return pick
+
+
+def matching(
+    folder: SegmentFolder, columnar: Columnar, segments: Sequence[Segment], f: CallFilter
+) -> list[Ints]:
+    """Give the rows of each segment that fit what a filter says besides time and number."""
+    condition, values = where(replace(f, from_at=None, until_at=None, number=None), "duckdb")
+    if condition == "1 = 1" or not segments:
+        return [np.arange(s.call_rows) for s in segments]
+    source = sealed_sql(folder, segments, "call", "filename = true", "file_row_number = true")
+    found = columnar.query(
+        f"SELECT c.filename AS file, c.file_row_number AS row FROM {source} c WHERE {condition}",
+        values,
+    )
+    files = keys.one_array(found.column("file")).dictionary_encode()
+    codes, rows = np.asarray(files.indices), keys.integers(found.column("row"))
+    known = {file: code for code, file in enumerate(files.dictionary.to_pylist())}
+    return [
+        np.sort(rows[codes == known.get(str(folder.path(s.name, "call")), -1)]) for s in segments
+    ]
+
+
 @dataclass(frozen=True, slots=True)
-class _Posting:
-    segment: Segment
-    row: int
+class _Postings:
+    """Rows of segments and when their calls began; `of` numbers the segment of each."""
+
+    segments: Sequence[Segment]
+    segment: Ints
+    row: Ints
+    started: Ints
+
+    @classmethod
+    def of(cls, lookup: Lookup, segments: Sequence[Segment], rows: Sequence[Ints]) -> _Postings:
+        """Take the rows of each segment."""
+        started = [
+            lookup.folder.index(s).array("call_started")[at].astype(np.int64)
+            for s, at in zip(segments, rows, strict=True)
+        ]
+        empty = np.empty(0, np.int64)
+        return cls(
+            segments,
+            np.repeat(np.arange(len(segments)), [len(at) for at in rows]),
+            np.concatenate([empty, *rows]),
+            np.concatenate([empty, *started]),
+        )
+
+    def between(self, f: CallFilter, after: PageKey | None) -> _Postings:
+        """Give those in the time of a filter and not newer than a page, newest first."""
+        order = np.argsort(-self.started, kind="stable")
+        moments = self.started[order]
+        fits = np.ones(len(order), np.bool_)
+        if after is not None:
+            fits &= moments <= after[0]
+        if f.from_at is not None:
+            fits &= moments >= milliseconds(f.from_at)
+        if f.until_at is not None:
+            fits &= moments < milliseconds(f.until_at)
+        order = order[fits]
+        return _Postings(self.segments, self.segment[order], self.row[order], self.started[order])
 
 
-def _by_postings(
-    tx: Transaction,
+def _newest_of(
     lookup: Lookup,
-    columnar: Columnar,
-    segments: Sequence[Segment],
-    f: CallFilter,
-    key: int,
+    postings: _Postings,
+    dead: set[tuple[bytes, int]],
     limit: int,
     after: PageKey | None,
+    fits: _Fits,
 ) -> pa.Table:
-    postings: list[_Posting] = []
-    started: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    for segment in segments:
-        index = lookup.folder.index(segment)
-        numbers = index.array("number")
-        first, last = np.searchsorted(numbers, [key, key + 1]).tolist()
-        if first == last:
-            continue
-        rows = index.array("number_row")[first:last]
-        postings += [_Posting(segment, row) for row in rows.tolist()]
-        started.append(index.array("call_started")[rows].astype(np.int64))
-    if not postings:
-        return STORED_CALL_SCHEMA.empty_table()
-    moments = np.concatenate(started)
-    order = np.argsort(-moments, kind="stable")
-    if after is not None:
-        order = order[moments[order] <= after[0]]
-    if f.from_at is not None:
-        order = order[moments[order] >= milliseconds(f.from_at)]
-    if f.until_at is not None:
-        order = order[moments[order] < milliseconds(f.until_at)]
-    condition, values = where(f, "duckdb")
-    dead = {(r[0], r[1]) for r in tx.rows("SELECT call_id, version FROM superseded")}
+    """Give the newest live calls of postings, which are in order, at most `limit`."""
     found = STORED_CALL_SCHEMA.empty_table()
+    moments = postings.started
     at = 0
-    while at < len(order):
-        size = max(_FETCH_ROWS, limit - found.num_rows)
-        piece = order[at : at + size]
-        at += size
+    while at < len(moments):
+        end = min(at + max(_FETCH_ROWS, limit - found.num_rows), len(moments))
         # Calls of one moment are never split over pieces, so that a page ends in order.
-        while at < len(order) and moments[order[at]] == moments[piece[-1]]:
-            piece = np.append(piece, order[at])
-            at += 1
-        table = _fetch(lookup, [postings[i] for i in piece.tolist()])
-        table = still_live(table, dead)
-        if condition != "1 = 1" and table.num_rows:
-            table = conform(
-                columnar.query(
-                    f"SELECT c.* FROM page c WHERE {condition}", values, {"page": table}
-                ),
-                STORED_CALL_SCHEMA,
-            )
+        end = int(np.searchsorted(-moments, -moments[end - 1], "right"))
+        table = fits(still_live(_fetch(lookup, postings, slice(at, end)), dead))
+        at = end
         if after is not None and table.num_rows:
             table = _older(table, after)
         found = newest(pa.concat_tables([found, table]), limit)
@@ -221,14 +270,12 @@ def _by_postings(
     return found
 
 
-def _fetch(lookup: Lookup, postings: Sequence[_Posting]) -> pa.Table:
-    by_segment: dict[str, tuple[Segment, list[int]]] = {}
-    for p in postings:
-        by_segment.setdefault(p.segment.name, (p.segment, []))[1].append(p.row)
+def _fetch(lookup: Lookup, postings: _Postings, piece: slice) -> pa.Table:
+    """Read the rows of some postings; order does not matter."""
+    of, rows = postings.segment[piece], postings.row[piece]
+    parts = [(postings.segments[n], np.sort(rows[of == n])) for n in np.unique(of).tolist()]
     with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
-        tables = pool.map(
-            lambda part: lookup.folder.take(part[0], "call", sorted(part[1])), by_segment.values()
-        )
+        tables = pool.map(lambda part: lookup.folder.take(part[0], "call", part[1]), parts)
         return pa.concat_tables(tables)
 
 

@@ -174,6 +174,17 @@ def number_postings(calls: pa.Table) -> tuple[keys.Ints, keys.Rows]:
     return key[order], np.concatenate(rows)[order]
 
 
+def person_postings(calls: pa.Table) -> tuple[keys.Ints, keys.Rows]:
+    """Give (key of the person, call row) for every call that is somebody's, sorted by key."""
+    persons = keys.one_array(calls.column("person_uid"))
+    code = keys.integers(persons.indices, -1)
+    rows = np.flatnonzero(code >= 0)
+    words = [keys.word_key(uid or "") for uid in persons.dictionary.to_pylist()]
+    key = np.array(words, np.int64)[code[rows]]
+    order = np.argsort(key, kind="stable")
+    return key[order], rows[order].astype(np.uint32)
+
+
 def join_entries(legs: pa.Table) -> tuple[keys.Ints, keys.Ints, keys.Ints, npt.NDArray[np.int64]]:
     """Give (join key, join_at, gap, leg row) per key of each leg, sorted by key and time."""
     lists = keys.one_array(legs.column("join_keys"))
@@ -222,6 +233,7 @@ def _index(rows: Rows) -> tuple[list[bytes | memoryview], dict[str, Any]]:
     call_order = keys.sort_words(call_high, call_low)
     key, at, gap, key_row = join_entries(rows.legs)
     number, number_row = number_postings(rows.calls)
+    person, person_row = person_postings(rows.calls)
     groups, capture = _capture_postings(rows.legs)
     started = keys.integers(rows.calls.column("started_at"))
     versions = keys.integers(rows.calls.column("version"), 1).astype(np.int32)
@@ -239,6 +251,8 @@ def _index(rows: Rows) -> tuple[list[bytes | memoryview], dict[str, Any]]:
         "charge_at": rows.places.at,
         "number": number,
         "number_row": number_row,
+        "person": person,
+        "person_row": person_row,
         "join_key": key,
         "join_at": at,
         "join_row": key_row.astype(np.uint32),
@@ -532,6 +546,12 @@ class SegmentFolder:
         reader, lock = self._reader(segment, kind)
         with lock:
             return conform(reader.read(use_threads=False), KINDS[kind])
+
+    def keep(self, name: str, kind: str, table: pa.Table) -> None:
+        """Keep a table beside a segment that can be made of it again; it goes with the segment."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        _write_file(self.path(name, kind), [memoryview(sink.getvalue())])
 
     def empty(self, kind: str) -> Path:
         """Give a file without rows that has every column, so that a query always finds them."""

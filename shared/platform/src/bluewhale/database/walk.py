@@ -11,18 +11,18 @@ not go back: calls that begin later than what was given are not given.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from bluewhale.database import keys
 from bluewhale.database.call_filter import CallFilter, milliseconds, number_key, where
-from bluewhale.database.columnar import Columnar, sealed_sql
+from bluewhale.database.columnar import Columnar
 from bluewhale.database.columns import rows_table
 from bluewhale.database.engine import Database, Transaction
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.search import in_time, newest, still_live
+from bluewhale.database.search import in_time, matching, newest, still_live
 from bluewhale.database.segments import Segment, SegmentFolder
 
 SLICE_ROWS = 32_768  # read and sorted at once: a slice ends with the minute that has the last
@@ -58,13 +58,13 @@ class _Times:
     minutes: keys.Ints
     reached: keys.Ints
 
-    def since(self, until: int | None) -> int | None:
-        """Give where the slice before minute `until` begins; None = it has all that is left."""
+    def since(self, until: int | None, rows: int) -> int | None:
+        """Give where the slice of some `rows` before `until` begins; None = all that is left."""
         first = 0
         if until is not None:
             first = len(self.minutes) - int(np.searchsorted(self.minutes[::-1], until))
         given = int(self.reached[first - 1]) if first else 0
-        last = int(np.searchsorted(self.reached, given + SLICE_ROWS))
+        last = int(np.searchsorted(self.reached, given + rows))
         return int(self.minutes[last]) if last < len(self.minutes) - 1 else None
 
 
@@ -78,6 +78,8 @@ class Walk:
         columnar: Columnar,
         call_filter: CallFilter,
         columns: Sequence[str],
+        *,
+        slice_rows: int = SLICE_ROWS,
     ) -> None:
         self._db = db
         self._folder = folder
@@ -89,6 +91,7 @@ class Walk:
         self._schema = pa.schema([f for f in STORED_CALL_SCHEMA if f.name in needed])
         self._segments: list[Segment] | None = None
         self._matches: dict[str, _Matches] = {}
+        self._slice_rows = slice_rows
         self._times = _Times(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def batches(self) -> Iterator[pa.Table]:
@@ -101,7 +104,7 @@ class Walk:
                 live = self._folder.live(tx)
                 if live is not self._segments:
                     self._look(tx, live)
-                since = self._times.since(until)
+                since = self._times.since(until, self._slice_rows)
                 calls = self._slice(tx, since, until).select(self._given)
             for at in range(0, calls.num_rows, BATCH_ROWS):
                 yield calls.slice(at, BATCH_ROWS)
@@ -144,26 +147,14 @@ class Walk:
                 fits = sign(started, milliseconds(moment))
                 kept = fits if kept is None else kept & fits
         if kept is None or kept.any():
-            fits = self._fitting(segment)
-            if fits is not None:
+            (rows,) = matching(self._folder, self._columnar, [segment], f)
+            if len(rows) < len(started):
+                fits = np.zeros(len(started), np.bool_)
+                fits[rows] = True
                 kept = fits if kept is None else kept & fits
         if kept is None or kept.all():
             return _Matches(None, *_by_minute(started))
         return _Matches(np.packbits(kept, bitorder="little"), *_by_minute(started[kept]))
-
-    def _fitting(self, segment: Segment) -> keys.Bools | None:
-        """Say which rows fit what the postings do not know; None = all of them."""
-        rest = replace(self._filter, from_at=None, until_at=None, number=None)
-        condition, values = where(rest, "duckdb")
-        if condition == "1 = 1":
-            return None
-        source = sealed_sql(self._folder, [segment], "call", "file_row_number = true")
-        found = self._columnar.query(
-            f"SELECT c.file_row_number AS row FROM {source} c WHERE {condition}", values
-        )
-        fits = np.zeros(segment.call_rows, np.bool_)
-        fits[keys.integers(found.column("row"))] = True
-        return fits
 
     # ---- a slice of time -------------------------------------------------------------------
 

@@ -20,7 +20,10 @@ from starlette.responses import Response, StreamingResponse
 
 router = APIRouter(tags=["streams"])
 _EXPORTED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "the file", "content": {"text/csv": {}, "application/x-ndjson": {}}}
+    200: {
+        "description": "the file",
+        "content": {t.partition(";")[0]: {} for t in MEDIA_TYPES.values()},
+    }
 }
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {

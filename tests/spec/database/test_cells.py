@@ -1,0 +1,101 @@
+"""Sums of sealed hours: counted once, kept beside the segment, and always those of the calls."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from bluewhale.database import Batch, CallFilter, Store
+from bluewhale.database.cells import Cells
+from bluewhale.records.batches import Proposals
+
+from tests.spec.database.build import START_MS, leg_row, legs, proposals
+from tests.support.stores import StoreFactory
+
+
+@pytest.fixture
+def store(store_factory: StoreFactory):
+    """Store eight calls 40 minutes apart from 10:00 UTC on: six sealed, two hot."""
+    with store_factory() as opened:
+        for part, seal in (((0, 1, 2), True), ((3, 4, 5), True), ((6, 7), False)):
+            rows = [leg_row(n, at=2_400 * n) for n in part]
+            made = proposals(*((row,) for row in rows))
+            calls = [
+                call | ({"site_uid": "nepal", "site_zone": "Asia/Kathmandu"} if n % 2 else {})
+                for n, call in zip(part, made.calls.to_pylist(), strict=True)
+            ]
+            table = pa.Table.from_pylist(calls, schema=made.calls.schema)
+            offered = Proposals(table, made.charges, made.members)
+            opened.commit(Batch(now_ms=part[0], legs=legs(*rows), proposals=offered), seal=seal)
+        yield opened
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    """Give a time of that day, UTC."""
+    return datetime.fromtimestamp(START_MS / 1000, UTC).replace(hour=hour, minute=minute)
+
+
+def counts(store: Store, by: str, wanted: CallFilter) -> dict[str | None, int]:
+    """Give the calls of each group."""
+    return {r["name"]: r["calls"] for r in store.report(by, wanted).to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        (None, None, {"berlin": 4, "nepal": 4}),
+        (at(11), at(14), {"berlin": 2, "nepal": 2}),  # 11:20, 12:40; 12:00, 13:20
+        (at(10, 30), at(12, 30), {"berlin": 1, "nepal": 2}),  # 11:20; 10:40, 12:00
+        (at(12, 10), at(12, 50), {"berlin": 1}),  # inside one hour
+        (at(11, 50), at(12, 10), {"nepal": 1}),  # over the end of an hour, without a whole one
+        (at(14, 40), None, {"nepal": 1}),
+    ],
+)
+def test_hours_that_are_cut_are_counted_to_the_minute(
+    store: Store, since: datetime | None, until: datetime | None, found: dict
+) -> None:
+    """Whole hours come from what is kept, their ends from the calls; twice the same."""
+    wanted = CallFilter(from_at=since, until_at=until)
+    assert counts(store, "site", wanted) == found
+    assert counts(store, "site", wanted) == found
+
+
+def test_an_hour_is_that_of_the_site(store: Store) -> None:
+    """Berlin is two hours ahead of UTC, Nepal five and three quarters: 10:40 is 16:25 there."""
+    assert counts(store, "hour", CallFilter(site="berlin")) == {"12": 1, "13": 1, "14": 1, "16": 1}
+    assert counts(store, "hour", CallFilter(site="nepal")) == {"16": 1, "17": 1, "19": 1, "20": 1}
+    assert counts(store, "day", CallFilter()) == {"2024-10-04": 8}
+
+
+def test_sums_are_kept_beside_a_segment_and_made_again_where_they_are_damaged(
+    store: Store,
+) -> None:
+    """Nothing depends on these files."""
+    found = store.report("direction").to_pylist()
+    files = sorted(store.files.folder.glob("*.counted.parquet"))
+    assert (len(files), len(list(store.files.folder.glob("*.paid.parquet")))) == (2, 2)
+    files[0].write_bytes(b"not what was written")
+    files[1].unlink()
+    store.cells = Cells(store.files, store.columnar)
+    assert store.report("direction").to_pylist() == found
+
+
+def test_sums_follow_a_call_that_grew(store: Store) -> None:
+    """Its sealed version is counted no more."""
+    assert counts(store, "direction", CallFilter()) == {"outbound": 8}
+    a, b = leg_row(1, at=2_400), leg_row(9, at=2_405)
+    store.commit(Batch(now_ms=20, legs=legs(b), proposals=proposals((a, b))))
+    (row,) = [r for r in store.report("direction").to_pylist() if r["price_list"] == "carrier"]
+    assert (row["calls"], row["talk_ms"]) == (8, 9 * 60_000)
+
+
+def test_the_newest_segments_are_counted_ahead_first(store: Store) -> None:
+    """One at a time, until nothing is left."""
+    segments = store.run_read(store.files.live)
+    newest = max(segments, key=lambda s: s.started or (0, 0))
+    assert store.cells.ahead(segments, 1) == 1
+    assert [f.name.split(".")[0] for f in store.files.folder.glob("*.paid.parquet")] == [
+        newest.name
+    ]
+    assert [store.cells.ahead(segments, 1), store.cells.ahead(segments, 1)] == [1, 0]
