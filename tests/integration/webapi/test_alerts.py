@@ -182,7 +182,7 @@ def test_rules_that_are_not_in_force_are_checked_and_tried(served: Site):
                 "line": 2,
                 "field": "rules.0.talk_minutes_min",
                 "problem": "Input should be greater than or equal to 1",
-                "remedy": "found '0'",
+                "remedy": "found 0",
             }
         ],
         "rules": [],
@@ -196,6 +196,8 @@ def test_rules_that_are_not_in_force_are_checked_and_tried(served: Site):
 
 def test_a_rule_that_there_is_not_is_refused(site: Site):
     """With the names of those that there are."""
+    bad = site.owner.post("/alert-rules/y/backtest", {"filter": YEAR, "content": "rules: 7"})
+    assert (bad.status_code, bad.json()["code"]) == (422, "question_refused")
     refused = site.owner.post("/alert-rules/y/backtest", {"filter": YEAR})
     assert (refused.status_code, refused.json()["code"]) == (422, "question_refused")
     assert refused.json()["detail"] == "rule_uid = 'y': no such rule; there are long, paris"

@@ -22,6 +22,7 @@ from bluewhale.configuration.alerting import Alerting, parse_alerting
 from bluewhale.database import Batch, ClaimStep, Store
 from bluewhale.database.alerts import AlertFilter, Alerts
 from bluewhale.records.findings import Finding
+from bluewhale.telemetry import Metrics
 
 from tests.spec.database.build import leg_row, legs, proposals
 
@@ -125,9 +126,11 @@ def test_a_webhook_is_signed_and_a_restart_sends_nothing_twice(tmp_path: Path, e
     alerting = channels(tmp_path, webhook(endpoint))
     with Store.open(tmp_path / "store") as store:
         alert_id = stored(store, "soc")
-        assert step(Telling(Judging(store, alerting), clock_ms=Clock()))
+        assert step(Telling(Judging(store, alerting), Metrics(), clock_ms=Clock()))
     with Store.open(tmp_path / "store") as store:
-        assert not step(Telling(Judging(store, alerting), clock_ms=Clock(NOW + 7 * 86_400_000)))
+        assert not step(
+            Telling(Judging(store, alerting), Metrics(), clock_ms=Clock(NOW + 7 * 86_400_000))
+        )
         assert Alerts(store.db).deliveries(alert_id) == [("soc", 1, "sent", 1, NOW, "")]
     ((path, headers, body),) = endpoint.got
     assert path == "/hook"
@@ -152,7 +155,7 @@ def test_a_channel_that_is_declared_to_get_whole_numbers_gets_them(
     alerting = channels(tmp_path, webhook(endpoint, ", numbers: full"))
     with Store.open(tmp_path / "store") as store:
         stored(store, "soc")
-        step(Telling(Judging(store, alerting), clock_ms=Clock()))
+        step(Telling(Judging(store, alerting), Metrics(), clock_ms=Clock()))
     assert json.loads(endpoint.got[0][2])["calls"][0]["called"] == "+49301234567"
 
 
@@ -165,7 +168,7 @@ def test_a_channel_that_fails_is_tried_again_with_the_same_delivery(
     clock = Clock()
     with Store.open(tmp_path / "store") as store:
         alert_id = stored(store, "soc")
-        telling = Telling(Judging(store, alerting), clock_ms=clock)
+        telling = Telling(Judging(store, alerting), Metrics(), clock_ms=clock)
         for ms, sent in ((0, 1), (4_999, 1), (1, 2), (9_999, 2), (1, 3), (3_600_000, 3)):
             clock.now_ms += ms
             step(telling)
@@ -191,7 +194,7 @@ def test_a_message_to_nobody_and_a_short_secret_are_said_as_what_they_are(
     (tmp_path / "secret").write_text("abc")
     with Store.open(tmp_path / "store") as store:
         alert_id = stored(store, "gone", "soc")
-        step(Telling(Judging(store, alerting), clock_ms=Clock()))
+        step(Telling(Judging(store, alerting), Metrics(), clock_ms=Clock()))
         states = [(d[0], d[2], d[5]) for d in Alerts(store.db).deliveries(alert_id)]
     assert states == [
         ("gone", "failed", "this channel is not declared any more"),
@@ -236,7 +239,7 @@ def test_an_alertmanager_gets_labels_without_numbers(tmp_path: Path, endpoint: E
     with Store.open(tmp_path / "store") as store:
         stored(store, "am")
         judging = Judging(store, channels(tmp_path, text))
-        step(Telling(judging, page="https://calls.example.com", clock_ms=Clock()))
+        step(Telling(judging, Metrics(), page="https://calls.example.com", clock_ms=Clock()))
     ((path, _, body),) = endpoint.got
     assert path == "/api/v2/alerts"
     (one,) = json.loads(body)
@@ -286,7 +289,9 @@ def test_a_mail_says_the_alert_and_its_calls(tmp_path: Path):
         )
         with Store.open(tmp_path / "store") as store:
             stored(store, "mail")
-            assert step(Telling(Judging(store, channels(tmp_path, text)), clock_ms=Clock()))
+            assert step(
+                Telling(Judging(store, channels(tmp_path, text)), Metrics(), clock_ms=Clock())
+            )
         server.shutdown()
         mail = server.mails[0].decode()  # type: ignore[attr-defined]
     assert "Subject: [critical] Dear calls: Expensive call, extension 201 at berlin\r\n" in mail
@@ -303,7 +308,7 @@ def test_a_taken_message_is_left_alone_by_others(tmp_path: Path, endpoint: Endpo
         alerts = Alerts(store.db)
         (due,) = alerts.due(now_ms=NOW)
         assert alerts.take(due, until_ms=NOW + TAKEN_MS, now_ms=NOW)
-        assert not step(Telling(Judging(store, alerting), clock_ms=Clock()))
+        assert not step(Telling(Judging(store, alerting), Metrics(), clock_ms=Clock()))
         assert endpoint.got == []
 
 
@@ -320,7 +325,7 @@ def test_a_pbx_that_falls_silent_opens_an_alert_and_closes_it_when_it_speaks(tmp
         alerts = Alerts(store.db)
 
         def states() -> list[str]:
-            Telling(judging, clock_ms=clock).look_for_silence()
+            Telling(judging, Metrics(), clock_ms=clock).look_for_silence()
             return [a.state for a in alerts.listed(AlertFilter(), limit=9, now_ms=clock.now_ms)]
 
         clock.now_ms = NOW + 10 * MINUTE - 1
@@ -350,7 +355,7 @@ def test_what_is_on_its_way_through_the_log_is_not_silence(tmp_path: Path):
             )
         )
         judging, clock = Judging(store, Alerting(Rules((rule,)))), Clock(NOW + 60 * MINUTE)
-        Telling(judging, clock_ms=clock, follows_data_time=True).look_for_silence()
+        Telling(judging, Metrics(), clock_ms=clock, follows_data_time=True).look_for_silence()
         assert Alerts(store.db).count(AlertFilter(), now_ms=NOW) == 0
-        Telling(judging, clock_ms=clock).look_for_silence()
+        Telling(judging, Metrics(), clock_ms=clock).look_for_silence()
         assert Alerts(store.db).count(AlertFilter(), now_ms=NOW) == 1

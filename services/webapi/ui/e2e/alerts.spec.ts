@@ -39,6 +39,8 @@ test("an emergency call is an alert while the inbox is open, and somebody takes 
   await expect(page.getByText("ana looks after it")).toBeVisible();
   await page.getByRole("link", { name: "Open the call" }).click();
   await expect(page.getByText("1 call", { exact: true })).toBeVisible();
+  await expect(page.getByText("Chosen calls: 1")).toBeVisible();
+  await expectSound(page);
 });
 
 test("a rule is tried on stored calls, and names those that it would have told of", async ({

@@ -155,7 +155,10 @@ class AlertsDoor(doors.AlertsServicer):
             raise InputError("from_ms must be 0 or more and before until_ms")
         read = self._judging.alerting
         if request.content:
-            read = parse_alerting(request.content, "alerts.yaml", Path())
+            try:
+                read = parse_alerting(request.content, "alerts.yaml", Path())
+            except AlertingError as error:
+                raise InputError(f"content: {error}") from None
         rule = read.rules.get(request.rule_uid)
         if rule is None:
             known = ", ".join(r.rule_uid for r in read.rules.all) or "none"

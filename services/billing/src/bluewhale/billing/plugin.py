@@ -146,6 +146,7 @@ async def alerts(context: Context) -> AsyncIterator[dict[str, Any]]:
     web = configuration.settings.web
     telling = Telling(
         judging,
+        context.metrics,
         page="" if web is None else web.public_url,
         follows_data_time=context.role == GROUP,
     )

@@ -26,6 +26,7 @@ from bluewhale.telemetry import get_logger
 if TYPE_CHECKING:
     from bluewhale.billing.alerts_door import Judging
     from bluewhale.configuration.alerting import Channel
+    from bluewhale.telemetry import Metrics
 
 LOOK_S = 0.5
 SILENCE_LOOK_S = 5.0
@@ -49,6 +50,7 @@ class Telling:
     def __init__(
         self,
         judging: Judging,
+        metrics: Metrics,
         *,
         page: str = "",
         sending: Callable[[Channel, Message], None] = send,
@@ -56,6 +58,7 @@ class Telling:
         follows_data_time: bool = False,
     ) -> None:
         self._judging = judging
+        self._metrics = metrics
         self._page = page
         self._sending = sending
         self._clock_ms = clock_ms
@@ -141,6 +144,8 @@ class Telling:
                 )
         now_ms = self._clock_ms()
         again_at = None if again_ms is None else now_ms + again_ms
+        outcome = "sent" if not error else "given_up" if again_ms is None else "retried"
+        self._metrics.add("bluewhale_alerts_told_total", outcome=outcome)
         alerts.settle(delivery, error=error, again_at_ms=again_at, now_ms=now_ms)
 
     def _message(self, alerts: Alerts, delivery: Delivery) -> Message:

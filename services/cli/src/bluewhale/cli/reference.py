@@ -159,6 +159,13 @@ def configuration_schema() -> str:
     return json.dumps(Settings.model_json_schema(), indent=2) + "\n"
 
 
+def alerts_schema() -> str:
+    """Give docs/reference/alerts.schema.json: the shape of a file of alert rules."""
+    from bluewhale.configuration.alerting import AlertingSettings
+
+    return json.dumps(AlertingSettings.model_json_schema(), indent=2) + "\n"
+
+
 def configuration_page() -> str:
     """Give docs/reference/configuration.md: every key of bluewhale.yaml."""
     from bluewhale.configuration import Settings
@@ -316,6 +323,7 @@ def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "alerts.schema.json": alerts_schema,
     "bluewhale.schema.json": configuration_schema,
     "commands.md": commands_page,
     "configuration.md": configuration_page,

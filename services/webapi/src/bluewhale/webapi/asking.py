@@ -34,6 +34,7 @@ _CODES: Mapping[grpc.StatusCode, Code] = {
     grpc.StatusCode.UNAVAILABLE: "away",
     grpc.StatusCode.DEADLINE_EXCEEDED: "away",
     grpc.StatusCode.CANCELLED: "away",
+    grpc.StatusCode.UNIMPLEMENTED: "away",  # a role of the release before
 }
 _STABLE: Mapping[str, Code] = {"tariff_invalid": "tariff_invalid", "tariffs_busy": "busy"}
 

@@ -39,6 +39,7 @@ class Live:
         self._listeners = 0
         self._looking: asyncio.Task[None] | None = None
         self._seen: dict[str, Any] = {}
+        self._away: set[str] = set()  # said once, not each second
         self._moved_at = {CALLS: 0, ALERTS: 0}  # the number of the last news of each kind
         self._log = get_logger("webapi")
 
@@ -97,8 +98,13 @@ class Live:
         try:
             found = await asyncio.to_thread(ask)
         except BluewhaleError as error:
-            self._log.warning("News cannot be read, trying again", error=str(error), topic=event)
+            if event not in self._away:
+                self._log.warning(
+                    "News cannot be read, trying again", error=str(error), topic=event
+                )
+            self._away.add(event)
             return
+        self._away.discard(event)
         before = self._seen.get(event)
         # of calls a page moves on: that some are gone from it is no news
         new = found - before if isinstance(before, set) else found != before

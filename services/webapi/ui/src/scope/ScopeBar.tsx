@@ -3,6 +3,7 @@ import { useLingui } from "@lingui/react/macro";
 import { useQuery } from "@tanstack/react-query";
 import { choicesQuery } from "@/api/session";
 import type { Choices } from "@/api/types";
+import { useFormats } from "@/design/formats";
 import { CloseIcon } from "@/design/icons";
 import { AddFilter } from "./AddFilter";
 import { fieldOf, TIME_FIELDS } from "./fields";
@@ -49,8 +50,12 @@ function Chip({
 }) {
   const { t, i18n } = useLingui();
   const words = useWords();
+  const { count } = useFormats();
   const field = fieldOf(term.field, term.operator);
-  const values = term.values.map((value) => nameOf(term.field, value, choices) ?? words(value));
+  const values =
+    field?.kind === "calls"
+      ? [count(term.values.length)]
+      : term.values.map((value) => nameOf(term.field, value, choices) ?? words(value));
   const text =
     field === null
       ? t`not understood: ${term.field}${term.operator}${term.values.join(",")}`

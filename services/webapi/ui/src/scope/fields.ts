@@ -4,7 +4,14 @@ import type { MessageDescriptor } from "@lingui/core";
 import { msg } from "@lingui/core/macro";
 import type { Operator } from "./grammar";
 
-export type FieldKind = "site" | "department" | "price_list" | "words" | "text" | "amount";
+export type FieldKind =
+  | "site"
+  | "department"
+  | "price_list"
+  | "words"
+  | "text"
+  | "amount"
+  | "calls";
 
 export interface ScopeField {
   readonly name: string;
@@ -31,6 +38,14 @@ export const FIELDS: readonly ScopeField[] = [
   { name: "unpriced", operator: "=", word: msg`Not priced`, kind: "words" },
 ];
 
+/** Calls by their ids: comes with a link, nobody types it. */
+const CHOSEN_CALLS: ScopeField = {
+  name: "call",
+  operator: "=",
+  word: msg`Chosen calls`,
+  kind: "calls",
+};
+
 /** Fields that have a control of their own, so no chip. */
 export const TIME_FIELDS = ["period", "from", "to", "tz"] as const;
 
@@ -44,5 +59,6 @@ export const PERIODS = [
 ] as const;
 
 export function fieldOf(name: string, operator: Operator): ScopeField | null {
-  return FIELDS.find((field) => field.name === name && field.operator === operator) ?? null;
+  const known = [...FIELDS, CHOSEN_CALLS];
+  return known.find((field) => field.name === name && field.operator === operator) ?? null;
 }

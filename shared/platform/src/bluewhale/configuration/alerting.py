@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
@@ -38,6 +39,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 NUMBERS_MAX = 100_000
 TEXT_BYTES_MAX = 4 << 20
+MISTAKES_MAX = 100  # the first ones
 _MINUTE_MS = 60_000
 _E164 = re.compile(r"\+?[1-9][0-9]{0,14}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -59,6 +61,11 @@ def _clock(text: str) -> str:
 
 Digits = Annotated[str, Field(max_length=32), AfterValidator(_digits)]
 Clock = Annotated[str, Field(max_length=5), AfterValidator(_clock)]
+
+
+# aliases of YAML can make a small file a huge value: what is quoted of it has a bound
+_FOUND = reprlib.Repr()
+_FOUND.maxlevel, _FOUND.maxdict, _FOUND.maxlist, _FOUND.maxstring = 2, 4, 4, 60
 
 
 class RuleSettings(Strict):
@@ -378,7 +385,8 @@ def parse_alerting(text: str, file: str, base: Path) -> Alerting:
     try:
         settings = AlertingSettings.model_validate({} if document is None else document)
     except ValidationError as error:
-        raise AlertingError([_mistake(file, node, e) for e in error.errors()]) from error
+        found = [_mistake(file, node, e) for e in error.errors()[:MISTAKES_MAX]]
+        raise AlertingError(found) from None  # its text would quote all of it
     found = _twice_or_nowhere(settings, file, node)
     if found:
         raise AlertingError(found)
@@ -439,7 +447,7 @@ def _mistake(file: str, node: yaml.Node | None, error: Any) -> Mistake:
         "value_error": "see docs/guides/alerts.md",
     }.get(error["type"])
     if remedy is None:
-        remedy = f"found {str(error.get('input'))[:60]!r}"
+        remedy = f"found {_FOUND.repr(error.get('input'))}"
     problem = str(error["msg"]).removeprefix("Value error, ")
     line = line_of(node, location)
     return Mistake(file, line, ".".join(map(str, location)), problem, remedy)

@@ -150,10 +150,20 @@ class Delivery:
 
 @dataclass(slots=True)
 class Kept:
-    """What became of findings: alerts that opened, and calls that alerts got more."""
+    """What became of findings: alerts that opened, and calls that other alerts got more."""
 
     opened: list[bytes] = field(default_factory=list)
     calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A finding with the live call that it is about; `new` = its rule told of no leg of it."""
+
+    found: Finding
+    call_id: bytes | None
+    new: bool
+    grown: bool  # some legs were told of, others not
 
 
 def keep(
@@ -165,76 +175,102 @@ def keep(
     """Store what rules found, in the transaction of the calls it is about.
 
     owner_of: gives the live call that holds all of some legs, None = there is none; what
-    is about no such call is left out: it is found again when the call is stored.
+    is about no such call is left out: it is found again when the call is stored. The
+    statements are as many as there are alerts, however many calls each has.
     """
-    kept = Kept()
-    # in one order, or two transactions could wait for each other
-    for found in sorted(findings, key=lambda f: (f.alert_id, f.at_ms)):
+    standing = []
+    for found in sorted(findings, key=lambda f: f.at_ms):
         call_id = owner_of(found.leg_ids) if found.leg_ids else None
-        if found.leg_ids and call_id is None:
-            continue
-        _keep_one(tx, found, call_id, now_ms, kept)
+        if call_id is not None or not found.leg_ids:
+            standing.append((found, call_id))
+    told = _told(tx, [found for found, _ in standing])
+    entries: dict[bytes, list[_Entry]] = {}
+    for found, call_id in standing:
+        before = [told.get((found.rule_uid, leg)) for leg in found.leg_ids]
+        alert_id = next((known for known in before if known is not None), found.alert_id)
+        new = all(known is None for known in before)
+        entry = _Entry(found, call_id, new, grown=not new and None in before)
+        entries.setdefault(alert_id, []).append(entry)
+        told.update({(found.rule_uid, leg): alert_id for leg in found.leg_ids})
+    kept = Kept()
+    for alert_id in sorted(entries):  # in one order, or two transactions wait for each other
+        _keep_alert(tx, alert_id, entries[alert_id], now_ms, kept)
     return kept
 
 
-def _keep_one(
-    tx: Transaction, found: Finding, call_id: bytes | None, now_ms: int, kept: Kept
+def _told(tx: Transaction, findings: Sequence[Finding]) -> dict[tuple[str, bytes], bytes]:
+    """Give the alerts that rules opened for legs before."""
+    legs: dict[str, set[bytes]] = {}
+    for found in findings:
+        legs.setdefault(found.rule_uid, set()).update(found.leg_ids)
+    return {
+        (rule_uid, bytes(cdr_id)): bytes(alert_id)
+        for rule_uid, ids in sorted(legs.items())
+        for alert_id, cdr_id in tx.rows_in(
+            "SELECT alert_id, cdr_id FROM alert_leg WHERE rule_uid = ? AND cdr_id IN ({marks})",
+            sorted(ids),
+            (rule_uid,),
+        )
+    }
+
+
+def _keep_alert(
+    tx: Transaction, alert_id: bytes, entries: Sequence[_Entry], now_ms: int, kept: Kept
 ) -> None:
-    told = tx.rows_in(
-        "SELECT alert_id, cdr_id FROM alert_leg WHERE rule_uid = ? AND cdr_id IN ({marks})",
-        found.leg_ids,
-        (found.rule_uid,),
-    )
-    alert_id = told[0][0] if told else found.alert_id
-    if call_id is not None:
-        if told and len(told) == len(found.leg_ids):
-            # nothing new; the call may go by another name since it grew
-            tx.run_in(
-                "UPDATE alert_leg SET call_id = ? WHERE rule_uid = ? AND cdr_id IN ({marks})",
-                found.leg_ids,
-                (call_id, found.rule_uid),
-            )
-            return
-        tx.many(
-            "INSERT INTO alert_leg VALUES (?, ?, ?, ?) ON CONFLICT (rule_uid, cdr_id)"
-            " DO UPDATE SET call_id = excluded.call_id",
-            [(found.rule_uid, leg, alert_id, call_id) for leg in sorted(found.leg_ids)],
-        )
-    stamp = next_value(tx, "alert")
-    new = tx.run(_INSERT, _row(found, alert_id, now_ms, stamp))
-    if not new and (told or call_id is None):
-        if call_id is not None:  # the call grew: the same call, measured anew
-            _measure(tx, found, alert_id, stamp)
-        return
-    if not new:
-        kept.calls += 1
-        row = tx.one(
-            "UPDATE alert SET last_at = CASE WHEN last_at > ? THEN last_at ELSE ? END,"
-            " openings = CASE WHEN state = 'closed' THEN openings + 1 ELSE openings END,"
-            " opened_at = CASE WHEN state = 'closed' THEN ? ELSE opened_at END,"
-            " state = CASE WHEN state = 'closed' THEN 'open' ELSE state END"
-            " WHERE alert_id = ? RETURNING openings",
-            (found.at_ms, found.at_ms, now_ms, alert_id),
-        )
-        assert row is not None
-        _measure(tx, found, alert_id, stamp)
-        opening = int(row[0])
-    else:
-        kept.opened.append(alert_id)
-        opening = 1
+    rows = {
+        (e.found.rule_uid, leg): (e.found.rule_uid, leg, alert_id, e.call_id)
+        for e in entries
+        for leg in e.found.leg_ids
+    }
     tx.many(
-        "INSERT INTO alert_delivery VALUES (?, ?, ?, 'waiting', 0, ?, ?, '') ON CONFLICT DO NOTHING",
-        [(alert_id, opening, channel, now_ms, now_ms) for channel in sorted(set(found.to))],
+        # a call that grew may go by another name
+        "INSERT INTO alert_leg VALUES (?, ?, ?, ?) ON CONFLICT (rule_uid, cdr_id)"
+        " DO UPDATE SET call_id = excluded.call_id",
+        [rows[key] for key in sorted(rows)],
     )
-
-
-def _measure(tx: Transaction, found: Finding, alert_id: bytes, stamp: int) -> None:
+    new = [e for e in entries if e.new]
+    if not new and not any(e.grown for e in entries):
+        return
+    stamp = next_value(tx, "alert")
+    if new:
+        first = new[0].found
+        opened = tx.run(_INSERT, _row(first, alert_id, now_ms, stamp)) == 1
+        if not opened and not first.leg_ids:
+            return  # a silence is told once
+        opening = 1 if opened else _one_more(tx, alert_id, now_ms)
+        if opened:
+            kept.opened.append(alert_id)
+        kept.calls += len(new) - opened
+        tx.many(
+            "INSERT INTO alert_delivery VALUES (?, ?, ?, 'waiting', 0, ?, ?, '')"
+            " ON CONFLICT DO NOTHING",
+            [(alert_id, opening, to, now_ms, now_ms) for to in sorted({*first.to})],
+        )
+    last = entries[-1].found
     tx.run(
         "UPDATE alert SET measured = ?, stamp = ?,"
+        " last_at = CASE WHEN last_at > ? THEN last_at ELSE ? END,"
+        " first_at = CASE WHEN first_at < ? THEN first_at ELSE ? END,"
         " calls = (SELECT COUNT(DISTINCT call_id) FROM alert_leg WHERE alert_id = ?)"
         " WHERE alert_id = ?",
-        (json.dumps(dict(found.measured)), stamp, alert_id, alert_id),
+        (
+            json.dumps(dict(last.measured)), stamp, last.at_ms, last.at_ms,
+            entries[0].found.at_ms, entries[0].found.at_ms, alert_id, alert_id,
+        ),
+    )  # fmt: skip
+
+
+def _one_more(tx: Transaction, alert_id: bytes, now_ms: int) -> int:
+    """Let an alert have a call more: it opens what was closed. Gives how often it opened."""
+    row = tx.one(
+        "UPDATE alert SET openings = CASE WHEN state = 'closed' THEN openings + 1 ELSE openings END,"
+        " opened_at = CASE WHEN state = 'closed' THEN ? ELSE opened_at END,"
+        " state = CASE WHEN state = 'closed' THEN 'open' ELSE state END"
+        " WHERE alert_id = ? RETURNING openings",
+        (now_ms, alert_id),
     )
+    assert row is not None
+    return int(row[0])
 
 
 def _row(found: Finding, alert_id: bytes, now_ms: int, stamp: int) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 KEPT_HOURS = 5 * 7 * 24
+_HOUR_BITS = 40
 
 
 def _number(name: str) -> sa.Column[Any]:
@@ -45,20 +46,17 @@ def count(tx: Transaction, legs: pa.Table) -> None:
     if not hasattr(column, "dictionary"):
         column = column.dictionary_encode()
     code = keys.integers(column.indices, -1)
-    received = keys.integers(legs.column("received_at"))
-    hour = received // HOUR_MS
-    pairs, place = np.unique(np.stack((code, hour)), axis=1, return_inverse=True)
-    place = place.reshape(-1)
-    counts = np.bincount(place)
-    latest = np.full(len(counts), -1, np.int64)
-    np.maximum.at(latest, place, received)
+    received = keys.integers(legs.column("received_at"), -1)
+    known = (code >= 0) & (received >= 0)
+    # one number per PBX and hour: hours since 1970 have fewer than 40 bits for ever
+    pair = (code[known] << _HOUR_BITS) | (received[known] // HOUR_MS)
+    pairs, place, counts = np.unique(pair, return_inverse=True, return_counts=True)
+    latest = np.zeros(len(pairs), np.int64)
+    np.maximum.at(latest, place, received[known])
     words = column.dictionary.to_pylist()
     rows = sorted(
-        (words[c], h, n, last)
-        for c, h, n, last in zip(
-            pairs[0].tolist(), pairs[1].tolist(), counts.tolist(), latest.tolist(), strict=True
-        )
-        if c >= 0 and last >= 0
+        (words[pair >> _HOUR_BITS], pair & ((1 << _HOUR_BITS) - 1), count, last)
+        for pair, count, last in zip(pairs.tolist(), counts.tolist(), latest.tolist(), strict=True)
     )
     tx.many(
         "INSERT INTO pbx_hour VALUES (?, ?, ?, ?) ON CONFLICT (pbx_uid, hour) DO UPDATE SET"

@@ -50,6 +50,11 @@ export function AlertPage() {
             <EvidenceTable calls={calls} />
           </Panel>
         )}
+        {alert.kind === "silent_pbx" ? (
+          <p>
+            <Link to="/completeness">{t`Which days are complete`}</Link>
+          </p>
+        ) : null}
         {deliveries.length === 0 ? null : (
           <Panel title={t`Told`} flush>
             <Deliveries deliveries={deliveries} />
