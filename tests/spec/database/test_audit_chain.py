@@ -99,3 +99,20 @@ def test_a_transaction_that_is_rolled_back_leaves_no_gap(store_factory: StoreFac
         _noted(store, 1)
         found = audit.verify(store.db)
         assert (found.entries, found.unbroken) == (2, True)
+
+
+def test_entries_are_found_by_who_and_by_words_and_page_by_page(
+    store_factory: StoreFactory,
+) -> None:
+    """Signs of a pattern are letters like any other; the newest first, each once."""
+    with store_factory() as store:
+        _noted(store, 5)
+        store.users.audited(who="ben", action="Log Level", subject="50%", detail="", now_ms=9)
+        first = audit.found(store.db, 4)
+        assert [e.position for e in first] == [6, 5, 4, 3]
+        assert [e.position for e in audit.found(store.db, 4, before=3)] == [2, 1]
+        assert [e.at_ms for e in audit.found(store.db, 9, who="ben")] == [9]
+        assert [e.who for e in audit.found(store.db, 9, text="log level")] == ["ben"]
+        assert [e.subject for e in audit.found(store.db, 9, text="0%")] == ["50%"]
+        assert audit.found(store.db, 9, text="c_ll") == []
+        assert len(audit.found(store.db, 9, text="call", who="ana")) == 5

@@ -161,6 +161,28 @@ def test_a_command_asks_a_role_through_the_layers_of_the_installation(tmp_path: 
         port.stop(0)
 
 
+def test_one_of_several_behind_a_name_is_believed_by_that_name(tmp_path: Path):
+    """Its certificate says the name and not its address, as those of copies in a cluster do."""
+    authority = Authority()
+    theirs = {"layer": "encryption", **authority.write(tmp_path, "role/storage")}
+    mine = {"layer": "encryption", **authority.write(tmp_path, "role/webapi")}
+    served = Served(Contract.named("control"), Told())
+    port = Port("127.0.0.2:0", [served], layers([theirs]))
+    port.start()
+    address = f"127.0.0.2:{port.number}"
+    try:
+        with visiting("control", address, [mine], certified="localhost") as control:
+            assert control.State(control_pb2.StateRequest(), timeout=60).role == "role/webapi"
+        with (
+            visiting("control", address, [mine]) as control,
+            pytest.raises(grpc.RpcError) as caught,
+        ):
+            control.State(control_pb2.StateRequest(), timeout=5)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    finally:
+        port.stop(0)
+
+
 class Told(control_pb2_grpc.ControlServicer):
     """Says who asks, and how urgently."""
 

@@ -112,7 +112,7 @@ class JobQuestions:
             `not_found`.
         """
         (found,) = self._watch(name)
-        return shapes_jobs.JobDetail(job=job(found), report=[_difference(d) for d in found.report])
+        return shapes_jobs.JobDetail(job=job(found), report=[difference(d) for d in found.report])
 
     def _watch(self, name: str) -> list[jobs.Job]:
         with told():
@@ -141,7 +141,8 @@ def job(j: jobs.Job) -> shapes_jobs.Job:
     )
 
 
-def _difference(d: jobs.Difference) -> shapes_jobs.JobDifference:
+def difference(d: jobs.Difference) -> shapes_jobs.JobDifference:
+    """Say what a re-rating changes."""
     return shapes_jobs.JobDifference(
         price_list=d.price_list,
         department_uid=d.department_uid or None,

@@ -32,21 +32,33 @@ ROLES = ("ingest", "parser", "billing", "storage", "webapi")  # in the order of 
 ANSWER_S = 3.0  # who says nothing for so long is away
 ASKED_AT_ONCE = 16
 DNS = "dns:///"
+UNIX = "unix:"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one copy of a role is; address "" = this very process.
+
+    `certified` is the name that all copies share: their certificates say it.
+    """
+
+    role: str
+    address: str
+    certified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One process: its answer, or why there is none; address "" = this very process."""
+    """One process: its answer, or why there is none."""
 
-    role: str
-    address: str
+    place: Place
     state: api.StateReply | None
     error: str = ""
 
     @property
     def instance(self) -> str:
         """Give the name that it is meant by."""
-        return self.state.instance if self.state is not None else self.address
+        return self.state.instance if self.state is not None else self.place.address
 
 
 class Processes:
@@ -58,36 +70,38 @@ class Processes:
         configuration: Callable[[], Configuration],
         *,
         in_roles: bool,
-        resolve: Callable[[str], list[str]] | None = None,
     ) -> None:
         self._peer = peer
         self._configuration = configuration
         self._in_roles = in_roles
-        self._resolve = resolve if resolve is not None else addresses_of
 
     def states(self) -> list[Found]:
         """Ask every process; one that does not answer stands there too."""
         places = self._places()
         with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(places))) as threads:
-            found = list(threads.map(lambda place: self._ask(*place), places))
-        return list({f.instance + f.role: f for f in found}.values())
+            found = list(threads.map(self._ask, places))
+        return list({(f.place.role, f.instance): f for f in found}.values())
 
     def set_log_level(self, found: Found, level: str, *, for_ms: int) -> None:
         """Change what a process writes into its log, for a time."""
         request = api.SetLogLevelRequest(level=level, for_ms=for_ms)
-        with told(), self._control(found.address) as control:
+        with told(), self._control(found.place) as control:
             control.SetLogLevel(request, timeout=ANSWER_S)
 
     def drain(self, found: Found) -> None:
         """Let a process finish what is begun and end."""
-        with told(), self._control(found.address) as control:
+        with told(), self._control(found.place) as control:
             control.Drain(api.DrainRequest(), timeout=ANSWER_S)
 
-    def _places(self) -> list[tuple[str, str]]:
+    def _places(self) -> list[Place]:
         if not self._in_roles:
-            return [("embedded", "")]
+            return [Place("embedded", "")]
         stated = self._addresses()
-        return [(role, one) for role in ROLES for one in self._resolve(stated[role])]
+        return [
+            Place(role, address, host_of(stated[role]))
+            for role in ROLES
+            for address in addresses_of(stated[role])
+        ]
 
     def _addresses(self) -> Mapping[str, str]:
         cluster = self._configuration().cluster
@@ -99,23 +113,23 @@ class Processes:
             "webapi": cluster.webapi.address,
         }
 
-    def _ask(self, role: str, address: str) -> Found:
+    def _ask(self, place: Place) -> Found:
         try:
-            with self._control(address) as control:
+            with self._control(place) as control:
                 state = control.State(api.StateRequest(), timeout=ANSWER_S)
         except grpc.RpcError as error:
-            return Found(role, address, None, error.details() or str(error.code()))
+            return Found(place, None, error.details() or str(error.code()))
         except BluewhaleError as error:
-            return Found(role, address, None, str(error))
-        return Found(role, address, state)
+            return Found(place, None, str(error))
+        return Found(place, state)
 
     @contextlib.contextmanager
-    def _control(self, address: str) -> Iterator[Any]:
-        if not address:
+    def _control(self, place: Place) -> Iterator[Any]:
+        if not place.address:
             yield self._peer("control")
             return
         layers = governing(self._configuration().settings.cluster)
-        with visiting("control", address, layers) as control:
+        with visiting("control", place.address, layers, certified=place.certified) as control:
             yield control
 
 
@@ -135,13 +149,20 @@ def named(states: Sequence[Found], instance: str) -> Found:
     return found
 
 
+def host_of(stated: str) -> str:
+    """Give the name or address of `host:port` or `dns:///host:port`; "" of a Unix socket."""
+    if stated.startswith(UNIX):
+        return ""
+    return stated.removeprefix(DNS).rpartition(":")[0].strip("[]")
+
+
 def addresses_of(stated: str) -> list[str]:
     """Give every address behind `host:port` or `dns:///host:port`; as it is where none is known."""
-    if stated.startswith("unix:"):
+    host, port = host_of(stated), stated.rpartition(":")[2]
+    if not host:
         return [stated]
-    host, _, port = stated.removeprefix(DNS).rpartition(":")
     try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
     except (OSError, ValueError):
         return [stated]
     by_family: dict[int, list[str]] = {}

@@ -46,6 +46,8 @@ class Peers:
         says whether a service of that name is (or will be) in this process.
     look
         gives it; a lazy plugin starts.
+    options
+        of every real channel, beside the usual ones; layers may change them.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Peers:
         here: Callable[[str], bool],
         look: Callable[[str], Any],
         copying: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._addresses = dict(addresses)
+        self._options = {**CHANNEL_OPTIONS, **(options or {})}
         self._layers = tuple(layers)
         self._here, self._look = here, look
         self._copying = copying
@@ -84,7 +88,7 @@ class Peers:
     def _connection(self, name: str) -> Connection:
         found = self._connections.get(name)
         if found is None:
-            plan = ChannelPlan(name, self._addresses.get(name, ""), options=dict(CHANNEL_OPTIONS))
+            plan = ChannelPlan(name, self._addresses.get(name, ""), options=dict(self._options))
             for layer in self._layers:
                 layer.channel(plan)
             if not plan.target:
@@ -116,20 +120,25 @@ class Peers:
 
 
 @contextlib.contextmanager
-def visiting(name: str, address: str, layers: Sequence[Any] = DEFAULT_LAYERS) -> Iterator[Any]:
+def visiting(
+    name: str, address: str, layers: Sequence[Any] = DEFAULT_LAYERS, *, certified: str = ""
+) -> Iterator[Any]:
     """Give the stub of a peer to a program that is no plugin, such as a command.
 
     Somebody waits for what is asked inside: it is more urgent than requests of roles.
 
     layers: entries as in the configuration of the installation; where they
     encrypt, the program needs the same files as a role.
+    certified: the name in the certificate of the other side, where the address
+    is one of several behind that name; empty = as the address says.
     """
 
     def nobody(service: str) -> Any:
         raise PeerUnknownError(f"{service} is a plugin's, and a command has none")
 
     made = layers_of([e for e in layers if e["layer"] in BUILT_IN], provided=nobody)
-    peers = Peers({name: address}, made, here=lambda _: False, look=nobody)
+    options = {"grpc.ssl_target_name_override": certified} if certified else {}
+    peers = Peers({name: address}, made, here=lambda _: False, look=nobody, options=options)
     try:
         with asking(priority=VISITOR_PRIORITY):
             yield peers.stub(name, "command")

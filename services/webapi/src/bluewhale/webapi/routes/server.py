@@ -64,7 +64,7 @@ def _kept(parts: Parts, reader: Reader, action: str, found: Found, detail: str) 
     parts.sign_in.users.audited(
         who=reader.user.name,
         action=action,
-        subject=f"{found.role} {found.instance}",
+        subject=f"{found.place.role} {found.instance}",
         detail=detail,
         now_ms=_now_ms(),
     )
@@ -82,7 +82,7 @@ def _said(found: Found) -> shapes.Process:
     return shapes.Process(
         role=state.role,
         instance=state.instance,
-        address=found.address,
+        address=found.place.address,
         state="draining" if state.draining else "ready" if state.ready else "not_ready",
         version=state.version,
         started_at=instant(state.started_at_ms or None),
@@ -116,9 +116,9 @@ def _lag(found: Found) -> shapes.Lag | None:
 
 def _away(found: Found) -> shapes.Process:
     return shapes.Process(
-        role=found.role,
+        role=found.place.role,
         instance=found.instance,
-        address=found.address,
+        address=found.place.address,
         state="away",
         version="",
         started_at=None,
