@@ -76,10 +76,12 @@ def test_the_embedded_installation_is_plugins_that_end_in_reverse(tmp_path: Path
         nexus = runtime.role.nexus
         assert list(nexus.states()) == [
             "bluewhale.embedded.journal",
+            "bluewhale.embedded.control",
             "bluewhale.embedded.monitor",
             "bluewhale.embedded.store",
             "bluewhale.embedded.answers",
             "bluewhale.embedded.prices",
+            "bluewhale.alerts",
             "bluewhale.embedded.jobs",
             "bluewhale.embedded.processor",
             "bluewhale.embedded.connectors",
