@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from bluewhale.api.jobs.v1 import jobs_pb2 as jobs
+from bluewhale.api.jobs.v1.jobs_pb2 import Job
 from bluewhale.api.query.v1 import query_pb2 as query
 from bluewhale.webapi import shapes_jobs
 from bluewhale.webapi import shapes_suspense as shapes
@@ -114,7 +115,7 @@ class JobQuestions:
         (found,) = self._watch(name)
         return shapes_jobs.JobDetail(job=job(found), report=[difference(d) for d in found.report])
 
-    def _watch(self, name: str) -> list[jobs.Job]:
+    def _watch(self, name: str) -> list[Job]:
         with told():
             return list(self._peer("jobs").Watch(jobs.WatchRequest(name=name), timeout=TIMEOUT_S))
 
