@@ -147,8 +147,15 @@ def test_control_says_how_the_role_is_changes_its_log_level_and_drains_it(tmp_pa
         assert [(c.name, c.good, c.message) for c in state.conditions] == [
             ("database", False, "postgresql://db is away; start it")
         ]
+        assert (state.log_level, state.log_level_until_ms) == ("info", 0)
+        assert (state.memory_bytes > 1_000_000, state.HasField("lag")) == (True, False)
         changed = control.SetLogLevel(control_pb2.SetLogLevelRequest(level="debug"), timeout=60)
         assert changed.previous == "info"
+        asked = control_pb2.SetLogLevelRequest(level="info", for_ms=3_600_000)
+        assert control.SetLogLevel(asked, timeout=60).previous == "debug"
+        raised = control.State(control_pb2.StateRequest(), timeout=60)
+        assert raised.log_level == "info"
+        assert raised.log_level_until_ms > raised.started_at_ms + 3_600_000
         with pytest.raises(grpc.RpcError) as caught:
             control.SetLogLevel(control_pb2.SetLogLevelRequest(level="loud"), timeout=60)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
