@@ -63,6 +63,8 @@ GROUPS_OF_SERVICES = {
     "operator": ("KUBECONFIG",),
 }
 LONG_ONLY = {
+    "memory",
+    "hot_commit",
     "telemetry",
     "backup",
     "operator",

@@ -77,10 +77,12 @@ class Kube:
         began = time.monotonic()
 
         def went() -> bool:
+            if not self.exists("namespace", self.namespace):
+                return True
             if time.monotonic() - began > HELD_S:  # by a RemoteUnit whose operator went first
                 for one in self.list("remoteunits"):
                     self.patch("ru", one["metadata"]["name"], {"metadata": {"finalizers": None}})
-            return not self.exists("namespace", self.namespace)
+            return False
 
         self.until("the namespace to go", went)
 
@@ -157,7 +159,9 @@ class Kube:
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
-    """Say whether a pod is ready."""
+    """Say whether a pod (or node) is ready, and stays."""
+    if "deletionTimestamp" in pod.get("metadata", {}):
+        return False
     found = pod["status"].get("conditions", ())
     return any(c["type"] == "Ready" and c["status"] == "True" for c in found)
 

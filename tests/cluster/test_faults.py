@@ -82,6 +82,7 @@ def test_an_evicted_unit_hands_its_link_over(roles):
 def on_the_other_node(roles, nodes):
     """Bring the link to a unit on a node where nothing else is; gives node, owner and other."""
     away = nodes[1]
+    roles.settled()  # the pod that was evicted is back
     found = {u: roles.unit_pod(u)["spec"]["nodeName"] for u in ("north-1", "north-2")}
     owner = next(u for u, node in found.items() if node == away)
     if roles.settled() != owner:

@@ -98,7 +98,14 @@ def definition() -> dict[str, Any]:
 async def defined(api: Api, made: dict[str, Any]) -> AsyncIterator[None]:
     """Have a definition in force; one that was there before stays as it was."""
     path = f"{CRDS}/{made['metadata']['name']}"
-    status, _ = await api.ask("GET", path)
+
+    async def gone() -> bool:
+        return (await api.ask("GET", path))[0] == 404
+
+    status, found = await api.ask("GET", path)
+    if "deletionTimestamp" in found.get("metadata", {}):
+        await api.until(gone, "the definition of before to go")
+        status = 404
     mine = status == 404
     if mine:
         await api.done("POST", CRDS, made)

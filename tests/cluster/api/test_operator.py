@@ -222,13 +222,23 @@ def test_orders_are_annotations_that_go_when_they_are_carried_out(tmp_path: Path
                 found = await here.api.done("GET", path)
                 return "bluewhale.dev/switchover-to" not in found["metadata"]["annotations"]
 
+            async def fenced() -> bool:
+                found = await here.api.done("GET", path)
+                reasons = {c["type"]: c["reason"] for c in found["status"]["conditions"]}
+                return reasons["Owned"] == "Fenced"
+
+            said: list[str] = []
+
+            async def told() -> bool:
+                events = (await here.api.done("GET", here.path("Event")))["items"]
+                said[:] = [e["message"] for e in events if e["reason"] == "SwitchoverRefused"]
+                return bool(said)
+
             await here.api.until(refused, "the order to be answered")
+            await here.api.until(fenced, "the fence to be seen in the status")
+            await here.api.until(told, "the event")
+            assert said == ["rome is no unit of it; berlin-1, berlin-2 are"]
             found = await here.api.done("GET", path)
             assert found["metadata"]["annotations"]["bluewhale.dev/fenced"] == "true"
-            reasons = {c["type"]: c["reason"] for c in found["status"]["conditions"]}
-            assert reasons["Owned"] == "Fenced"
-            events = (await here.api.done("GET", here.path("Event")))["items"]
-            said = next(e["message"] for e in events if e["reason"] == "SwitchoverRefused")
-            assert said == "rome is no unit of it; berlin-1, berlin-2 are"
 
     asyncio.run(scenario())

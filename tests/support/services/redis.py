@@ -81,7 +81,7 @@ class RedisServer:
 
     def _ask(self, command: bytes) -> bytes:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as one:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as one:
                 one.sendall(command)
                 return one.recv(64)
         except OSError:

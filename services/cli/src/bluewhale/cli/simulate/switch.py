@@ -185,13 +185,19 @@ class _Door(BaseHTTPRequestHandler):
             self.send_error(404, "GET /state, POST /stop")
 
     def do_POST(self) -> None:
-        self.rfile.read(
-            int(self.headers.get("Content-Length") or 0)
-        )  # else the asker's pipe breaks
+        self._read_body()  # else the asker's pipe breaks
         if self.path == "/stop":
             self._answer(json.dumps({"printed": self.switch.stop_printing()}))
         else:
             self.send_error(404, "GET /state, POST /stop")
+
+    def _read_body(self) -> None:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":  # by way of a proxy
+            while size := int(self.rfile.readline().partition(b";")[0], 16):
+                self.rfile.read(size + 2)
+            self.rfile.readline()
+        else:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _answer(self, text: str) -> None:
         self.send_response(200)
