@@ -138,6 +138,22 @@ def test_a_call_that_grows_tells_nobody_again(roles: Roles):
     assert len(Alerts(roles.store.db).due(now_ms=now + 60_000)) == 1
 
 
+def test_a_call_that_grows_after_a_restart_of_billing_tells_nobody_again(roles: Roles):
+    """What was held is read again without a word: the second leg finds the first, and no message goes."""
+    now = int(time.time() * 1000)
+    send(roles.log, parsed(emergency(2, join=7), time_ms=now))
+    roles.until_stored(1)
+    roles.billing.close()
+    roles.billing = roles.new_billing()
+    send(roles.log, parsed(emergency(1, join=7), time_ms=now + 100))
+    roles.rest()
+    (one,) = roles.alerts()
+    calls = Alerts(roles.store.db).calls_of(one.alert_id)
+    assert (one.openings, len(calls)) == (1, 1)
+    assert roles.store.get_call(calls[0]).call.column("leg_count").to_pylist() == [2]
+    assert len(Alerts(roles.store.db).due(now_ms=now + 60_000)) == 1
+
+
 def test_rules_that_changed_judge_the_next_calls(roles: Roles):
     """Without the rule nothing is told; the prices stay as they are."""
     stages = roles.prices.stages()

@@ -122,6 +122,21 @@ def test_all_columns_travel_untouched() -> None:
     assert out.column("cdr_id").to_pylist() == [leg_id(1)]
 
 
+def test_what_was_offered_early_is_read_again_until_its_window_is_over():
+    """A leg that comes after the restart finds the first one: the call is offered whole."""
+    window = MergeWindow(window_ms=W)
+    window.feed(at(1, T0, join=7), T0, position=5)
+    assert ids(window.offer_held()) == [1]
+    low = window.low_water()
+    assert (low.position, window.offered_below()) == (5, 6)
+    fresh = MergeWindow(window_ms=W)
+    assert fresh.feed(at(1, T0, join=7), T0, position=low.position, muted=True) is None
+    fresh.feed(at(2, T0 + 5, join=7), T0 + 5, position=6)
+    assert ids(fresh.offer_held()) == [1, 2]
+    window.feed(None, T0 + W, position=6)
+    assert window.low_water().position == 7
+
+
 def test_a_quiet_partition_is_offered_early_and_again_when_a_call_grows():
     """The window stays: an offered component is held, and offered whole when a leg comes."""
     window = MergeWindow(window_ms=W, keep_ms=W)

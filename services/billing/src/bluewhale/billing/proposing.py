@@ -92,13 +92,13 @@ class Lane:
 
     def traces(self) -> list[str]:
         """Take the traces of messages whose legs are all proposed."""
-        low = self.window.low_water().position
+        low = self.window.offered_below()
         done = [trace for offset, trace in self._traces if offset < low]
         self._traces = [(offset, trace) for offset, trace in self._traces if offset >= low]
         return done
 
     def low_water(self, position: int) -> int:
-        """Give the lowest offset whose legs are still held; `position` = none."""
+        """Give the lowest offset whose legs may still make a call; `position` = none."""
         return min(position, self.window.low_water().position)
 
 

@@ -49,8 +49,9 @@ class MergeWindow:
     -----
     Feed in log order. `position` is the log position of the batch; a repeated
     one is allowed. After a restart feed from `low_water` of the last commit
-    with `muted=True` up to the committed position: the state is rebuilt and
-    nothing is offered twice for the sake of alerts.
+    with `muted=True` up to the committed position: the state is rebuilt, so that
+    a call that grows is offered whole. What a quiet partition offered early comes
+    once more.
     """
 
     def __init__(
@@ -141,9 +142,15 @@ class MergeWindow:
         self._due_ms = int(newest.min()) + self._window_ms + self._keep_ms
         return self._legs.filter(pa.array(offer))
 
-    def low_water(self) -> LowWater:
-        """Give where to read from after a restart: the first leg not yet offered."""
+    def offered_below(self) -> int:
+        """Give the position of the first leg not yet offered."""
         waiting = self._offered_size == 0
+        return int(self._position[waiting].min()) if waiting.any() else self._next_position
+
+    def low_water(self) -> LowWater:
+        """Give where to read from after a restart: the first leg not yet offered or still in its window."""
+        # what was offered early may grow: without it a leg more would be a call of its own
+        waiting = (self._offered_size == 0) | (self._arrived + self._window_ms > self._data_time_ms)
         if not waiting.any():
             return LowWater(self._next_position, self._data_time_ms)
         first = int(self._position[waiting].min())
