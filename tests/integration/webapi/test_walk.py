@@ -110,7 +110,11 @@ def test_the_link_of_the_first_start_works_once(served: Site):
     body = {"token": served.token, "name": "mallory", "password": "some long password"}
     answer = client.post("/welcome", body)
     assert (answer.status_code, answer.json()["code"]) == (403, "link_refused")
-    assert client.get("/session").json() == {"first_start": False, "signed_in": False}
+    assert client.get("/session").json() == {
+        "first_start": False,
+        "provider": None,
+        "signed_in": False,
+    }
 
 
 def test_every_row_of_a_report_opens_its_calls(served: Site):
