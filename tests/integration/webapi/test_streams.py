@@ -70,7 +70,7 @@ def test_a_cell_is_never_a_formula(value: str | None, shown: str):
 
 
 def test_a_listener_hears_of_new_calls_and_of_what_it_missed():
-    """A new version is news, a change of an alert is; a reader of another process must look at everything again."""
+    """A new version is news, a change of an alert is; a first comer, and one of another process, looks at everything again."""
 
     async def play() -> None:
         newest, stamps = [("a", 1)], [7]
@@ -78,6 +78,7 @@ def test_a_listener_hears_of_new_calls_and_of_what_it_missed():
         frames = live.listen(None, heartbeat_s=0.2)
         first = await anext(frames)
         assert first.startswith("retry: 2000\nid: ")
+        assert (await anext(frames)).startswith("event: reset\n")
         assert await anext(frames) == ": still here\n\n"
         newest.append(("a", 2))
         assert (await anext(frames)).startswith("event: calls\n")

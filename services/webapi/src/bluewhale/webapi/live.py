@@ -5,13 +5,15 @@
 
 A frame says that there are new calls, or that alerts changed, never which: the page asks for them with the
 rights of its reader. Ids are `epoch-number`; whoever comes back with the last id of
-this process hears at once whether something happened meanwhile, with another one
-that all may have changed (`reset`). Owns nothing that must not be lost.
+this process hears at once whether something happened meanwhile. With another one, with
+none, or where nobody listened, all may have changed (`reset`): what happened between the
+first answers of a page and its listening is told nowhere else. Owns nothing that must not be lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +40,7 @@ class Live:
         self._changed = asyncio.Condition()
         self._listeners = 0
         self._looking: asyncio.Task[None] | None = None
+        self._looked = asyncio.Event()  # from here on every change is news
         self._seen: dict[str, Any] = {}
         self._away: set[str] = set()  # said once, not each second
         self._moved_at = {CALLS: 0, ALERTS: 0}  # the number of the last news of each kind
@@ -49,18 +52,21 @@ class Live:
         """Give frames of server-sent events until the life of the stream is over."""
         until = time.monotonic() + life_s
         self._listeners += 1
-        if self._looking is None or self._looking.done():
+        alone = self._looking is None or self._looking.done()
+        if alone:
+            self._looked.clear()
             self._looking = asyncio.create_task(self._look())
         try:
             told = self._number
             yield f"retry: 2000\nid: {self._id()}\n\n"
-            if last_id is not None:
-                epoch, _, number = last_id.partition("-")
-                if epoch != self._epoch:
-                    yield self._frame("reset")
-                elif number != str(self._number):
-                    for event in self._news(int(number) if number.isdecimal() else 0):
-                        yield self._frame(event)
+            epoch, _, number = (last_id or "").partition("-")
+            if alone or epoch != self._epoch:
+                with contextlib.suppress(TimeoutError):  # what is away is news when it is back
+                    await asyncio.wait_for(self._looked.wait(), heartbeat_s)
+                yield self._frame("reset")
+            elif number != str(self._number):
+                for event in self._news(int(number) if number.isdecimal() else 0):
+                    yield self._frame(event)
             while time.monotonic() < until:
                 try:
                     await asyncio.wait_for(self._moved(told), heartbeat_s)
@@ -92,6 +98,7 @@ class Live:
         while self._listeners:
             for event, ask in self._asked.items():
                 await self._look_at(event, ask)
+            self._looked.set()
             await asyncio.sleep(self._look_s)
 
     async def _look_at(self, event: str, ask: Callable[[], Any]) -> None:
@@ -104,11 +111,12 @@ class Live:
                 )
             self._away.add(event)
             return
+        was_away = event in self._away
         self._away.discard(event)
         before = self._seen.get(event)
         # of calls a page moves on: that some are gone from it is no news
         new = found - before if isinstance(before, set) else found != before
-        if before is not None and new:
+        if was_away or (before is not None and new):
             async with self._changed:
                 self._number += 1
                 self._moved_at[event] = self._number
