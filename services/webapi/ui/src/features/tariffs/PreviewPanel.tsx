@@ -17,6 +17,8 @@ import css from "./tariffs.module.css";
 
 const PERIODS = ["last-month", "this-month", "last-30d", "last-7d"] as const;
 const ALL = "all";
+/** Whoever names no period is asked about the last 30 days. */
+const ANY_TIME = "from=1970-01-02&to=2999-12-31";
 
 /** What stored calls would have cost with this version. */
 export function PreviewPanel({ tariff }: { tariff: Tariff }) {
@@ -30,7 +32,7 @@ export function PreviewPanel({ tariff }: { tariff: Tariff }) {
     mutationFn: async () => {
       stopping.current = new AbortController();
       setLine(null);
-      const filter = period === ALL ? "" : `period=${period}`;
+      const filter = period === ALL ? ANY_TIME : `period=${period}`;
       await preview(tariff, filter, keep, stopping.current.signal);
     },
   });
