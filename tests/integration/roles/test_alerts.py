@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from bluewhale.alerting import EmergencyCallRule, Rules
 from bluewhale.billing.prices import Prices
-from bluewhale.billing.relay import QUIET_S, BillingRelay
+from bluewhale.billing.relay import BillingRelay
 from bluewhale.database import CallFilter, Store
 from bluewhale.database.alerts import AlertFilter, Alerts, StoredAlert
 from bluewhale.messaging import PARSED, MemoryLog, Watchdog, Worker
@@ -55,22 +55,23 @@ class Roles:
         """Give all alerts."""
         return Alerts(self.store.db).listed(AlertFilter(), limit=10, now_ms=0)
 
+    def until(self, happened: Callable[[], bool], what: str) -> None:
+        """Work until something is stored."""
+
+        def worked() -> bool:
+            self.billing.step()
+            self.sink.step()
+            return happened()
+
+        wait_until(worked, 60, what)
+
     def until_stored(self, count: int) -> None:
         """Work until so many alerts are stored."""
+        self.until(lambda: len(self.alerts()) == count, f"{count} alerts")
 
-        def stored() -> bool:
-            self.billing.step()
-            self.sink.step()
-            return len(self.alerts()) == count
-
-        wait_until(stored, 60, f"{count} alerts")
-
-    def rest(self) -> None:
-        """Work until what is held was offered again."""
-        until = time.monotonic() + 3 * QUIET_S
-        while time.monotonic() < until:
-            self.billing.step()
-            self.sink.step()
+    def legs_of_calls(self) -> list[int]:
+        """Give how many legs each stored call has."""
+        return self.store.search_calls(CallFilter()).column("leg_count").to_pylist()
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_a_call_that_grows_tells_nobody_again(roles: Roles):
     send(roles.log, parsed(emergency(2, join=7), time_ms=now))
     roles.until_stored(1)
     send(roles.log, parsed(emergency(1, join=7), time_ms=now + 100))
-    roles.rest()
+    roles.until(lambda: roles.legs_of_calls() == [2], "a call of both legs")
     (one,) = roles.alerts()
     calls = Alerts(roles.store.db).calls_of(one.alert_id)
     assert (one.openings, len(calls)) == (1, 1)
@@ -146,7 +147,7 @@ def test_a_call_that_grows_after_a_restart_of_billing_tells_nobody_again(roles: 
     roles.billing.close()
     roles.billing = roles.new_billing()
     send(roles.log, parsed(emergency(1, join=7), time_ms=now + 100))
-    roles.rest()
+    roles.until(lambda: roles.legs_of_calls() == [2], "a call of both legs")
     (one,) = roles.alerts()
     calls = Alerts(roles.store.db).calls_of(one.alert_id)
     assert (one.openings, len(calls)) == (1, 1)
@@ -162,6 +163,5 @@ def test_rules_that_changed_judge_the_next_calls(roles: Roles):
     assert roles.prices.stages().book is stages.book
     now = int(time.time() * 1000)
     send(roles.log, parsed(emergency(1, join=7), time_ms=now))
-    roles.rest()
-    assert roles.alerts() == []
-    assert roles.store.search_calls(CallFilter()).num_rows == 1
+    roles.until(lambda: roles.legs_of_calls() == [1], "the call")
+    assert roles.alerts() == []  # it would stand in the transaction of its call
