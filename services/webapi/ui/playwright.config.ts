@@ -4,6 +4,7 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 export default defineConfig({
   testDir: "e2e",
+  globalSetup: "./e2e/one-installation.ts",
   workers: 1,
   retries: 0,
   // Of a machine that has much else to do; what is there is seen at once.

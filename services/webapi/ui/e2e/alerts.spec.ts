@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { expect, expectSound, signIn, test } from "./browser";
+import { expect, expectSound, open, test } from "./browser";
 
 /** What the Avaya prints now, by the clock of Berlin: an extension has called 112. */
 function emergency(extension: string): string {
@@ -19,7 +19,7 @@ test("an emergency call is an alert while the inbox is open, and somebody takes 
   site,
 }, info) => {
   const extension = info.project.name === "phone" ? "202" : "201";
-  await signIn(page, "/alerts");
+  await open(page, "/alerts");
   await expect(
     page.getByText("No alert is open").or(page.getByText("Open", { exact: true })),
   ).toBeVisible();
@@ -46,7 +46,7 @@ test("an emergency call is an alert while the inbox is open, and somebody takes 
 test("a rule is tried on stored calls, and names those that it would have told of", async ({
   page,
 }) => {
-  await signIn(page, "/alerts/rules");
+  await open(page, "/alerts/rules");
   await expectSound(page);
   await page.getByLabel("Rules, as in the file").fill("rules:\n  - {rule: x, kind: long_call}\n");
   await page.getByRole("button", { name: "Check" }).click();

@@ -1,40 +1,25 @@
-/** What every test of the page has: an installation, an account, an eye on the console. */
+/** What every test of the page has: the installation, its owner, an eye on the console. */
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test as base, expect, type Page } from "@playwright/test";
-import { type Installation, install } from "./installation";
-
-export const OWNER = { name: "ana", password: "a whale sings at night" };
+import { OWNER } from "./people";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-export const test = base.extend<{ complaints: string[] }, { site: Installation }>({
+interface Site {
+  readonly url: string;
+  /** Where the Avaya of the example would connect to. */
+  readonly pbxPort: number;
+}
+
+export const test = base.extend<{ complaints: string[] }, { site: Site }>({
   site: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what is needed
-    async ({}, use) => {
-      const running = process.env.BLUEWHALE_PAGE;
-      if (running !== undefined) {
-        await use({
-          url: running,
-          token: "",
-          pbxPort: Number(process.env.PBX_PORT),
-          stop: async () => {},
-        });
-        return;
-      }
-      const site = await install();
-      const made = await fetch(`${site.url}/api/v1/welcome`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ token: site.token, display_name: "Ana Ruiz", ...OWNER }),
-      });
-      expect(made.status).toBe(201);
-      await use(site);
-      await site.stop();
-    },
-    { scope: "worker", timeout: 300_000 },
+    async ({}, use) =>
+      use({ url: process.env.BLUEWHALE_PAGE ?? "", pbxPort: Number(process.env.PBX_PORT) }),
+    { scope: "worker" },
   ],
   baseURL: async ({ site }, use) => use(site.url),
   // Refusals of the policy, markup from text, errors: any of them fails the test.
@@ -56,6 +41,21 @@ export const test = base.extend<{ complaints: string[] }, { site: Installation }
 
 export { expect };
 
+/** Sign in without the form; gives the token that goes with every change. */
+export async function enter(page: Page, { name, password } = OWNER): Promise<string> {
+  const answer = await page.request.post("/api/v1/session", { data: { name, password } });
+  expect(answer.status()).toBe(200);
+  return (await answer.json()).csrf;
+}
+
+/** Open a page as the owner, or as somebody else. */
+export async function open(page: Page, path = "/", who = OWNER): Promise<void> {
+  await enter(page, who);
+  await page.goto(path);
+  await expect(page.getByRole("heading", { level: 1 })).not.toHaveText("Sign in");
+}
+
+/** Fill in the form that stands before every page. */
 export async function signIn(page: Page, path = "/", who = OWNER): Promise<void> {
   await page.goto(path);
   await page.getByLabel("Name", { exact: true }).fill(who.name);

@@ -1,4 +1,4 @@
-import { expect, expectSound, signIn, test } from "./browser";
+import { expect, expectSound, open, test } from "./browser";
 
 const MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script>';
 
@@ -22,7 +22,7 @@ test("markup that a PBX or a directory brings is shown as it is", async ({ page 
     body.legs[0].fields = [];
     await route.fulfill({ response: answer, json: body });
   });
-  await signIn(page, "/calls");
+  await open(page, "/calls");
   await expect(page.getByText(MARKUP).first()).toBeVisible();
   await expectSound(page);
   await page.getByRole("row").last().focus();

@@ -1,13 +1,13 @@
 /** The pages of whoever runs the installation, each by its main path. */
 import { readFileSync } from "node:fs";
-import { expect, expectSound, signIn, test } from "./browser";
+import { expect, expectSound, open, test } from "./browser";
 
 const LINES = new URL("../../../../examples/small-site/lines/avaya.txt", import.meta.url);
 
 test("a job is shown with what it counted, and cannot be steered when it has ended", async ({
   page,
 }) => {
-  await signIn(page, "/jobs");
+  await open(page, "/jobs");
   const ended = page.getByRole("region", { name: "Ended" });
   await expect(ended.getByRole("listitem").first()).toContainText("done");
   await expectSound(page);
@@ -22,7 +22,7 @@ test("a key is shown once, works for a program, and stops when it is ended", asy
   site,
 }, info) => {
   const name = `nightly ${info.project.name}`;
-  await signIn(page, "/settings");
+  await open(page, "/settings");
   await expect(page).toHaveURL(/\/settings\/me$/);
   await page.getByRole("link", { name: "Keys of programs" }).click();
   await page.getByRole("button", { name: "Make a key" }).click();
@@ -53,7 +53,7 @@ test("a key is shown once, works for a program, and stops when it is ended", asy
 test("the one process says how it is, and writes more into its log for a while", async ({
   page,
 }) => {
-  await signIn(page, "/server");
+  await open(page, "/server");
   await expect(page.getByText("Its one process is ready")).toBeVisible();
   await expectSound(page);
   await page.getByRole("button", { name: "Log level…" }).click();
@@ -72,7 +72,7 @@ test("what was shown stays with its time while the server is away", async ({
   page,
   complaints,
 }) => {
-  await signIn(page, "/server");
+  await open(page, "/server");
   await expect(page.getByText("Its one process is ready")).toBeVisible();
   await page.route("**/api/v1/server", (route) => route.abort());
   await expect(page.getByText(/^as of \d\d:\d\d:\d\d, asking again$/)).toBeVisible();
@@ -95,7 +95,7 @@ test("a page that cannot be asked says what to do about it", async ({ page, comp
     remedy: "An owner can give the role that may.",
     trace_id: "0af7651916cd43dd8448eb211c80319c",
   };
-  await signIn(page);
+  await open(page);
   await page.route(/\/api\/v1\/(jobs|keys|directory|dialects|duplicates|audit)(\?|$)/, (route) =>
     route.fulfill({ status: 403, contentType: "application/problem+json", json: problem }),
   );
@@ -117,7 +117,7 @@ test("a page that cannot be asked says what to do about it", async ({ page, comp
 });
 
 test("the directory shows who was where on a day", async ({ page }) => {
-  await signIn(page, "/directory");
+  await open(page, "/directory");
   await page.getByRole("link", { name: /^Sales/ }).click();
   await expect(page.getByRole("link", { name: "Ben Example" })).toBeVisible();
   await expectSound(page);
@@ -133,7 +133,7 @@ test("the directory shows who was where on a day", async ({ page }) => {
 
 test("pasted lines show which bytes became which field", async ({ page }) => {
   const [first] = readFileSync(LINES, "latin1").split("\r\n");
-  await signIn(page, "/workshop");
+  await open(page, "/workshop");
   await expect(page.getByText("No line yet")).toBeVisible();
   await expectSound(page);
   await page.getByLabel("Lines as printed").fill(`${first}\n${first?.replace(/^(\d{6}) /, "$1x")}`);
@@ -146,7 +146,7 @@ test("pasted lines show which bytes became which field", async ({ page }) => {
 });
 
 test("the palette goes to a page, a person and a number", async ({ page }) => {
-  await signIn(page);
+  await open(page);
   const palette = page.getByRole("dialog", { name: "Go to" });
   const field = page.getByRole("combobox", { name: "Page, action, person, number" });
   await page.keyboard.press("Control+k");
@@ -170,7 +170,7 @@ test("the palette goes to a page, a person and a number", async ({ page }) => {
 });
 
 test("letters do nothing for whoever switched them off", async ({ page }) => {
-  await signIn(page);
+  await open(page);
   await page.keyboard.press("?");
   const dialog = page.getByRole("dialog", { name: "Keys" });
   await expectSound(page);
@@ -184,7 +184,7 @@ test("letters do nothing for whoever switched them off", async ({ page }) => {
 });
 
 test("a record that came twice is said to be two calls", async ({ page }, info) => {
-  await signIn(page, "/suspense/twice");
+  await open(page, "/suspense/twice");
   const place = info.project.name === "phone" ? 1 : 0;
   const row = page.getByRole("row").filter({ hasText: "Avaya" }).nth(place);
   await expect(row).toContainText("counted once");

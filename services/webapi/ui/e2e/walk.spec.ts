@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { expect, expectSound, signIn, test } from "./browser";
+import { expect, expectSound, open, signIn, test } from "./browser";
 
 const FIRST_LOAD_KIB_MAX = 300;
 const ABROAD = "+61 491 570 156";
@@ -26,7 +26,7 @@ test("a call is found by its number, and its receipt says why it costs what it c
 });
 
 test("a field of the raw line lights up where its bytes stand", async ({ page }) => {
-  await signIn(page, "/calls");
+  await open(page, "/calls");
   await page.getByRole("row").last().focus();
   await page.keyboard.press("Enter");
   await page.getByRole("link", { name: "Raw record" }).click();
@@ -37,7 +37,7 @@ test("a field of the raw line lights up where its bytes stand", async ({ page })
 });
 
 test("back leads to the same filter, and a chip takes a condition away", async ({ page }) => {
-  await signIn(page, "/calls?direction=outbound");
+  await open(page, "/calls?direction=outbound");
   await expect(page.getByText("Direction: outbound")).toBeVisible();
   await page.getByRole("row").last().focus();
   await page.keyboard.press("Enter");
@@ -49,7 +49,7 @@ test("back leads to the same filter, and a chip takes a condition away", async (
 });
 
 test("a filter that is not understood is shown, never dropped", async ({ page, complaints }) => {
-  await signIn(page, "/calls?colour=blue");
+  await open(page, "/calls?colour=blue");
   await expect(page.getByText("not understood: colour=blue")).toBeVisible();
   await expect(page.getByRole("alert")).toContainText("A filter cannot be read.");
   await expectSound(page);
@@ -60,7 +60,7 @@ test("a filter that is not understood is shown, never dropped", async ({ page, c
 });
 
 test("the count of a tile is the count of the list that it opens", async ({ page }) => {
-  await signIn(page, "/?from=2025-01-01&to=2026-01-01");
+  await open(page, "/?from=2025-01-01&to=2026-01-01");
   const tile = page.getByRole("link", { name: /^Calls \d+$/ });
   const count = (await tile.textContent())?.replace("Calls", "");
   await expectSound(page);
@@ -83,7 +83,7 @@ test("wrong name and wrong password are told apart by nobody", async ({ page }) 
 });
 
 test("the page speaks German and shows itself dark", async ({ page }) => {
-  await signIn(page);
+  await open(page);
   await page.getByRole("button", { name: "Ana Ruiz" }).click();
   await expect(page.getByRole("dialog")).toBeVisible();
   await expectSound(page, "[role=dialog]");
@@ -97,7 +97,7 @@ test("the page speaks German and shows itself dark", async ({ page }) => {
 });
 
 test("completeness and an unknown address are sound", async ({ page }) => {
-  await signIn(page, "/completeness");
+  await open(page, "/completeness");
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("Completeness");
   await expectSound(page);
   await page.goto("/nowhere");

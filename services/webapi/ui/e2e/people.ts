@@ -1,0 +1,1 @@
+export const OWNER = { name: "ana", password: "a whale sings at night" };
