@@ -11,6 +11,8 @@ PATHS  := shared services operator images tests bench protos/generate.py
 
 .PHONY: help setup demo roles-demo test test-fast test-slow test-cluster simulate-ownership check fix charts bench up lock clean
 .DEFAULT_GOAL := help
+# without compiled modules each of the processes that tests start compiles them anew
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile
