@@ -15,6 +15,8 @@ page_or_not = $(MAKE) --no-print-directory page || echo "the page could not be b
 .PHONY: help setup demo roles-demo page test test-fast test-slow test-page test-cluster simulate-ownership check \
   fix charts bench up lock clean
 .DEFAULT_GOAL := help
+# without compiled modules each of the processes that tests start compiles them anew
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' Makefile

@@ -366,9 +366,9 @@ def running(endpoints: Endpoints, records: int) -> Iterator[Cluster]:
 
 
 def main() -> None:
-    records = option("--records", 40_000 if short() else 600_000)
-    behind = option("--backlog", 40_000 if short() else 1_000_000)
-    samples = option("--samples", 30 if short() else 200)
+    records = option("--records", 24_000 if short() else 600_000)
+    behind = option("--backlog", 16_000 if short() else 1_000_000)
+    samples = option("--samples", 12 if short() else 200)
     only = sys.argv[sys.argv.index("--part") + 1].split(",") if "--part" in sys.argv else None
     figures: list[Figure] = []
     parts = (

@@ -20,7 +20,7 @@ UP_PATIENCE_S = 90.0
 
 
 def main() -> None:
-    samples = 30 if short() else 200
+    samples = 12 if short() else 200
     with tempfile.TemporaryDirectory(prefix="bluewhale-up-") as place:
         folder = Path(place)
         world = World.of(folder, 1, ("avaya_cm",), 8, 7, 0)

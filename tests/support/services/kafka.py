@@ -251,8 +251,10 @@ def _java(heap_mib: int) -> list[str]:
     return [
         "java",
         f"-Xmx{heap_mib}m",
-        "-XX:+UseSerialGC" if heap_mib <= 128 else "-XX:+UseG1GC",
-        "-XX:TieredStopAtLevel=1" if heap_mib <= 128 else "-XX:MaxDirectMemorySize=256m",
+        "-XX:MaxDirectMemorySize=256m",
+        # what lives for minutes does not earn back a collector of threads and a second compiler
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
         "-cp",
         f"{jars()}/*",
         f"-Dlog4j2.configurationFile={FILES / 'log4j2.xml'}",
