@@ -23,7 +23,6 @@ test("an emergency call is an alert while the inbox is open, and somebody takes 
   await expect(
     page.getByText("No alert is open").or(page.getByText("Open", { exact: true })),
   ).toBeVisible();
-  await expectSound(page);
   const pbx = connect(site.pbxPort, "127.0.0.1");
   pbx.write(emergency(extension));
   const card = page.getByRole("listitem").filter({ hasText: `Extension ${extension}` });
@@ -40,14 +39,12 @@ test("an emergency call is an alert while the inbox is open, and somebody takes 
   await page.getByRole("link", { name: "Open the call" }).click();
   await expect(page.getByText("1 call", { exact: true })).toBeVisible();
   await expect(page.getByText("Chosen calls: 1")).toBeVisible();
-  await expectSound(page);
 });
 
 test("a rule is tried on stored calls, and names those that it would have told of", async ({
   page,
 }) => {
   await open(page, "/alerts/rules");
-  await expectSound(page);
   await page.getByLabel("Rules, as in the file").fill("rules:\n  - {rule: x, kind: long_call}\n");
   await page.getByRole("button", { name: "Check" }).click();
   await expect(page.getByText("rules.0.name")).toBeVisible();

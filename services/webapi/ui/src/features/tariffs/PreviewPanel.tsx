@@ -18,7 +18,7 @@ import css from "./tariffs.module.css";
 const PERIODS = ["last-month", "this-month", "last-30d", "last-7d"] as const;
 const ALL = "all";
 /** Whoever names no period is asked about the last 30 days. */
-const ANY_TIME = "from=1970-01-02&to=2999-12-31";
+const ANY_TIME = "from=1971-01-01&to=2999-12-31";
 
 /** What stored calls would have cost with this version. */
 export function PreviewPanel({ tariff }: { tariff: Tariff }) {
