@@ -24,7 +24,6 @@ import re
 import secrets
 import select
 import socket
-import sqlite3
 import sys
 import tempfile
 import threading
@@ -47,6 +46,8 @@ from bluewhale.cli.simulate import asterisk, setup, world
 from bluewhale.cli.simulate.installation import Endpoints, Installation
 from bluewhale.cli.simulate.switch import Switch
 from bluewhale.database import Store
+
+from tests.support.journals import not_stored
 
 UNITS = ("unit-a", "unit-b")
 KINDS = ("planned", "crash", "freeze", "cut")
@@ -339,21 +340,11 @@ class Rounds:
         """Wait for all of a unit's journal, also what it read alone; note what does not arrive."""
         path = self.place.unit_folder(unit) / "data" / "journal.db"
         deadline = time.monotonic() + PATIENCE_S
-        while behind := _behind(path, store):
+        while behind := not_stored(path, store):
             if time.monotonic() > deadline:
-                self.findings.not_delivered.append(f"{unit}: {behind} incarnations not whole")
+                self.findings.not_delivered.append(f"{unit}: {behind} not whole")
                 return
             time.sleep(0.2)
-
-
-def _behind(path: Path, store: Store) -> int:
-    """Count the incarnations of a running unit's journal that are not stored whole."""
-    with contextlib.closing(sqlite3.connect(path, timeout=60)) as journal:
-        lanes = journal.execute(
-            "SELECT stream_id, incarnation, journaled_through FROM lane"
-        ).fetchall()
-    marks = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
-    return sum(marks.get((stream_id, n), 0) < through for stream_id, n, through in lanes)
 
 
 def _lines(call: world.SimCall) -> list[tuple[int, bytes]]:

@@ -16,6 +16,7 @@ from bluewhale.cli.simulate.verify import compare
 from bluewhale.database import Store
 
 from tests.support.feeding import Feeder
+from tests.support.journals import not_stored
 from tests.support.running import Cold, Warm, wait_until
 
 KILLS = 50  # per quarter; quarters run side by side
@@ -34,16 +35,6 @@ def _quicken(folder: Path) -> None:
     for link in document["links"][1:]:
         link["connector"]["poll_interval_ms"] = 50
     path.write_text(yaml.safe_dump(document), "utf-8")
-
-
-def _not_stored(folder: Path, store: Store) -> list[str]:
-    """List every lane of the journal that the main database is behind of."""
-    with contextlib.closing(sqlite3.connect(folder / "data" / "journal.db")) as journal:
-        lanes = journal.execute(
-            "SELECT stream_id, incarnation, journaled_through FROM lane"
-        ).fetchall()
-    marks = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
-    return [f"{s}/{i}: {j} journaled" for s, i, j in lanes if j and marks.get((s, i), 0) != j]
 
 
 def _lines_of_legs(folder: Path, pbx_uid: str) -> Counter[bytes]:
@@ -99,7 +90,7 @@ def _settle(world: World) -> None:
         )
         wait_until(
             lambda: (
-                not _not_stored(world.folder, store)
+                not not_stored(world.folder / "data" / "journal.db", store)
                 and not any(store.completeness().days.column("open").to_pylist())
             ),
             PATIENCE_S,
@@ -120,7 +111,7 @@ def _judge(world: World, feeder: Feeder) -> None:
     ]
     with Store.open(world.folder / "data" / "store") as store:
         assert compare(world.truth, store, set(folders)) == []
-        assert _not_stored(world.folder, store) == []
+        assert not_stored(world.folder / "data" / "journal.db", store) == []
         found = store.completeness()
         missing = [d for d in compare(arrived, store, {avaya}) if d.startswith("missing")]
     assert more_than_sent == {}

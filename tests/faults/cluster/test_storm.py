@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from bluewhale.database import Store
 from tests.support.cutting_door import Cut, CuttingDoor
 from tests.support.feeding import Feeder
 from tests.support.forked_roles import ForkedRoles
+from tests.support.journals import not_stored
 from tests.support.services import KafkaCluster, PostgresServer, RedisServer
 
 ROUNDS = 110
@@ -108,16 +107,11 @@ class Storm:
 
 def _not_stored(installation: Installation, store: Store) -> list[str]:
     """List every lane of the units' journals that the main database is behind of."""
-    marks = {(m.stream_id, m.incarnation): m.stored_through for m in store.marks()}
-    behind = []
-    for unit_uid in installation.units:
-        path = installation.unit_folder(unit_uid) / "data" / "journal.db"
-        with contextlib.closing(sqlite3.connect(path, timeout=60)) as journal:
-            lanes = journal.execute(
-                "SELECT stream_id, incarnation, journaled_through FROM lane"
-            ).fetchall()
-        behind += [f"{s}/{i}: {j}" for s, i, j in lanes if j and marks.get((s, i), 0) != j]
-    return behind
+    return [
+        lane
+        for unit_uid in installation.units
+        for lane in not_stored(installation.unit_folder(unit_uid) / "data" / "journal.db", store)
+    ]
 
 
 def _lines_of_legs(url: str, pbx_uid: str) -> Counter[bytes]:

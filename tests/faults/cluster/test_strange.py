@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from bluewhale.cli.simulate.verify import compare
 from bluewhale.cli.simulate.world import SimPbx
 from bluewhale.database import Store
 
+from tests.support.journals import not_stored
 from tests.support.services import KafkaCluster, PostgresServer
 
 PBXS = 6
@@ -104,14 +104,7 @@ class Strange:
         path = self.installation.unit_folder(unit) / "data" / "journal.db"
 
         def all_stored() -> bool:
-            marks = {(m.stream_id, m.incarnation): m.stored_through for m in self.store.marks()}
-            with contextlib.closing(sqlite3.connect(path, timeout=60)) as journal:
-                lanes = journal.execute(
-                    "SELECT stream_id, incarnation, journaled_through FROM lane"
-                ).fetchall()
-            return self.legs(number) >= legs and all(
-                marks.get((s, i), 0) == j for s, i, j in lanes if j
-            )
+            return self.legs(number) >= legs and not not_stored(path, self.store)
 
         self.installation.wait_until(all_stored, f"{legs} legs", patience_s=PATIENCE_S)
 
