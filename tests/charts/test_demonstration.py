@@ -107,7 +107,7 @@ def test_helm_test_tells_the_page_from_what_is_none(
 
     look = runpy.run_path(str(CALL))["page_served"]
     with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             done, words = look(f"http://127.0.0.1:{server.server_port}")
         except SystemExit as error:

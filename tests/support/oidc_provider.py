@@ -210,7 +210,7 @@ def running() -> Iterator[Provider]:
         patched.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # it is on this machine
         server = make_server("127.0.0.1", 0, _app(provider), threaded=True)
         provider.url = f"http://127.0.0.1:{server.port}"
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield provider

@@ -58,7 +58,7 @@ def endpoint() -> Iterator[Endpoint]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         kept.url = f"http://127.0.0.1:{server.server_address[1]}"
         yield kept
         server.shutdown()
@@ -281,7 +281,7 @@ def test_a_mail_says_the_alert_and_its_calls(tmp_path: Path):
     """To a server of this machine, in the clear; every other one needs TLS."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailHandler) as server:
         server.mails = []  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         text = (
             "channels:\n  - {channel: mail, type: mail, host: 127.0.0.1, tls: none,"
             f" port: {server.server_address[1]}, sender: bluewhale@example.com,"
