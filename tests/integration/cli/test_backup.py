@@ -312,8 +312,8 @@ def test_what_is_no_backup_or_of_a_newer_release_is_refused_with_the_remedy(
         ": no backup, there is no manifest.json in it; name the folder of one backup\n"
     )
     where = f"/backups/{backup.name}"
-    assert said(old='"schema": 2', new='"schema": 3') == (
-        f"{where}: made by release 0.1.0 with tables of version 3, this release has 2; restore"
+    assert said(old='"schema": 4', new='"schema": 5') == (
+        f"{where}: made by release 0.1.0 with tables of version 5, this release has 4; restore"
         " with release 0.1.0\n"
     )
     assert said(old='"format": 1', new='"format": 2') == (

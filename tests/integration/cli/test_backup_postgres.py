@@ -189,7 +189,7 @@ def test_tables_of_an_older_release_are_restored_by_that_release(
     (backup / "manifest.json").write_text(json.dumps({**manifest, "schema": 1, "release": "0.0.9"}))
     answer = restored(backup, configured(tmp_path / "other", postgres_url))
     said = (
-        f"bluewhale: {backup}: made by release 0.0.9 with tables of version 1, this release has 2;"
+        f"bluewhale: {backup}: made by release 0.0.9 with tables of version 1, this release has 4;"
         " restore with release 0.0.9, then update\n"
     )
     assert (answer.code, answer.err) == (2, said)

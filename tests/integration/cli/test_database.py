@@ -31,9 +31,9 @@ def test_an_empty_database_gets_its_tables_and_again_changes_nothing(
     """Neither a configuration nor a folder is needed; a store opens on what was made."""
     first = bluewhale("database", "migrate", "--url", postgres_url)
     assert first.code == 0, first.err
-    assert first.out == f"{_at(postgres_url)}: tables made, version 2\n"
+    assert first.out == f"{_at(postgres_url)}: tables made, version 4\n"
     again = bluewhale("database", "migrate", "--url", postgres_url)
-    assert again.out == f"{_at(postgres_url)}: is at version 2, nothing to do\n"
+    assert again.out == f"{_at(postgres_url)}: is at version 4, nothing to do\n"
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("SELECT COUNT(*) FROM schema_version").fetchone() == (1,)
     with Store.open(postgres_url, segments=tmp_path) as store:
@@ -59,7 +59,7 @@ def test_a_migration_waits_for_one_that_is_under_way(postgres_url: str) -> None:
         other.execute(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})")
         out, err = running.communicate(timeout=30)
     assert running.returncode == 0, err
-    assert out == f"{_at(postgres_url)}: tables made, version 2\n"
+    assert out == f"{_at(postgres_url)}: tables made, version 4\n"
 
 
 def _waits(connection: psycopg.Connection) -> bool:
@@ -94,7 +94,7 @@ def test_with_patience_it_goes_on_until_the_address_comes(
     written.start()
     answer = bluewhale("database", "migrate", "--url-file", file, "--wait", "30")
     assert answer.code == 0, answer.err
-    assert answer.out == f"{_at(postgres_url)}: tables made, version 2\n"
+    assert answer.out == f"{_at(postgres_url)}: tables made, version 4\n"
     assert answer.err.count("cannot be read") == 1
     assert "mount it, or correct cluster.database.url_file" in answer.err
 
@@ -108,7 +108,7 @@ def test_a_database_of_a_newer_release_is_refused(postgres_url: str) -> None:
         connection.execute("INSERT INTO schema_version VALUES (%s, 1)", (newer,))
     answer = bluewhale("database", "migrate", "--url", postgres_url)
     assert answer.code == 2
-    assert f"was written by a newer release (schema {newer}, this release knows 2)" in answer.err
+    assert f"was written by a newer release (schema {newer}, this release knows 4)" in answer.err
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_the_database_of_a_configuration_is_brought_up_in_its_folder(own_place: 
     """Without PostgreSQL it is the SQLite file in `data`."""
     answer = bluewhale("database", "migrate", "--config", own_place.folder)
     assert answer.code == 0, answer.err
-    assert answer.out == f"{own_place.folder}/data/store: is at version 2, nothing to do\n"
+    assert answer.out == f"{own_place.folder}/data/store: is at version 4, nothing to do\n"

@@ -90,6 +90,14 @@ def test_hours_of_one_zone_open_their_calls(served: Site):
         assert len(_search(served.owner, row["scope"])["items"]) == row["calls"]
 
 
+def test_hours_without_calls_stand_between_those_with_some(served: Site):
+    """Berlin spoke at 9, 10, 11, 14 and 17: the axis of the day has no holes."""
+    summary = served.owner.get("/summary?from=2025-04-16&to=2025-04-17&site=berlin").json()
+    counted = {r["name"]: r["calls"] for r in summary["times"]["rows"]}
+    assert list(counted) == ["09", "10", "11", "12", "13", "14", "15", "16", "17"]
+    assert [name for name, calls in counted.items() if not calls] == ["12", "13", "15", "16"]
+
+
 def test_sums_and_completeness_count_all_calls(served: Site):
     """Twenty calls of that year, every record accounted for; money stays apart per price list."""
     sums = served.owner.post("/calls/aggregate", {"filter": WHOLE}).json()

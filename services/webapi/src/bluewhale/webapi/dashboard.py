@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bluewhale.webapi.scoping import Scoped
 
 DEPARTMENTS_SHOWN = 10
+SLOTS_MAX = 400  # days that are shown one by one, with those that had no call
 ROWS_MAX = 10_000  # what the query service gives of one report
 _EPOCH = date(1970, 1, 1)
 _DAY = timedelta(days=1)
@@ -218,20 +219,21 @@ class Figures:
     def _times(
         self, asked: Scoped, by: Literal["hour", "day"], found: Sequence[query.ReportRow]
     ) -> figures.Times:
-        """Give calls per hour or day, by the clock of the site."""
+        """Give calls per hour or day, by the clock of the site; none between two is left out."""
         begin, end = _local(asked.fixed.since, asked), _local(asked.fixed.until, asked)
         sites = set(asked.question.site_uids)
         zones = {s.zone for uid, s in self._names.sites.items() if not sites or uid in sites}
         sayable = zones == {asked.zone.key}
-        rows = []
-        for name, listed in groups(found):
-            if name is None:
-                continue
-            scope = _slot_scope(asked, by, name, begin, end) if sayable else None
-            first = listed[0]
-            rows.append(
-                figures.Slot(name=name, calls=first.calls, answered=first.answered, scope=scope)
+        counted = {name: listed[0] for name, listed in groups(found) if name is not None}
+        rows = [
+            figures.Slot(
+                name=name,
+                calls=counted[name].calls if name in counted else 0,
+                answered=counted[name].answered if name in counted else 0,
+                scope=_slot_scope(asked, by, name, begin, end) if sayable else None,
             )
+            for name in _through(by, sorted(counted))
+        ]
         return figures.Times(by=by, rows=rows)
 
     # ---- completeness ------------------------------------------------------------------------
@@ -344,6 +346,19 @@ def _by_time(asked: Scoped) -> Literal["hour", "day"]:
     return "hour" if short else "day"
 
 
+def _through(by: Literal["hour", "day"], names: Sequence[str]) -> Sequence[str]:
+    """Give the names from the first to the last, those without calls too, unless they are years."""
+    if not names:
+        return names
+    if by == "hour":
+        return [f"{hour:02d}" for hour in range(int(names[0]), int(names[-1]) + 1)]
+    first, last = date.fromisoformat(names[0]), date.fromisoformat(names[-1])
+    days = (last - first).days + 1
+    if days > SLOTS_MAX:
+        return names
+    return [(first + _DAY * n).isoformat() for n in range(days)]
+
+
 def _slot_scope(
     asked: Scoped, by: str, name: str, begin: datetime | None, end: datetime | None
 ) -> str | None:
@@ -354,7 +369,7 @@ def _slot_scope(
     else:
         assert begin is not None
         assert end is not None
-        if begin.replace(tzinfo=None) + _DAY < end.replace(tzinfo=None):
+        if begin.date() != (end - timedelta(milliseconds=1)).date():
             return None  # the hour of several days together
         first = begin.replace(hour=int(name), minute=0, second=0, microsecond=0, fold=0)
         after = first.replace(tzinfo=None) + timedelta(hours=1)

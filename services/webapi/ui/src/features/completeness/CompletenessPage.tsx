@@ -43,7 +43,7 @@ export function CompletenessPage() {
           />
         }
       >
-        {answer.data === undefined ? null : (
+        {answer.data === undefined || rows.length === 0 ? null : (
           <Verdict
             complete={answer.data.complete}
             waiting={answer.data.days.reduce((sum, day) => sum + day.suspended, 0)}

@@ -84,7 +84,7 @@ function Versions({ tariffs }: { tariffs: readonly Tariff[] }) {
             head: t`Until`,
             cell: (tariff) =>
               tariff.effective_until === null ? (
-                t`replaced`
+                t`another replaces it`
               ) : (
                 <Instant at={tariff.effective_until} zone={tariff.zone ?? "UTC"} style="day" />
               ),
