@@ -13,11 +13,11 @@ import pytest
 from bluewhale.messaging import Handler, KafkaLog, LogUnavailableError, Place, Portion, Worker
 from bluewhale.messaging.exceptions import LogUserError
 from bluewhale.messaging.kafka_security import KafkaSecurity
-from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
 
 from tests.support.certificates import Authority
 from tests.support.services.kafka import KafkaCluster
+from tests.support.services.topics import administrator
 
 pytestmark = pytest.mark.services("kafka")
 
@@ -56,13 +56,12 @@ class Secure:
 
     def password(self, text: str) -> None:
         """Make it the password of our user at the broker."""
-        admin = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
-        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
-            told = admin.alter_user_scram_credentials(
-                [UserScramCredentialUpsertion("bluewhale", mechanism, text)]
-            )
-            assert told == {"bluewhale": None}, told
-        admin.close()
+        with administrator(self.kafka.bootstrap) as admin:
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                told = admin.alter_user_scram_credentials(
+                    [UserScramCredentialUpsertion("bluewhale", mechanism, text)]
+                )
+                assert told == {"bluewhale": None}, told
 
     def security(self, protocol: str, **more: object) -> KafkaSecurity:
         """Give how to come in: our authority with ssl, our user with sasl."""

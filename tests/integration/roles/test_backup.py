@@ -18,13 +18,13 @@ from bluewhale.cli.simulate.installation import ROLES, Installation
 from bluewhale.cli.simulate.verify import compare
 from bluewhale.database import Store
 from bluewhale.database.dumping import TERMS_PASSED_OVER
-from kafka import KafkaAdminClient
 
 from tests.integration.cli.door import bluewhale
 from tests.integration.roles.places import installation
 from tests.support.embedded import marks_of_journal
 from tests.support.feeding import Feeder
 from tests.support.roles_world import world_of
+from tests.support.services.topics import administrator
 
 CALLS = 300
 SHARES = 90
@@ -55,12 +55,9 @@ def dropped_and_made(url: str) -> None:
 
 def committed_by_storage(bootstrap: str, prefix: str) -> int:
     """Add up the offsets that the group of storage committed to Kafka."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
+    with administrator(bootstrap) as admin:
         group = f"{prefix}storage"
         return sum(o.offset for o in admin.list_group_offsets({group: None})[group].values())
-    finally:
-        admin.close()
 
 
 def claimed(store: Store) -> int:
@@ -71,11 +68,8 @@ def claimed(store: Store) -> int:
 
 def topics_lost(bootstrap: str, prefix: str) -> None:
     """Lose the log, too."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
+    with administrator(bootstrap) as admin:
         admin.delete_topics([t for t in admin.list_topics() if t.startswith(prefix)])
-    finally:
-        admin.close()
 
 
 @dataclass

@@ -99,20 +99,21 @@ def kafka_prefix(kafka_bootstrap: str) -> Iterator[str]:
     """Give a prefix of topics and groups for one test; both are deleted behind it."""
     prefix = f"t{uuid.uuid4().hex[:10]}."
     yield prefix
-    from kafka import KafkaAdminClient
+    from bluewhale.messaging import LogUnavailableError
     from kafka.errors import KafkaError
 
+    from tests.support.services.topics import administrator
+
     # best effort: a broker that a test has stopped keeps nothing
-    with contextlib.suppress(KafkaError):
-        admin = KafkaAdminClient(bootstrap_servers=kafka_bootstrap)
-        try:
-            if topics := [t for t in admin.list_topics() if t.startswith(prefix)]:
-                admin.delete_topics(topics)
-            groups = [g["group_id"] for g in admin.list_groups()]
-            if groups := [g for g in groups if g.startswith(prefix)]:
-                admin.delete_groups(groups)
-        finally:
-            admin.close()
+    with (
+        contextlib.suppress(KafkaError, LogUnavailableError),
+        administrator(kafka_bootstrap) as admin,
+    ):
+        if topics := [t for t in admin.list_topics() if t.startswith(prefix)]:
+            admin.delete_topics(topics)
+        groups = [g["group_id"] for g in admin.list_groups()]
+        if groups := [g for g in groups if g.startswith(prefix)]:
+            admin.delete_groups(groups)
 
 
 @pytest.fixture
