@@ -11,6 +11,8 @@ from bluewhale.messaging.kafka import KafkaLog
 
 from tests.support.services.topics import remake
 
+PATIENCE_S = 120.0  # of a group whose members are kept from their heartbeats by other tests
+
 
 class Heard:
     """A listener that keeps what it was told, in order."""
@@ -60,7 +62,7 @@ class Bench:
         self.log.close()
 
 
-def read(consumer: Consumer, count: int, *, timeout_s: float = 30.0) -> list[Message]:
+def read(consumer: Consumer, count: int, *, timeout_s: float = PATIENCE_S) -> list[Message]:
     """Poll until `count` messages came; places in order, messages of a place in order."""
     found: list[Message] = []
     deadline = time.monotonic() + timeout_s
@@ -70,7 +72,9 @@ def read(consumer: Consumer, count: int, *, timeout_s: float = 30.0) -> list[Mes
     return found
 
 
-def poll_until(claim: Callable[[], bool], *consumers: Consumer, timeout_s: float = 30.0) -> list:
+def poll_until(
+    claim: Callable[[], bool], *consumers: Consumer, timeout_s: float = PATIENCE_S
+) -> list:
     """Poll the consumers in turn until a claim holds; gives the messages that came."""
     found: list[Message] = []
     deadline = time.monotonic() + timeout_s

@@ -41,6 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shared.begin()
         shared.choices()
+    # kafka-python leaves a socket that it closes while it still writes to the garbage collector,
+    # which comes during some later test
+    port = os.environ.get("KAFKA_BOOTSTRAP", ":9092").rsplit(":", 1)[1]
+    left = rf"Exception ignored in. <socket\.socket .*raddr=\('[0-9.]+', {port}\)"
+    config.addinivalue_line(
+        "filterwarnings", f"ignore:{left}:pytest.PytestUnraisableExceptionWarning"
+    )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
