@@ -210,6 +210,11 @@ class _Door(BaseHTTPRequestHandler):
         """Say nothing for each question."""
 
 
+def door_of(switch: Switch, host: str, port: int) -> ThreadingHTTPServer:
+    """Give the door by which others ask for the state of a switch and stop it: GET /state, POST /stop."""
+    return ThreadingHTTPServer((host, port), type("Door", (_Door,), {"switch": switch}))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print until told to end."""
     from bluewhale.cli.simulate.session import World
@@ -238,8 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listen=(ANYWHERE, chosen.listen or 0),
         connect=(host, int(port)) if chosen.connect else None,
     )
-    with switch, ThreadingHTTPServer((ANYWHERE, chosen.door), _Door) as door:
-        _Door.switch = switch
+    with switch, door_of(switch, ANYWHERE, chosen.door) as door:
         print(f"{world.pbxs[chosen.pbx].pbx_uid}: {len(lines)} calls", flush=True)
         door.serve_forever()
     return 0
