@@ -730,7 +730,7 @@ export interface paths {
         };
         /**
          * Events
-         * @description Say when there are new calls, as server-sent events; with the last id it goes on.
+         * @description Say when calls or alerts are new, as server-sent events; with the last id it goes on.
          */
         get: operations["events"];
         put?: never;
@@ -2356,7 +2356,7 @@ export interface components {
              * @default csv
              * @enum {string}
              */
-            form: "csv" | "jsonl" | "parquet";
+            form: "csv" | "jsonl" | "parquet" | "xlsx";
         };
         /**
          * Figure
@@ -4121,7 +4121,12 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+        IdempotencyKey: string;
+        /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+        IdempotencyKeyOfSecret: string;
+    };
     requestBodies: never;
     headers: never;
     pathItems: never;
@@ -4224,7 +4229,10 @@ export interface operations {
     sign_out: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4346,7 +4354,10 @@ export interface operations {
     prefer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4390,7 +4401,10 @@ export interface operations {
     password: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4519,7 +4533,10 @@ export interface operations {
     add_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4605,7 +4622,10 @@ export interface operations {
     change_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 user_id: string;
             };
@@ -4695,7 +4715,10 @@ export interface operations {
     confirm: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOfSecret"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4739,7 +4762,10 @@ export interface operations {
     offer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOfSecret"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4783,7 +4809,10 @@ export interface operations {
     take_away: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4825,7 +4854,10 @@ export interface operations {
     reset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 user_id: string;
             };
@@ -4986,7 +5018,10 @@ export interface operations {
     make: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOfSecret"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5030,7 +5065,10 @@ export interface operations {
     end: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 key_id: string;
             };
@@ -5113,7 +5151,10 @@ export interface operations {
     search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5286,7 +5327,10 @@ export interface operations {
     aggregate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5410,7 +5454,10 @@ export interface operations {
     report: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 by: "department" | "site" | "person" | "extension" | "cost_center" | "account_code" | "destination" | "trunk" | "hour" | "day" | "month" | "class" | "direction" | "disposition";
             };
@@ -5580,7 +5627,10 @@ export interface operations {
     keep: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5624,7 +5674,10 @@ export interface operations {
     check: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5668,7 +5721,10 @@ export interface operations {
     attempt: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5798,7 +5854,10 @@ export interface operations {
     preview: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 uid: string;
                 number: number;
@@ -5845,7 +5904,10 @@ export interface operations {
     activate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 uid: string;
                 number: number;
@@ -5888,7 +5950,10 @@ export interface operations {
     export: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5907,6 +5972,7 @@ export interface operations {
                     "text/csv": unknown;
                     "application/x-ndjson": unknown;
                     "application/vnd.apache.parquet": unknown;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
                 };
             };
             /** @description refused */
@@ -5944,7 +6010,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description events `calls` (there are new ones) and `reset` (all may have changed) */
+            /** @description events `calls` (there are new ones), `alerts` (some changed), `reset` (all may have changed) */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6108,7 +6174,10 @@ export interface operations {
     repair: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 suspense_id: number;
             };
@@ -6154,7 +6223,10 @@ export interface operations {
     dismiss: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6196,7 +6268,10 @@ export interface operations {
     replay: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6283,7 +6358,10 @@ export interface operations {
     two_calls: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 stream_id: string;
                 incarnation: string;
@@ -6413,7 +6491,10 @@ export interface operations {
     turn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 name: string;
                 turn: "pause" | "resume" | "cancel";
@@ -6496,7 +6577,10 @@ export interface operations {
     try_lines: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 dialect_id: string;
             };
@@ -6585,7 +6669,10 @@ export interface operations {
     search_directory: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6841,7 +6928,10 @@ export interface operations {
     acknowledge: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 alert_id: string;
             };
@@ -6883,7 +6973,10 @@ export interface operations {
     snooze: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 alert_id: string;
             };
@@ -6929,7 +7022,10 @@ export interface operations {
     close: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 alert_id: string;
             };
@@ -7011,7 +7107,10 @@ export interface operations {
     check_alert_rules: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -7055,7 +7154,10 @@ export interface operations {
     backtest: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 rule_uid: string;
             };
@@ -7141,7 +7243,10 @@ export interface operations {
     log_level: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -7185,7 +7290,10 @@ export interface operations {
     drain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
