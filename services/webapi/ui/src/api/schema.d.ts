@@ -1061,6 +1061,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/erasures/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Erasure
+         * @description Say what would go, and which files of the directory have to let the person go first.
+         */
+        post: operations["preview_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase
+         * @description Erase a person, as a job; asked again while it runs, it gives the same job.
+         */
+        post: operations["erase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/units": {
         parameters: {
             query?: never;
@@ -2318,6 +2358,101 @@ export interface components {
             detail: string;
         };
         /**
+         * Erasure
+         * @description The proof of an erasure that ended: counts, and what stays.
+         */
+        Erasure: {
+            /**
+             * Pseudonym
+             * @description by which the calls are counted from now on
+             */
+            pseudonym: string;
+            /** Calls */
+            calls: number;
+            /** Legs */
+            legs: number;
+            /**
+             * Lines
+             * @description of others' calls, that named the extension
+             */
+            lines: number;
+            /** Segments */
+            segments: number;
+            /** Directory Versions */
+            directory_versions: number;
+            /**
+             * Digest
+             * @description SHA-256 over the ids of calls and legs, hex
+             */
+            digest: string;
+            /** Stays */
+            stays: components["schemas"]["ErasureStay"][];
+        };
+        /**
+         * ErasureBody
+         * @description Whose data goes, and their name as it was typed.
+         */
+        ErasureBody: {
+            /** Person Uid */
+            person_uid: string;
+            /** Confirmation */
+            confirmation: string;
+        };
+        /**
+         * ErasurePreview
+         * @description What would go; as long as `named_by` is not empty, nothing does.
+         */
+        ErasurePreview: {
+            /** Person Uid */
+            person_uid: string;
+            /**
+             * Name
+             * @description to be typed; the uid where nothing says a name
+             */
+            name: string;
+            /** Calls */
+            calls: number;
+            /** Legs */
+            legs: number;
+            /**
+             * Segments
+             * @description sealed files that are written anew
+             */
+            segments: number;
+            /** Directory Versions */
+            directory_versions: number;
+            /** First At */
+            first_at: string | null;
+            /** Last At */
+            last_at: string | null;
+            /**
+             * Named By
+             * @description files in force that name the person
+             */
+            named_by: string[];
+        };
+        /**
+         * ErasurePreviewBody
+         * @description Whose data would go.
+         */
+        ErasurePreviewBody: {
+            /** Person Uid */
+            person_uid: string;
+        };
+        /**
+         * ErasureStay
+         * @description What an erasure does not reach; `until` null = as long as whoever runs it keeps it.
+         */
+        ErasureStay: {
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "charges" | "ids" | "waiting" | "audit" | "logs" | "backups" | "replaced_files";
+            /** Until */
+            until: string | null;
+        };
+        /**
          * ExplainedCharge
          * @description One entry of the ledger with its steps.
          */
@@ -2537,7 +2672,7 @@ export interface components {
              * Unit
              * @enum {string}
              */
-            unit: "records" | "legs" | "calls";
+            unit: "records" | "legs" | "calls" | "steps";
             /** Done */
             done: number;
             /** Total */
@@ -2556,12 +2691,13 @@ export interface components {
         };
         /**
          * JobDetail
-         * @description One long work with what it found.
+         * @description One long work with what it found; `erasure` is null of other kinds, and until it ends.
          */
         JobDetail: {
             job: components["schemas"]["Job"];
             /** Report */
             report: components["schemas"]["JobDifference"][];
+            erasure: components["schemas"]["Erasure"] | null;
         };
         /**
          * JobDifference
@@ -2810,7 +2946,7 @@ export interface components {
             role: string;
             branch: components["schemas"]["BranchShape"];
             /** Permissions */
-            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "directory.see" | "jobs.see" | "jobs.steer" | "server.see" | "server.steer" | "alerts.see" | "alerts.handle" | "users.manage" | "audit.see")[];
+            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "directory.see" | "jobs.see" | "jobs.steer" | "server.see" | "server.steer" | "alerts.see" | "alerts.handle" | "users.manage" | "audit.see" | "people.erase")[];
             /**
              * Zone
              * @example site
@@ -6732,6 +6868,100 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryHistory"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_erasure: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasurePreviewBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePreview"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description refused */
