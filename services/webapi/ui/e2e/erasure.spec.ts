@@ -4,9 +4,6 @@ test("the erasure of a person waits for the files that name them", async ({ page
   await open(page, "/directory");
   await page.getByRole("button", { name: "Erase a person" }).click();
   const dialog = page.getByRole("dialog", { name: "Erase a person" });
-  await dialog.getByLabel("Person").fill("nobody-of-this-name");
-  await dialog.getByRole("button", { name: "Look" }).click();
-  await expect(dialog.getByText("There is no such thing")).toBeVisible();
   await dialog.getByLabel("Person").fill("eve");
   await dialog.getByRole("button", { name: "Look" }).click();
   await expect(dialog.getByText("Eve Example")).toBeVisible();
