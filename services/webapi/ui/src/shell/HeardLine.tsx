@@ -35,27 +35,25 @@ export function HeardLine({ line, calls }: { line: CompletenessLine; calls: numb
           <Trans>Not everything is in yet</Trans>
         )}
       </Status>
-      <span className={css.heardFacts}>
-        {level === "off" ? null : (
-          <>
-            <Plural value={line.sites} one="# site" other="# sites" />
-            {" · "}
-            <Plural value={line.received} one="# record" other="# records" />
-          </>
-        )}
-        {line.suspended === 0 ? null : (
-          <>
-            {" · "}
-            <Trans>{count(line.suspended)} in suspense</Trans>
-          </>
-        )}
-        {line.open === 0 ? null : (
-          <>
-            {" · "}
-            <Trans>{count(line.open)} not yet joined</Trans>
-          </>
-        )}
-      </span>
+      {level === "off" ? null : (
+        <span className={css.heardFacts}>
+          <Plural value={line.sites} one="# site" other="# sites" />
+          {" · "}
+          <Plural value={line.received} one="# record" other="# records" />
+          {line.suspended === 0 ? null : (
+            <>
+              {" · "}
+              <Trans>{count(line.suspended)} in suspense</Trans>
+            </>
+          )}
+          {line.open === 0 ? null : (
+            <>
+              {" · "}
+              <Trans>{count(line.open)} not yet joined</Trans>
+            </>
+          )}
+        </span>
+      )}
       <ForwardIcon size={18} aria-hidden="true" />
     </Link>
   );

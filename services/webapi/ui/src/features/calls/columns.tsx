@@ -15,7 +15,7 @@ export function useColumns(lists: readonly string[], room: Room): readonly Colum
     const site: Column<Call> = {
       key: "site",
       head: t`Site`,
-      track: "minmax(6.5rem, 0.7fr)",
+      track: "minmax(7rem, 1fr)",
       cell: (call) => call.site?.name ?? call.site?.uid ?? <Unknown />,
     };
     return [
