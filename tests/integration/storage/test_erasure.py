@@ -235,6 +235,11 @@ def test_legs_that_were_sealed_before_their_call_grew_and_lines_of_others_are_fo
         None, None, number, number,
     ]  # fmt: skip
     assert {e["called_name"] for e in found} == {None}
+    for row in (leg(901, seq=77, raw=b"first", **theirs), leg(1, seq=78, raw=b"other")):
+        kept.add(row)
+    kept.add(leg(1, seq=79, raw=b"other"))
+    again = {row["seq"]: row["raw"] for row in kept.store.duplicates().to_pylist()}
+    assert (again[77], again[79]) == (b"", b"other")
 
 
 def test_an_erasure_is_refused_while_files_name_the_person_or_the_name_is_mistyped(kept: Kept):
