@@ -6,6 +6,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.integration.webapi.places import Site, embedded
 from tests.support.running import wait_until
 
@@ -21,11 +23,14 @@ def let_go(folder: Path, uid: str) -> None:
 
 
 def test_a_person_is_erased_by_who_may_and_every_page_answers_afterwards(
-    calls_of_the_example: Path, tmp_path: Path
+    calls_of_the_example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """First the files, then the name, then the job; the call, its raw line and receipt answer."""
+    monkeypatch.setattr("bluewhale.cli.embedded.SWEEP_INTERVAL_S", 0.0)
+    monkeypatch.setattr("bluewhale.database.store.REPLACED_KEPT_MS", 0)
     folder = tmp_path / "site"
     shutil.copytree(calls_of_the_example, folder)
+    sealed = {path.name for path in (folder / "data" / "store" / "segments").glob("*.parquet")}
     with embedded(folder) as site:
         security = site.somebody("security")
         mine = _calls(site, "&person=ada")
@@ -49,6 +54,8 @@ def test_a_person_is_erased_by_who_may_and_every_page_answers_afterwards(
         )
         proof = security.get(f"/jobs/{name}").json()["erasure"]
         assert proof["calls"] == len(mine)
+        assert proof["segments"] >= 1
+        wait_until(lambda: len(sealed & _files(folder)) < len(sealed), 60, "the sweep")
         assert {s["what"] for s in proof["stays"]} >= {"charges", "backups", "audit"}
         assert _calls(site, "&person=ada") == []
         after = _calls(site, f"&person={proof['pseudonym']}")
@@ -68,6 +75,10 @@ def test_a_branch_is_not_enough_to_erase(site: Site):
     for path, body in (("/preview", {}), ("", {"confirmation": "Ada Example"})):
         answer = berlin.post(f"/erasures{path}", {"person_uid": "ada", **body})
         assert (answer.status_code, answer.json()["code"]) == (403, "out_of_scope")
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "data" / "store" / "segments").iterdir()}
 
 
 def _calls(site: Site, more: str) -> list[dict]:
