@@ -230,6 +230,43 @@ WAYS_TO_THE_PAGE = {
 
 
 @pytest.mark.parametrize("case", ["single-node", "standard"])
+def test_who_signs_in_how_is_a_matter_of_values(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, case: str
+):
+    """A provider with its secret, limits, the keys of second factors; unsaid, the file decides."""
+    told = (
+        "web.limits.requestsPerMinute=0", "web.secondFactor.existingSecret=factors",
+        "web.oidc.issuer=https://login.example.net:8443/realms/work", "web.oidc.clientId=calls",
+        "web.oidc.existingSecret=provider", "web.oidc.grants[0].value=staff",
+        "web.oidc.grants[0].role=analyst", "web.oidc.grants[0].sites={berlin}",
+    )  # fmt: skip
+    objects = helm.objects(
+        CHART, *cases.arguments(case), *[x for one in told for x in ("--set", one)]
+    )
+    kind = "StatefulSet/bluewhale" if case == "single-node" else "Deployment/bluewhale-webapi"
+    spec = pod_specs(objects)[kind]
+    env = {v["name"]: v.get("value", "") for v in spec["containers"][0]["env"]}
+    with monkeypatch.context() as patch:
+        for name, value in env.items():
+            if name.startswith("BLUEWHALE_WEB__"):
+                patch.setenv(name, value)
+        web = load(CHART / "files" / "demo").settings.web
+    assert (web.requests_per_minute, web.session_hours) == (0, 12)
+    assert "BLUEWHALE_WEB__SESSION_HOURS" not in env
+    (grant,) = web.oidc.grants
+    assert (web.oidc.client_id, grant.role, grant.sites) == ("calls", "analyst", ("berlin",))
+    secrets = {v["name"]: v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v}
+    mounts = {m["mountPath"]: m["name"] for m in spec["containers"][0]["volumeMounts"]}
+    for file, secret in (
+        (web.factor_keys_file, "factors"), (web.oidc.client_secret_file, "provider"),
+    ):  # fmt: skip
+        assert secrets[mounts[str(file.parent)]] == secret
+    named = {(o["kind"], o["metadata"]["name"]): o for o in objects}
+    egress = named["NetworkPolicy", "bluewhale-provider"]["spec"]["egress"]
+    assert egress == [{"ports": [{"port": 8443}]}]
+
+
+@pytest.mark.parametrize("case", ["single-node", "standard"])
 @pytest.mark.parametrize("way", WAYS_TO_THE_PAGE)
 def test_each_way_to_the_page_is_safe_and_open_no_wider(
     helm: Helm, monkeypatch: pytest.MonkeyPatch, case: str, way: str

@@ -37,21 +37,50 @@ https://{{ first $web.httpRoute.hosts }}
 - name: BLUEWHALE_WEB__KEY
   value: /var/run/bluewhale/web/tls.key
 {{- end }}
+{{- range $key, $name := dict "requestsPerMinute" "REQUESTS_PER_MINUTE" "sessionIdleMinutes" "SESSION_IDLE_MINUTES" "sessionHours" "SESSION_HOURS" }}
+{{- $value := get $.Values.web.limits $key | toString }}
+{{- if regexMatch "^[0-9]" $value }}
+- name: BLUEWHALE_WEB__{{ $name }}
+  value: {{ $value | float64 | int | quote }}
+{{- end }}
+{{- end }}
+{{- if .Values.web.secondFactor.existingSecret }}
+- name: BLUEWHALE_WEB__FACTOR_KEYS_FILE
+  value: /var/run/bluewhale/second-factor/keys
+{{- end }}
+{{- with .Values.web.oidc }}
+{{- if .issuer }}
+{{- $oidc := dict "issuer" .issuer "client_id" .clientId "label" .label "scopes" .scopes "claim" .claim "name_claim" .nameClaim "grants" .grants }}
+{{- if .existingSecret }}{{ $_ := set $oidc "client_secret_file" "/var/run/bluewhale/provider/client-secret" }}{{ end }}
+- name: BLUEWHALE_WEB__OIDC
+  value: {{ toJson $oidc | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The Secrets of the page: name of the volume -> (dict "secret" NAME "path" PATH), as JSON. */}}
+{{- define "bluewhale.webSecrets" -}}
+{{- $web := .Values.web -}}
+{{- $secrets := dict -}}
+{{- with $web.tls.existingSecret }}{{ $_ := set $secrets "web" (dict "secret" . "path" "web") }}{{ end -}}
+{{- with $web.secondFactor.existingSecret }}{{ $_ := set $secrets "second-factor" (dict "secret" . "path" "second-factor") }}{{ end -}}
+{{- if and $web.oidc.issuer $web.oidc.existingSecret }}{{ $_ := set $secrets "provider" (dict "secret" $web.oidc.existingSecret "path" "provider") }}{{ end -}}
+{{- toJson $secrets -}}
 {{- end -}}
 
 {{- define "bluewhale.webMount" -}}
-{{- if .Values.web.tls.existingSecret -}}
-- name: web
-  mountPath: /var/run/bluewhale/web
+{{- range $name, $one := include "bluewhale.webSecrets" . | fromJson }}
+- name: {{ $name }}
+  mountPath: /var/run/bluewhale/{{ $one.path }}
   readOnly: true
-{{- end -}}
+{{- end }}
 {{- end -}}
 
 {{- define "bluewhale.webVolume" -}}
-{{- with .Values.web.tls.existingSecret -}}
-- name: web
+{{- range $name, $one := include "bluewhale.webSecrets" . | fromJson }}
+- name: {{ $name }}
   secret:
-    secretName: {{ . }}
+    secretName: {{ $one.secret }}
     defaultMode: 288  # 0440
-{{- end -}}
+{{- end }}
 {{- end -}}

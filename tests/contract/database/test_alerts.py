@@ -199,3 +199,27 @@ def test_a_silence_closes_when_the_pbx_speaks(store_factory: StoreFactory):
         assert alerts.heard_again("berlin-1", silent.at_ms, now_ms=NOW) == 0
         assert alerts.heard_again("berlin-1", silent.at_ms + 1, now_ms=NOW + 6) == 1
         assert alerts.get(silent.alert_id, now_ms=NOW).state == "closed"
+
+
+def test_old_alerts_go_with_their_messages_and_a_lasting_silence_stays(store_factory: StoreFactory):
+    """What nobody changed since goes; a call more, or a person, makes an alert young again."""
+    a, b, c = leg_row(1), leg_row(2), leg_row(3)
+    silent = finding(kind="silent_pbx", rule_uid="quiet", object_uid="hq", leg_ids=(), to=("soc",))
+    with store_factory() as store:
+        for row, uid in ((a, "201"), (b, "202"), (c, "203")):
+            proposed = found_in(row, object_uid=uid)
+            store.commit(Batch(now_ms=NOW, legs=legs(row), proposals=proposed))
+        alerts = Alerts(store.db)
+        alerts.note([silent], now_ms=NOW)
+        ids = {x.object_uid: x.alert_id for x in alerts.listed(OPEN, limit=9, now_ms=NOW)}
+        alerts.change(ids["202"], "closed", who="ana", now_ms=NOW + HOUR)
+        assert alerts.forget(NOW) == 0
+        assert alerts.forget(NOW + 1, limit=1) == 1
+        assert alerts.forget(NOW + 1) == 1
+        left = alerts.listed(AlertFilter(), limit=9, now_ms=NOW)
+        assert sorted(x.object_uid for x in left) == ["202", "hq"]
+        assert (alerts.calls_of(ids["201"]), alerts.deliveries(ids["203"])) == ([], [])
+        assert {d.alert_id for d in alerts.due(now_ms=NOW)} == {ids["202"], ids["hq"]}
+        assert alerts.forget(NOW + HOUR + 1) == 1
+        alerts.heard_again("hq", NOW + 1, now_ms=NOW + HOUR)
+        assert alerts.forget(NOW + HOUR + 1) == 1

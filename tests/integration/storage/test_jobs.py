@@ -113,7 +113,7 @@ def test_what_cannot_be_asked_is_refused_by_name(house: House) -> None:
 
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     code, text = refused(house.stub.Start, api.StartRequest(name="x"))
-    assert (code, text) == (invalid, "work: say rejoin, rerate or replay")
+    assert (code, text) == (invalid, "work: say rejoin, rerate, replay or erase")
     code, text = refused(
         house.stub.Start, api.StartRequest(rerate=api.Rerate(from_ms=5, until_ms=5))
     )

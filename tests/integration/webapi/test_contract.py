@@ -81,3 +81,21 @@ def test_no_request_makes_an_answer_that_the_contract_does_not_know(
         case.call_and_validate(base_url=asked.url, headers=headers, checks=known)
 
     answers()
+
+
+def test_the_contract_names_the_key_of_each_change_and_the_news():
+    """Reads have none, sign-in neither; where a secret is shown it says that it is not shown again."""
+    by_key: dict[str, set[str]] = {"none": set()}
+    for path, methods in PATHS.items():
+        for method, operation in methods.items():
+            refs = [p["$ref"] for p in operation.get("parameters", ()) if "$ref" in p]
+            name = refs[0].rpartition("/")[2] if refs else "none"
+            by_key.setdefault(name, set()).add(f"{method} {path.removeprefix('/api/v1')}")
+    assert {said for said in by_key["none"] if not said.startswith("get ")} == {
+        "post /session", "post /session/totp", "post /welcome",
+    }  # fmt: skip
+    assert "post /calls/search" in by_key["IdempotencyKey"]
+    assert by_key["IdempotencyKeyOfSecret"] == {"post /keys", "put /me/totp", "post /me/totp"}
+    assert PATHS["/api/v1/events"]["get"]["responses"]["200"]["description"] == (
+        "events `calls` (there are new ones), `alerts` (some changed), `reset` (all may have changed)"
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import shutil
 
+import openpyxl
 import pytest
 from bluewhale.webapi.access import ROLES
 
@@ -149,11 +151,16 @@ def test_markup_of_a_pbx_stays_text(hostile: Site):
 
 
 def test_a_formula_of_a_pbx_is_no_formula_in_a_file(hostile: Site):
-    """No cell of the CSV begins with a sign that a spreadsheet computes."""
+    """No cell of the CSV begins with a sign that a spreadsheet computes; of a workbook each is typed."""
     said = hostile.owner.post("/calls/export", {"filter": WHOLE, "form": "csv"}).text
     head, row = csv.reader(said.splitlines())
     assert row[head.index("account_code")] == f"'{FORMULA}"
     assert [c for c in row if c[:1] in {"=", "@", "-", "\t", "\r"}] == []
+    book = hostile.owner.post("/calls/export", {"filter": WHOLE, "form": "xlsx"}).content
+    heads, cells = openpyxl.load_workbook(io.BytesIO(book))["calls"].iter_rows()
+    (code,) = [c for h, c in zip(heads, cells, strict=True) if h.value == "account_code"]
+    assert (code.data_type, code.value) == ("s", FORMULA)
+    assert "f" not in {c.data_type for c in cells}
 
 
 def test_whoever_asks_too_often_waits_and_nobody_else(hostile: Site):

@@ -8,6 +8,7 @@ import io
 import json
 from decimal import Decimal
 
+import openpyxl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +21,7 @@ WHOLE = "from=2025-01-01&to=2026-01-01"
 
 
 def test_an_export_has_every_call_and_the_same_sum(served: Site):
-    """CSV, JSON lines and Parquet: twenty calls, each once, money to the last decimal."""
+    """CSV, JSON lines, Parquet and Excel: twenty calls, each once, money to the last decimal."""
     sums = served.owner.post("/calls/aggregate", {"filter": WHOLE}).json()
     answer = served.owner.post("/calls/export", {"filter": WHOLE})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -39,6 +40,18 @@ def test_an_export_has_every_call_and_the_same_sum(served: Site):
     assert [t.isoformat()[:19] for t in table["started_at"].to_pylist()] == [
         r["started_at"][:19] for r in rows
     ]
+    answer = served.owner.post("/calls/export", {"filter": WHOLE, "form": "xlsx"})
+    assert answer.headers["content-disposition"].endswith('.xlsx"')
+    assert "content-encoding" not in answer.headers
+    head, *found = openpyxl.load_workbook(io.BytesIO(answer.content))["calls"].values
+    assert list(head) == list(rows[0])
+    booked = [dict(zip(head, cells, strict=True)) for cells in found]
+    assert sum(Decimal(str(b["carrier_amount"] or 0)) for b in booked) == carrier
+    for name in ("call_id", "called", "zone"):
+        assert [b[name] or "" for b in booked] == [r[name] for r in rows]
+    assert [f"{b['started_at']:%Y-%m-%dT%H:%M:%S}" for b in booked] == [
+        r["started_at"][:19] for r in rows
+    ]
 
 
 def test_an_export_obeys_branch_and_mask(site: Site):
@@ -48,6 +61,12 @@ def test_an_export_obeys_branch_and_mask(site: Site):
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {r["site_uid"] for r in rows} == {"london"}
     assert all("•••" in r["called"] for r in rows if len(r["called"]) > 7)
+    book = london.post("/calls/export", {"filter": WHOLE, "form": "xlsx"}).content
+    head, *found = openpyxl.load_workbook(io.BytesIO(book))["calls"].values
+    masked = [dict(zip(head, cells, strict=True)) for cells in found]
+    assert [(m["site_uid"], m["called"]) for m in masked] == [
+        (r["site_uid"], r["called"]) for r in rows
+    ]
     assert london.post("/calls/export", {"filter": "site=berlin"}).json()["code"] == "out_of_scope"
 
 

@@ -338,6 +338,18 @@ def test_a_pbx_that_falls_silent_opens_an_alert_and_closes_it_when_it_speaks(tmp
         assert states() == ["closed"]
 
 
+def test_alerts_are_kept_as_long_as_the_limit_says(tmp_path: Path):
+    """30 days are over one millisecond after the thirtieth."""
+    clock = Clock()
+    with Store.open(tmp_path / "store") as store:
+        stored(store, "soc")
+        judging = Judging(store, Alerting(Rules(())))
+        for late_ms, gone in ((0, 0), (1, 1)):
+            clock.now_ms = NOW + 30 * 86_400_000 + late_ms
+            telling = Telling(judging, Metrics(), clock_ms=clock, kept_days=30)
+            assert (telling.tidy(), telling.tidy()) == (gone, 0)
+
+
 def test_what_is_on_its_way_through_the_log_is_not_silence(tmp_path: Path):
     """The data time stands at the last record while storage catches up: nobody is woken."""
     rule = SilentPbxRule(

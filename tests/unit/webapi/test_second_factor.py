@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from bluewhale.capture.exceptions import InputError
 from bluewhale.configuration import WebSettings
 from bluewhale.database import Store
 from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.factor_keys import FactorKeyMissingError, FactorKeys
 from bluewhale.webapi.passwords import Passwords
 from bluewhale.webapi.second_factor import STEP_MS, SecondFactor, code_at, step_of, text_of
 from bluewhale.webapi.sign_in import Challenged, SignedIn, SignIn
@@ -40,11 +42,13 @@ class Ana:
     def __init__(self, store: Store, clock: Clock) -> None:
         self.clock = clock
         self.sign_in = SignIn(store.users, Passwords(memory_kib=64, passes=1), WebSettings(), clock)
-        self.factor = SecondFactor(self.sign_in)
+        self.keys = FactorKeys([b"k" * 32])
+        self.factor = SecondFactor(self.sign_in, self.keys)
         self.signed = self.sign_in.welcome(self.sign_in.first_link(), "ana", PASSWORD, "")
         self.user_id = self.signed.user.user_id
         self.factor.start(self.signed, PASSWORD)
-        self.secret = store.users.factors.of(self.user_id).offered
+        stored = store.users.factors.of(self.user_id).offered
+        self.secret = self.keys.opened(self.user_id, stored)[0]
         self.recovery = self.factor.confirm(self.signed, self.code())
 
     def code(self, steps: int = 0) -> str:
@@ -101,7 +105,7 @@ def test_what_a_device_is_set_up_with_names_person_and_installation(store: Store
     """The text of the secret is the one in the address."""
     sign_in = SignIn(store.users, Passwords(memory_kib=64, passes=1), WebSettings(), clock)
     signed = sign_in.welcome(sign_in.first_link(), "ana@example.com", PASSWORD, "")
-    text, uri = SecondFactor(sign_in).start(signed, PASSWORD)
+    text, uri = SecondFactor(sign_in, FactorKeys()).start(signed, PASSWORD)
     parts = urlsplit(uri)
     assert (parts.scheme, parts.netloc, parts.path) == (
         "otpauth", "totp", "/Bluewhale:ana%40example.com",
@@ -190,7 +194,8 @@ def test_a_new_device_takes_over_only_when_it_is_confirmed(ana: Ana):
     assert ana.factor.finish(ana.half(), ana.code(), ADDRESS).user.name == "ana"
     with pytest.raises(RefusedError, match="code"):
         ana.factor.confirm(ana.signed, "000000")
-    ana.secret = ana.sign_in.users.factors.of(ana.user_id).offered
+    offered = ana.sign_in.users.factors.of(ana.user_id).offered
+    ana.secret = ana.keys.opened(ana.user_id, offered)[0]
     ana.factor.confirm(ana.signed, ana.code())
     ana.clock.ms += STEP_MS
     assert ana.refused(ana.half(), code_at(old, ana.clock.ms // STEP_MS)) == "code_refused"
@@ -226,3 +231,46 @@ def test_a_stolen_session_guesses_no_password(ana: Ana):
     with pytest.raises(RefusedError) as refused:
         ana.sign_in.change_password(ana.signed, PASSWORD, "a fresh long secret")
     assert refused.value.code == "locked_out"
+
+
+def test_a_secret_is_stored_encrypted_and_bound_to_its_owner(store: Store, clock: Clock):
+    """Neither its bytes nor its text are in the row; in another row it does not open."""
+    ana = Ana(store, clock)
+    stored = store.users.factors.of(ana.user_id).secret
+    assert ana.secret not in stored
+    assert (len(ana.secret), len(stored)) == (20, 53)
+    with pytest.raises(FactorKeyMissingError, match="no key opens"):
+        ana.keys.opened("u_other", stored)
+
+
+def test_a_secret_of_before_is_encrypted_when_its_owner_signs_in(store: Store, clock: Clock):
+    """As an older release stored it; and again by the newest key, once there is another."""
+    ana = Ana(store, clock)
+    factors = store.users.factors
+    assert factors.reseal(ana.user_id, factors.of(ana.user_id).secret, ana.secret)
+    clock.ms += MINUTE
+    ana.factor.finish(ana.half(), ana.code(), ADDRESS)
+    once = factors.of(ana.user_id).secret
+    assert ana.keys.opened(ana.user_id, once) == (ana.secret, True)
+    both = FactorKeys([b"n" * 32, b"k" * 32])
+    clock.ms += MINUTE
+    SecondFactor(ana.sign_in, both).finish(ana.half(), ana.code(), ADDRESS)
+    assert both.opened(ana.user_id, factors.of(ana.user_id).secret) == (ana.secret, True)
+    assert both.opened(ana.user_id, once) == (ana.secret, False)
+    clock.ms += MINUTE
+    with pytest.raises(RefusedError, match=r"web\.factor_keys_file"):
+        ana.factor.finish(ana.half(), ana.code(), ADDRESS)
+    assert ana.factor.finish(ana.half(), ana.recovery[0], ADDRESS).user.user_id == ana.user_id
+
+
+def test_one_process_makes_its_own_key_once_for_its_owner_alone(tmp_path: Path):
+    """Read back it opens what it sealed; a line that is no key is refused, unquoted."""
+    path = tmp_path / "data" / "second-factor.keys"
+    sealed = FactorKeys.made(path).seal("u", b"secret")
+    assert FactorKeys.made(path).opened("u", sealed) == (b"secret", True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in path.parent.iterdir()] == ["second-factor.keys"]
+    path.write_text("c2hvcnQ=\n")
+    with pytest.raises(InputError, match="32 random bytes as base64") as refused:
+        FactorKeys.read(path)
+    assert "c2hvcnQ" not in str(refused.value)

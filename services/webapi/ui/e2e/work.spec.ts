@@ -48,6 +48,10 @@ test("a scope is exported with as many lines as it has calls", async ({ page }) 
   const path = await (await waiting).path();
   const lines = readFileSync(path, "utf8").trimEnd().split("\n");
   expect(`${lines.length - 1} calls`).toBe(said);
+  await page.getByRole("button", { name: "Export" }).click();
+  const booked = page.waitForEvent("download");
+  await page.getByRole("button", { name: "As Excel workbook" }).click();
+  expect((await booked).suggestedFilename()).toMatch(/^calls-\d{8}-\d{6}\.xlsx$/);
 });
 
 test("a price list is stored by one person and activated by another", async ({

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n bluewhale/api/jobs/v1/jobs.proto\x12\x15\x62luewhale.api.jobs.v1\"X\n\rRepairRequest\x12\x13\n\x0bsuspense_id\x18\x01 \x01(\x03\x12\x10\n\x03raw\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x0b\n\x03why\x18\x03 \x01(\t\x12\x0b\n\x03who\x18\x04 \x01(\tB\x06\n\x04_raw\"\r\n\x0bRepairReply\"@\n\x0e\x44ismissRequest\x12\x14\n\x0csuspense_ids\x18\x01 \x03(\x03\x12\x0b\n\x03why\x18\x02 \x01(\t\x12\x0b\n\x03who\x18\x03 \x01(\t\"\x0e\n\x0c\x44ismissReply\"`\n\x0fTwoCallsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\x03\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x0b\n\x03why\x18\x04 \x01(\t\x12\x0b\n\x03who\x18\x05 \x01(\t\"\x1f\n\rTwoCallsReply\x12\x0e\n\x06\x63\x64r_id\x18\x01 \x01(\t\"\xc4\x01\n\x0cStartRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\x12/\n\x06rejoin\x18\x03 \x01(\x0b\x32\x1d.bluewhale.api.jobs.v1.RejoinH\x00\x12/\n\x06rerate\x18\x04 \x01(\x0b\x32\x1d.bluewhale.api.jobs.v1.RerateH\x00\x12/\n\x06replay\x18\x05 \x01(\x0b\x32\x1d.bluewhale.api.jobs.v1.ReplayH\x00\x42\x06\n\x04work\"\x08\n\x06Rejoin\"h\n\x06Rerate\x12\x0f\n\x07\x66rom_ms\x18\x01 \x01(\x03\x12\x10\n\x08until_ms\x18\x02 \x01(\x03\x12\x12\n\ntariff_uid\x18\x03 \x01(\t\x12\x16\n\x0etariff_version\x18\x04 \x01(\x05\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\".\n\x06Replay\x12\x14\n\x0csuspense_ids\x18\x01 \x03(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\",\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\"\'\n\nJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\"\xcc\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x15\n\rchanged_at_ms\x18\x07 \x01(\x03\x12\x31\n\x06report\x18\x08 \x03(\x0b\x32!.bluewhale.api.jobs.v1.Difference\x12\x0b\n\x03who\x18\t \x01(\t\x12\x15\n\rstarted_at_ms\x18\n \x01(\x03\"\xa5\x01\n\nDifference\x12\x12\n\nprice_list\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65partment_uid\x18\x02 \x01(\t\x12\x0e\n\x06tariff\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\x12\n\nold_amount\x18\x06 \x01(\t\x12\x12\n\nnew_amount\x18\x07 \x01(\t\x12\x12\n\ndifference\x18\x08 \x01(\t2\xfb\x04\n\x04Jobs\x12H\n\x05Start\x12#.bluewhale.api.jobs.v1.StartRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12J\n\x05Watch\x12#.bluewhale.api.jobs.v1.WatchRequest\x1a\x1a.bluewhale.api.jobs.v1.Job0\x01\x12\x46\n\x05Pause\x12!.bluewhale.api.jobs.v1.JobRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12G\n\x06Resume\x12!.bluewhale.api.jobs.v1.JobRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12G\n\x06\x43\x61ncel\x12!.bluewhale.api.jobs.v1.JobRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12R\n\x06Repair\x12$.bluewhale.api.jobs.v1.RepairRequest\x1a\".bluewhale.api.jobs.v1.RepairReply\x12U\n\x07\x44ismiss\x12%.bluewhale.api.jobs.v1.DismissRequest\x1a#.bluewhale.api.jobs.v1.DismissReply\x12X\n\x08TwoCalls\x12&.bluewhale.api.jobs.v1.TwoCallsRequest\x1a$.bluewhale.api.jobs.v1.TwoCallsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n bluewhale/api/jobs/v1/jobs.proto\x12\x15\x62luewhale.api.jobs.v1\"X\n\rRepairRequest\x12\x13\n\x0bsuspense_id\x18\x01 \x01(\x03\x12\x10\n\x03raw\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x0b\n\x03why\x18\x03 \x01(\t\x12\x0b\n\x03who\x18\x04 \x01(\tB\x06\n\x04_raw\"\r\n\x0bRepairReply\"@\n\x0e\x44ismissRequest\x12\x14\n\x0csuspense_ids\x18\x01 \x03(\x03\x12\x0b\n\x03why\x18\x02 \x01(\t\x12\x0b\n\x03who\x18\x03 \x01(\t\"\x0e\n\x0c\x44ismissReply\"`\n\x0fTwoCallsRequest\x12\x11\n\tstream_id\x18\x01 \x01(\x03\x12\x13\n\x0bincarnation\x18\x02 \x01(\x03\x12\x0b\n\x03seq\x18\x03 \x01(\x03\x12\x0b\n\x03why\x18\x04 \x01(\t\x12\x0b\n\x03who\x18\x05 \x01(\t\"\x1f\n\rTwoCallsReply\x12\x0e\n\x06\x63\x64r_id\x18\x01 \x01(\t\"\xf3\x01\n\x0cStartRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\x12/\n\x06rejoin\x18\x03 \x01(\x0b\x32\x1d.bluewhale.api.jobs.v1.RejoinH\x00\x12/\n\x06rerate\x18\x04 \x01(\x0b\x32\x1d.bluewhale.api.jobs.v1.RerateH\x00\x12/\n\x06replay\x18\x05 \x01(\x0b\x32\x1d.bluewhale.api.jobs.v1.ReplayH\x00\x12-\n\x05\x65rase\x18\x06 \x01(\x0b\x32\x1c.bluewhale.api.jobs.v1.EraseH\x00\x42\x06\n\x04work\"1\n\x05\x45rase\x12\x12\n\nperson_uid\x18\x01 \x01(\t\x12\x14\n\x0c\x63onfirmation\x18\x02 \x01(\t\"+\n\x15PreviewErasureRequest\x12\x12\n\nperson_uid\x18\x01 \x01(\t\"\xb8\x01\n\x0e\x45rasurePreview\x12\x12\n\nperson_uid\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\x12\x0c\n\x04legs\x18\x04 \x01(\x03\x12\x10\n\x08segments\x18\x05 \x01(\x03\x12\x1a\n\x12\x64irectory_versions\x18\x06 \x01(\x03\x12\x13\n\x0b\x66irst_at_ms\x18\x07 \x01(\x03\x12\x12\n\nlast_at_ms\x18\x08 \x01(\x03\x12\x10\n\x08named_by\x18\t \x03(\t\"\xb2\x01\n\x07\x45rasure\x12\x11\n\tpseudonym\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\x12\x0c\n\x04legs\x18\x03 \x01(\x03\x12\r\n\x05lines\x18\x04 \x01(\x03\x12\x10\n\x08segments\x18\x05 \x01(\x03\x12\x1a\n\x12\x64irectory_versions\x18\x06 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x12*\n\x05stays\x18\x08 \x03(\x0b\x32\x1b.bluewhale.api.jobs.v1.Stay\"&\n\x04Stay\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x10\n\x08until_ms\x18\x02 \x01(\x03\"\x08\n\x06Rejoin\"h\n\x06Rerate\x12\x0f\n\x07\x66rom_ms\x18\x01 \x01(\x03\x12\x10\n\x08until_ms\x18\x02 \x01(\x03\x12\x12\n\ntariff_uid\x18\x03 \x01(\t\x12\x16\n\x0etariff_version\x18\x04 \x01(\x05\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\".\n\x06Replay\x12\x14\n\x0csuspense_ids\x18\x01 \x03(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\",\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\"\'\n\nJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03who\x18\x02 \x01(\t\"\xfd\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x15\n\rchanged_at_ms\x18\x07 \x01(\x03\x12\x31\n\x06report\x18\x08 \x03(\x0b\x32!.bluewhale.api.jobs.v1.Difference\x12\x0b\n\x03who\x18\t \x01(\t\x12\x15\n\rstarted_at_ms\x18\n \x01(\x03\x12/\n\x07\x65rasure\x18\x0b \x01(\x0b\x32\x1e.bluewhale.api.jobs.v1.Erasure\"\xa5\x01\n\nDifference\x12\x12\n\nprice_list\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x65partment_uid\x18\x02 \x01(\t\x12\x0e\n\x06tariff\x18\x03 \x01(\t\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\x12\n\nold_amount\x18\x06 \x01(\t\x12\x12\n\nnew_amount\x18\x07 \x01(\t\x12\x12\n\ndifference\x18\x08 \x01(\t2\xe2\x05\n\x04Jobs\x12H\n\x05Start\x12#.bluewhale.api.jobs.v1.StartRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12J\n\x05Watch\x12#.bluewhale.api.jobs.v1.WatchRequest\x1a\x1a.bluewhale.api.jobs.v1.Job0\x01\x12\x46\n\x05Pause\x12!.bluewhale.api.jobs.v1.JobRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12G\n\x06Resume\x12!.bluewhale.api.jobs.v1.JobRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12G\n\x06\x43\x61ncel\x12!.bluewhale.api.jobs.v1.JobRequest\x1a\x1a.bluewhale.api.jobs.v1.Job\x12R\n\x06Repair\x12$.bluewhale.api.jobs.v1.RepairRequest\x1a\".bluewhale.api.jobs.v1.RepairReply\x12U\n\x07\x44ismiss\x12%.bluewhale.api.jobs.v1.DismissRequest\x1a#.bluewhale.api.jobs.v1.DismissReply\x12X\n\x08TwoCalls\x12&.bluewhale.api.jobs.v1.TwoCallsRequest\x1a$.bluewhale.api.jobs.v1.TwoCallsReply\x12\x65\n\x0ePreviewErasure\x12,.bluewhale.api.jobs.v1.PreviewErasureRequest\x1a%.bluewhale.api.jobs.v1.ErasurePreviewb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,21 +44,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TWOCALLSREPLY']._serialized_start=344
   _globals['_TWOCALLSREPLY']._serialized_end=375
   _globals['_STARTREQUEST']._serialized_start=378
-  _globals['_STARTREQUEST']._serialized_end=574
-  _globals['_REJOIN']._serialized_start=576
-  _globals['_REJOIN']._serialized_end=584
-  _globals['_RERATE']._serialized_start=586
-  _globals['_RERATE']._serialized_end=690
-  _globals['_REPLAY']._serialized_start=692
-  _globals['_REPLAY']._serialized_end=738
-  _globals['_WATCHREQUEST']._serialized_start=740
-  _globals['_WATCHREQUEST']._serialized_end=784
-  _globals['_JOBREQUEST']._serialized_start=786
-  _globals['_JOBREQUEST']._serialized_end=825
-  _globals['_JOB']._serialized_start=828
-  _globals['_JOB']._serialized_end=1032
-  _globals['_DIFFERENCE']._serialized_start=1035
-  _globals['_DIFFERENCE']._serialized_end=1200
-  _globals['_JOBS']._serialized_start=1203
-  _globals['_JOBS']._serialized_end=1838
+  _globals['_STARTREQUEST']._serialized_end=621
+  _globals['_ERASE']._serialized_start=623
+  _globals['_ERASE']._serialized_end=672
+  _globals['_PREVIEWERASUREREQUEST']._serialized_start=674
+  _globals['_PREVIEWERASUREREQUEST']._serialized_end=717
+  _globals['_ERASUREPREVIEW']._serialized_start=720
+  _globals['_ERASUREPREVIEW']._serialized_end=904
+  _globals['_ERASURE']._serialized_start=907
+  _globals['_ERASURE']._serialized_end=1085
+  _globals['_STAY']._serialized_start=1087
+  _globals['_STAY']._serialized_end=1125
+  _globals['_REJOIN']._serialized_start=1127
+  _globals['_REJOIN']._serialized_end=1135
+  _globals['_RERATE']._serialized_start=1137
+  _globals['_RERATE']._serialized_end=1241
+  _globals['_REPLAY']._serialized_start=1243
+  _globals['_REPLAY']._serialized_end=1289
+  _globals['_WATCHREQUEST']._serialized_start=1291
+  _globals['_WATCHREQUEST']._serialized_end=1335
+  _globals['_JOBREQUEST']._serialized_start=1337
+  _globals['_JOBREQUEST']._serialized_end=1376
+  _globals['_JOB']._serialized_start=1379
+  _globals['_JOB']._serialized_end=1632
+  _globals['_DIFFERENCE']._serialized_start=1635
+  _globals['_DIFFERENCE']._serialized_end=1800
+  _globals['_JOBS']._serialized_start=1803
+  _globals['_JOBS']._serialized_end=2541
 # @@protoc_insertion_point(module_scope)

@@ -170,6 +170,7 @@ class StartRequest(_message.Message):
     REJOIN_FIELD_NUMBER: _builtins.int
     RERATE_FIELD_NUMBER: _builtins.int
     REPLAY_FIELD_NUMBER: _builtins.int
+    ERASE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """empty = given by storage"""
     who: _builtins.str
@@ -180,6 +181,8 @@ class StartRequest(_message.Message):
     def rerate(self) -> Global___Rerate: ...
     @_builtins.property
     def replay(self) -> Global___Replay: ...
+    @_builtins.property
+    def erase(self) -> Global___Erase: ...
     def __init__(
         self,
         *,
@@ -188,16 +191,184 @@ class StartRequest(_message.Message):
         rejoin: Global___Rejoin | None = ...,
         rerate: Global___Rerate | None = ...,
         replay: Global___Replay | None = ...,
+        erase: Global___Erase | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["rejoin", b"rejoin", "replay", b"replay", "rerate", b"rerate", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erase", b"erase", "rejoin", b"rejoin", "replay", b"replay", "rerate", b"rerate", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "rejoin", b"rejoin", "replay", b"replay", "rerate", b"rerate", "who", b"who", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erase", b"erase", "name", b"name", "rejoin", b"rejoin", "replay", b"replay", "rerate", b"rerate", "who", b"who", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["rejoin", "rerate", "replay"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["rejoin", "rerate", "replay", "erase"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
 Global___StartRequest: _TypeAlias = StartRequest  # noqa: Y015
+
+@_typing.final
+class Erase(_message.Message):
+    """Take a person's data out of everything stored; charges stay. `name` of the request is not used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_UID_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_FIELD_NUMBER: _builtins.int
+    person_uid: _builtins.str
+    confirmation: _builtins.str
+    """the person's name, as typed"""
+    def __init__(
+        self,
+        *,
+        person_uid: _builtins.str = ...,
+        confirmation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "person_uid", b"person_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erase: _TypeAlias = Erase  # noqa: Y015
+
+@_typing.final
+class PreviewErasureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_UID_FIELD_NUMBER: _builtins.int
+    person_uid: _builtins.str
+    def __init__(
+        self,
+        *,
+        person_uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_uid", b"person_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewErasureRequest: _TypeAlias = PreviewErasureRequest  # noqa: Y015
+
+@_typing.final
+class ErasurePreview(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_UID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_VERSIONS_FIELD_NUMBER: _builtins.int
+    FIRST_AT_MS_FIELD_NUMBER: _builtins.int
+    LAST_AT_MS_FIELD_NUMBER: _builtins.int
+    NAMED_BY_FIELD_NUMBER: _builtins.int
+    person_uid: _builtins.str
+    name: _builtins.str
+    """to be typed; the uid where nothing says a name"""
+    calls: _builtins.int
+    """live calls that are theirs"""
+    legs: _builtins.int
+    segments: _builtins.int
+    """sealed files that are written anew"""
+    directory_versions: _builtins.int
+    """stored versions that name them"""
+    first_at_ms: _builtins.int
+    """start of the first call; 0 = none"""
+    last_at_ms: _builtins.int
+    @_builtins.property
+    def named_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """files in force that name them: they have to let go first"""
+
+    def __init__(
+        self,
+        *,
+        person_uid: _builtins.str = ...,
+        name: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        legs: _builtins.int = ...,
+        segments: _builtins.int = ...,
+        directory_versions: _builtins.int = ...,
+        first_at_ms: _builtins.int = ...,
+        last_at_ms: _builtins.int = ...,
+        named_by: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "directory_versions", b"directory_versions", "first_at_ms", b"first_at_ms", "last_at_ms", b"last_at_ms", "legs", b"legs", "name", b"name", "named_by", b"named_by", "person_uid", b"person_uid", "segments", b"segments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasurePreview: _TypeAlias = ErasurePreview  # noqa: Y015
+
+@_typing.final
+class Erasure(_message.Message):
+    """The proof of an erasure that ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PSEUDONYM_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    DIRECTORY_VERSIONS_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    STAYS_FIELD_NUMBER: _builtins.int
+    pseudonym: _builtins.str
+    """by which the calls are counted from now on"""
+    calls: _builtins.int
+    legs: _builtins.int
+    lines: _builtins.int
+    """of others' calls, which named the person's extension"""
+    segments: _builtins.int
+    directory_versions: _builtins.int
+    digest: _builtins.str
+    """SHA-256 over the ids of calls and legs, hex"""
+    @_builtins.property
+    def stays(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stay]:
+        """what it does not reach"""
+
+    def __init__(
+        self,
+        *,
+        pseudonym: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        legs: _builtins.int = ...,
+        lines: _builtins.int = ...,
+        segments: _builtins.int = ...,
+        directory_versions: _builtins.int = ...,
+        digest: _builtins.str = ...,
+        stays: _abc.Iterable[Global___Stay] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "digest", b"digest", "directory_versions", b"directory_versions", "legs", b"legs", "lines", b"lines", "pseudonym", b"pseudonym", "segments", b"segments", "stays", b"stays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
+
+@_typing.final
+class Stay(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    """charges, ids, waiting, audit, logs, backups, replaced_files"""
+    until_ms: _builtins.int
+    """0 = as long as whoever runs it keeps it"""
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["until_ms", b"until_ms", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stay: _TypeAlias = Stay  # noqa: Y015
 
 @_typing.final
 class Rejoin(_message.Message):
@@ -341,9 +512,10 @@ class Job(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     WHO_FIELD_NUMBER: _builtins.int
     STARTED_AT_MS_FIELD_NUMBER: _builtins.int
+    ERASURE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     kind: _builtins.str
-    """rejoin, rerate, replay"""
+    """rejoin, rerate, replay, erase"""
     state: _builtins.str
     """waiting, running, pausing, paused, cancelling, cancelled, done, failed"""
     done: _builtins.int
@@ -361,6 +533,10 @@ class Job(_message.Message):
     def report(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
         """of a re-rating"""
 
+    @_builtins.property
+    def erasure(self) -> Global___Erasure:
+        """of an erasure that ended"""
+
     def __init__(
         self,
         *,
@@ -374,10 +550,11 @@ class Job(_message.Message):
         report: _abc.Iterable[Global___Difference] | None = ...,
         who: _builtins.str = ...,
         started_at_ms: _builtins.int = ...,
+        erasure: Global___Erasure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "done", b"done", "kind", b"kind", "message", b"message", "name", b"name", "report", b"report", "started_at_ms", b"started_at_ms", "state", b"state", "total", b"total", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "done", b"done", "erasure", b"erasure", "kind", b"kind", "message", b"message", "name", b"name", "report", b"report", "started_at_ms", b"started_at_ms", "state", b"state", "total", b"total", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -74,6 +74,11 @@ class JobsStub:
                 request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsRequest.SerializeToString,
                 response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsReply.FromString,
                 _registered_method=True)
+        self.PreviewErasure = channel.unary_unary(
+                '/bluewhale.api.jobs.v1.Jobs/PreviewErasure',
+                request_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.PreviewErasureRequest.SerializeToString,
+                response_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.ErasurePreview.FromString,
+                _registered_method=True)
 
 
 class JobsServicer:
@@ -135,6 +140,13 @@ class JobsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewErasure(self, request, context):
+        """What the erasure of a person would take away, and which files still name them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -177,6 +189,11 @@ def add_JobsServicer_to_server(servicer, server):
                     servicer.TwoCalls,
                     request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsRequest.FromString,
                     response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsReply.SerializeToString,
+            ),
+            'PreviewErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewErasure,
+                    request_deserializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.PreviewErasureRequest.FromString,
+                    response_serializer=bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.ErasurePreview.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -395,6 +412,33 @@ class Jobs:
             '/bluewhale.api.jobs.v1.Jobs/TwoCalls',
             bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsRequest.SerializeToString,
             bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.TwoCallsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bluewhale.api.jobs.v1.Jobs/PreviewErasure',
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.PreviewErasureRequest.SerializeToString,
+            bluewhale_dot_api_dot_jobs_dot_v1_dot_jobs__pb2.ErasurePreview.FromString,
             options,
             channel_credentials,
             insecure,

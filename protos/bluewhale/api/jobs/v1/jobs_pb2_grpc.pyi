@@ -47,6 +47,8 @@ class JobsStub:
     """Say that waiting records are no calls. All of them or none."""
     TwoCalls: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.TwoCallsRequest, _jobs_pb2.TwoCallsReply]
     """Say that a duplicate is a call of its own: a leg that joins nothing is made of it."""
+    PreviewErasure: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.PreviewErasureRequest, _jobs_pb2.ErasurePreview]
+    """What the erasure of a person would take away, and which files still name them."""
 
 @_typing.type_check_only
 class JobsAsyncStub(JobsStub):
@@ -67,6 +69,8 @@ class JobsAsyncStub(JobsStub):
     """Say that waiting records are no calls. All of them or none."""
     TwoCalls: _aio.UnaryUnaryMultiCallable[_jobs_pb2.TwoCallsRequest, _jobs_pb2.TwoCallsReply]  # type: ignore[assignment]
     """Say that a duplicate is a call of its own: a leg that joins nothing is made of it."""
+    PreviewErasure: _aio.UnaryUnaryMultiCallable[_jobs_pb2.PreviewErasureRequest, _jobs_pb2.ErasurePreview]  # type: ignore[assignment]
+    """What the erasure of a person would take away, and which files still name them."""
 
 class JobsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -132,5 +136,13 @@ class JobsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.TwoCallsReply, _abc.Awaitable[_jobs_pb2.TwoCallsReply]]:
         """Say that a duplicate is a call of its own: a leg that joins nothing is made of it."""
+
+    @_abc_1.abstractmethod
+    def PreviewErasure(
+        self,
+        request: _jobs_pb2.PreviewErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.ErasurePreview, _abc.Awaitable[_jobs_pb2.ErasurePreview]]:
+        """What the erasure of a person would take away, and which files still name them."""
 
 def add_JobsServicer_to_server(servicer: JobsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -149,6 +149,7 @@ async def alerts(context: Context) -> AsyncIterator[dict[str, Any]]:
         context.metrics,
         page="" if web is None else web.public_url,
         follows_data_time=context.role == GROUP,
+        kept_days=configuration.settings.limits.alerts_kept_days,
     )
     async with context.worker("telling", telling.run):
         yield {"alerts": serve("alerts", AlertsDoor(judging))}

@@ -1,7 +1,7 @@
 """Telling channels of alerts, and noticing PBXs that fell silent: beside the path of records.
 
 Owns the loop: which messages are due, when they are tried again, when they are given
-up; how often silence is looked for. What is to be told stands in the main database, so
+up; how often silence is looked for, and old alerts removed. What is to be told stands in the main database, so
 a restart loses nothing and sends nothing again; of several processes one sends each.
 Whoever breaks off between sending and noting it may send a message twice: its delivery
 id is the same then. Does not own how a channel is spoken to (`channels`).
@@ -56,6 +56,7 @@ class Telling:
         sending: Callable[[Channel, Message], None] = send,
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
         follows_data_time: bool = False,
+        kept_days: int = 365,
     ) -> None:
         self._judging = judging
         self._metrics = metrics
@@ -65,7 +66,8 @@ class Telling:
         # records travel through a log: what is on its way is not silence
         self._follows_data_time = follows_data_time
         self._silence_at_s = 0.0
-        self._forget_at_s = 0.0
+        self._forget_at_s = self._tidy_at_s = 0.0
+        self._kept_ms = kept_days * 86_400_000
         self._log = get_logger("billing")
         self._failed = ""
 
@@ -75,7 +77,7 @@ class Telling:
             while not stopping.is_set():
                 try:
                     self.look_for_silence()
-                    busy = self.step(senders)
+                    busy = self.step(senders) or self.tidy() > 0
                     self._failed = ""
                 except BluewhaleError as error:
                     busy = False
@@ -121,6 +123,18 @@ class Telling:
         if now_s >= self._forget_at_s:
             self._forget_at_s = now_s + FORGET_S
             store.run_write(lambda tx: pbx_hours.forget(tx, clock_ms))
+
+    def tidy(self) -> int:
+        """Remove some alerts that are too old, once an hour until none is left; gives the count."""
+        now_s = time.monotonic()
+        if now_s < self._tidy_at_s:
+            return 0
+        gone = Alerts(self._judging.store.db).forget(self._clock_ms() - self._kept_ms)
+        if gone:
+            self._log.info("Old alerts removed", count=gone)
+        else:
+            self._tidy_at_s = now_s + FORGET_S
+        return gone
 
     def _send(self, alerts: Alerts, delivery: Delivery) -> None:
         now_ms = self._clock_ms()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 from bluewhale.cli.commands.calls import print_explanation
+from bluewhale.cli.demo_page import serve_page
 from bluewhale.cli.exceptions import CheckFailedError
 from bluewhale.cli.output import bar, duration, money, show_table
 from bluewhale.cli.simulate.play import Line, Sent
@@ -75,24 +76,7 @@ def run(folder: Path | None, *, calls: int, faults: bool, page: bool = False) ->
                 _name_faults(store, world, expected.lost)
         print(f"\nall of it took {time.monotonic() - started:.0f} s; equal to the truth")
         if page:
-            serve_page(place)
-
-
-def serve_page(folder: Path) -> None:
-    """Serve the page over what the demo stored, until Ctrl-C."""
-    from bluewhale.cli.runtime import Runtime
-    from bluewhale.configuration import load
-    from bluewhale.configuration.roles import log_level
-    from bluewhale.telemetry import configure_logs
-
-    configure_logs(level=log_level())
-    path = folder / "bluewhale.yaml"
-    document = yaml.safe_load(path.read_text("utf-8"))
-    document["web"] = {}
-    document["monitor"] = {"port": 0}
-    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
-    print("the page is served over these calls; Ctrl-C ends it")
-    Runtime(load(folder)).run()
+            serve_page(place, world.pbxs)
 
 
 @contextlib.contextmanager

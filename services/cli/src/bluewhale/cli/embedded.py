@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bluewhale.stages import Stages
 
 HOUSEKEEPING_INTERVAL_S = 1.0
+SWEEP_INTERVAL_S = 3_600.0
 SEAL_AGE_MS = 60_000  # younger calls may still grow
 JOBS_LOOK_S = 0.5  # for a job that somebody started
 FINISH_S = 60.0  # what is journaled is moved this long at the end; the rest at the next start
@@ -181,6 +182,7 @@ class _Loop:
         self._monitor: Monitor = context.service("monitor")
         self._limits = context.settings.settings.limits
         self._log = context.log
+        self._swept_s = time.monotonic()  # opening the store sweeps, too
 
     def run(self, stopping: threading.Event) -> None:
         """Move records until asked to stop and nothing is left; what passes by itself is retried."""
@@ -208,13 +210,16 @@ class _Loop:
                 stopping.wait(pause_s)
 
     def _tidy(self) -> int:
-        """Join what was left over, seal what is old, take the gauges."""
+        """Join what was left over, seal what is old, remove old files, take the gauges."""
         self._monitor.refresh()
         joined = self._processor.join_left_over()
         now_ms = int(time.time() * 1000)
         if self._processor.legs_since_seal > self._limits.hot_rows_max:
             self._store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms)
             self._processor.legs_since_seal = 0
+        if time.monotonic() - self._swept_s >= SWEEP_INTERVAL_S:
+            self._swept_s = time.monotonic()
+            self._store.sweep(now_ms)
         return joined
 
 

@@ -7,12 +7,14 @@ replica that keeps house, whichever this is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from bluewhale.api.jobs.v1 import jobs_pb2 as api
 from bluewhale.api.jobs.v1 import jobs_pb2_grpc as doors
+from bluewhale.jobs import erasing
+from bluewhale.jobs.erasing import ErasureWork
 from bluewhale.jobs.runner import ENDED, FAILED
 from bluewhale.records.enums import RejectReason
 from bluewhale.records.ids import id_text
@@ -45,6 +47,8 @@ class JobsDoor(doors.JobsServicer):
     @override
     def Start(self, request: api.StartRequest, context: grpc.ServicerContext) -> api.Job:
         with told(context):
+            if request.HasField("erase"):
+                return said(self._erase(request.erase, request.who))
             kind, wanted = _work(request)
             name = request.name.strip() or f"{kind}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
             if len(name) > NAME_LETTERS_MAX:
@@ -120,9 +124,53 @@ class JobsDoor(doors.JobsServicer):
             )
             return api.TwoCallsReply(cdr_id=id_text(made))
 
+    @override
+    def PreviewErasure(
+        self, request: api.PreviewErasureRequest, context: grpc.ServicerContext
+    ) -> api.ErasurePreview:
+        with told(context):
+            found = self._erasing().preview(_person(request.person_uid))
+            return api.ErasurePreview(
+                person_uid=found.person_uid,
+                name=found.name,
+                calls=found.held.calls,
+                legs=len(found.held.legs),
+                segments=found.held.segments,
+                directory_versions=found.directory_versions,
+                first_at_ms=found.held.first_ms or 0,
+                last_at_ms=found.held.last_ms or 0,
+                named_by=found.named_by,
+            )
+
+    def _erasing(self) -> ErasureWork:
+        work = self._runner.works[erasing.KIND]
+        assert isinstance(work, ErasureWork)
+        return work
+
+    def _erase(self, request: api.Erase, who: str) -> StoredJob:
+        """Note the erasure of a person; one that is under way is given again."""
+        uid, work = _person(request.person_uid), self._erasing()
+        for job in self._runner.rows.all():
+            if job.progress.get("person_uid") == uid and job.state not in ENDED:
+                return job
+        work.check(uid)
+        name = work.preview(uid).name
+        if request.confirmation.split() != name.split():
+            raise InvalidRequestError("confirmation: type the name of the person as it is shown")
+        wanted = erasing.wanted(uid)
+        number = wanted["pseudonym"].partition("-")[2]
+        at = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        return self._runner.start(erasing.KIND, f"erasure-{at}-{number}", wanted, who=who or "api")
+
     def _ask(self, turn: str, request: api.JobRequest, context: grpc.ServicerContext) -> api.Job:
         with told(context):
             return said(self._runner.ask(turn, request.name, who=request.who or "api"))
+
+
+def _person(uid: str) -> str:
+    if not 0 < len(uid.strip()) <= NAME_LETTERS_MAX:
+        raise InvalidRequestError("person_uid: say whose data goes")
+    return uid.strip()
 
 
 def _why(text: str) -> str:
@@ -156,7 +204,20 @@ def said(job: StoredJob) -> api.Job:
             )
             for price_list, department, tariff, currency, calls, old, new in progress.get("report", ())
         ],
+        erasure=_proof(progress) if "stays" in progress else None,
     )  # fmt: skip
+
+
+def _proof(progress: Mapping[str, Any]) -> api.Erasure:
+    counts = ("calls", "legs", "lines", "segments", "directory_versions")
+    return api.Erasure(
+        pseudonym=progress["pseudonym"],
+        digest=progress["digest"],
+        stays=[
+            api.Stay(what=what, until_ms=until or 0) for what, until in progress["stays"].items()
+        ],
+        **{name: progress[name] for name in counts},
+    )
 
 
 def _work(request: api.StartRequest) -> tuple[str, dict[str, Any]]:
@@ -183,4 +244,4 @@ def _work(request: api.StartRequest) -> tuple[str, dict[str, Any]]:
         if reason and reason not in {str(r) for r in RejectReason}:
             raise InvalidRequestError(f"replay.reason = {reason!r} is no reason of suspense")
         return kind, {"suspense_ids": ids, "reason": reason}
-    raise InvalidRequestError("work: say rejoin, rerate or replay")
+    raise InvalidRequestError("work: say rejoin, rerate, replay or erase")

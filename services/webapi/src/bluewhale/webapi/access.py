@@ -24,7 +24,7 @@ Permission = Literal[
     "calls.see", "numbers.see", "raw.see", "completeness.see", "reports.see", "calls.export",
     "suspense.see", "suspense.repair", "tariffs.see", "tariffs.change", "units.see",
     "directory.see", "jobs.see", "jobs.steer", "server.see", "server.steer",
-    "alerts.see", "alerts.handle", "users.manage", "audit.see",
+    "alerts.see", "alerts.handle", "users.manage", "audit.see", "people.erase",
 ]  # fmt: skip
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 Role = Literal["viewer", "analyst", "finance", "telecom_admin", "security", "owner"]
@@ -45,13 +45,15 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     "analyst": _ANALYST,
     "finance": _ANALYST | _TARIFFS | _Permissions({"jobs.see", "alerts.see"}),
     "telecom_admin": _ANALYST | _TARIFFS | _SEEING | _MENDING | _ALERTS,
-    "security": _ANALYST | _SEEING | _ALERTS | _Permissions({"audit.see"}),
+    "security": _ANALYST | _SEEING | _ALERTS | _Permissions({"audit.see", "people.erase"}),
     "owner": _Permissions(PERMISSIONS),
 }
 
 
-# four eyes are two persons' eyes, and a key must not make others
-NEVER_BY_KEY = _Permissions({"users.manage", "audit.see", "tariffs.change", "server.steer"})
+# four eyes are two persons' eyes, a key must not make others, and nothing gives erased data back
+NEVER_BY_KEY = _Permissions(
+    {"users.manage", "audit.see", "tariffs.change", "server.steer", "people.erase"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,18 @@ def holds(reader: Reader, call: api.Call) -> None:
         raise outside_of("calls", [call.call_id])
     if departments is not None and call.department_uid not in departments:
         raise outside_of("calls", [call.call_id])
+
+
+def whole(reader: Reader) -> None:
+    """Go on only where somebody's branch is everything.
+
+    Raises
+    ------
+    RefusedError
+        `out_of_scope`.
+    """
+    if reader.branch.sites is not None or reader.branch.departments is not None:
+        raise RefusedError("out_of_scope", "this reaches every site and department")
 
 
 def sites_of(reader: Reader, asked: str | None) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from bluewhale.configuration.web import WebSettings
-from bluewhale.webapi import problems
+from bluewhale.webapi import contract, problems
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
 from bluewhale.webapi.exporting import MEDIA_TYPES
@@ -21,6 +21,7 @@ from bluewhale.webapi.routes import (
     calls,
     dialects,
     directory,
+    erasures,
     factors,
     figures,
     jobs,
@@ -38,6 +39,7 @@ from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import JSONResponse, Response
+from typing_extensions import override
 
 PREFIX = "/api/v1"
 VERSION = "1.0.0"
@@ -54,6 +56,7 @@ _ROUTERS = (
     jobs.router,
     dialects.router,
     directory.router,
+    erasures.router,
     units.router,
     alerts.router,
     server.router,
@@ -62,9 +65,19 @@ _COMPRESS_FROM_BYTES = 1_024
 _COMPRESS_LEVEL = 1  # of 1 to 9: a file of a million calls is made as fast as this lets it
 
 
+class _App(FastAPI):
+    """The application, whose contract says what its types do not."""
+
+    @override
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = contract.told(super().openapi())
+        return self.openapi_schema
+
+
 def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
     """Make the application; without parts it can only say what it is (OpenAPI)."""
-    app = FastAPI(
+    app = _App(
         title="Bluewhale",
         version=VERSION,
         summary="Call accounting: calls, what they cost and why, and whether all of them are in.",
@@ -87,7 +100,11 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
         GZipMiddleware,
         minimum_size=_COMPRESS_FROM_BYTES,
         compresslevel=_COMPRESS_LEVEL,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, MEDIA_TYPES["parquet"]),
+        exclude_content_types=(
+            *DEFAULT_EXCLUDED_CONTENT_TYPES,
+            MEDIA_TYPES["parquet"],
+            MEDIA_TYPES["xlsx"],
+        ),
     )
     app.add_middleware(
         Envelope,

@@ -44,7 +44,7 @@ def decimals(nanos: pa.Array) -> pa.Array:
     return pc.multiply(nanos.cast(pa.decimal128(19, 0)), _NANO).cast(_AMOUNT)
 
 
-class _Sink(io.RawIOBase):
+class Sink(io.RawIOBase):
     """Takes what is written until somebody fetches it."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class _Sink(io.RawIOBase):
 
 def parquet(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[bytes]:
     """Give tables of one schema as a Parquet file, in pieces; a row group is in memory."""
-    sink = _Sink()
+    sink = Sink()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for table in _gathered(tables):
             writer.write_table(table, row_group_size=GROUP_ROWS)

@@ -1,8 +1,9 @@
 """Calls as a file, written as it is read: any number of them in little memory.
 
-Owns the forms, and columns and lines of each. Numbers are masked as on the page; a
-cell that a spreadsheet would run as a formula is shown as text. CSV and JSON lines
-are put together from whole columns: no object is made of a call.
+Owns the forms, and columns and lines of each; tables that other programs open are made
+by `export_tables` (Parquet) and `export_sheets` (Excel). Numbers are masked as on the
+page; a cell that a spreadsheet would run as a formula is shown as text. Every form is
+put together from whole columns: no object is made of a call.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bluewhale.webapi import column_text as text
 from bluewhale.webapi.export_columns import NAMED, PARTIES, Calls, Prices, of_list
+from bluewhale.webapi.export_sheets import workbook
 from bluewhale.webapi.export_tables import decimals, parquet, typed
 from bluewhale.webapi.shapes import Call
 
 if TYPE_CHECKING:
     from bluewhale.webapi.saying import Saying
 
-Form = Literal["csv", "jsonl", "parquet"]
+Form = Literal["csv", "jsonl", "parquet", "xlsx"]
 MEDIA_TYPES: Mapping[Form, str] = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _SAME = (
     "call_id", "version", "state", "started_at", "answered_at", "ended_at", "zone", "direction",
@@ -46,6 +49,9 @@ def written(
         schema = typed(heads(lists))
         rows = (_table(calls, lists, schema) for calls in batches)
         yield from parquet(rows, schema)
+        return
+    if form == "xlsx":
+        yield from workbook((columns(calls, lists, decimals) for calls in batches), heads(lists))
         return
     say = csv_lines if form == "csv" else json_lines
     if form == "csv":

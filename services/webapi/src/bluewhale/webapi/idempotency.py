@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 HEADER = b"idempotency-key"
 REPEATED = "Idempotent-Replayed"
 BODY_BYTES_MAX = 64 << 10
-_KEY = re.compile(r"[!-~]{1,255}")
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+KEY = re.compile(r"[!-~]{1,255}")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS_KEPT = frozenset({"content-type", "etag", "location"})
 _REFUSED_FROM = 400
 
@@ -64,7 +64,7 @@ class Pending:
             `body_invalid`: no key; `key_reused`: it belongs to another request;
             `state_conflict`: it is being worked on, or its answer was not kept.
         """
-        if not _KEY.fullmatch(self.key):
+        if not KEY.fullmatch(self.key):
             problem = {"field": "Idempotency-Key", "problem": "1 to 255 visible ASCII signs"}
             raise RefusedError("body_invalid", params={"fields": [problem]})
         asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
@@ -102,7 +102,7 @@ class Idempotency:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         key = None
-        if scope["type"] == "http" and scope["method"] not in _SAFE:
+        if scope["type"] == "http" and scope["method"] not in SAFE:
             key = next((v for k, v in scope["headers"] if k == HEADER), None)
         if key is None:
             await self._app(scope, receive, send)

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 LISTED_MAX = 10_000  # what the query service gives at once
 Turn = Literal["pause", "resume", "cancel"]
-UNITS: Mapping[str, shapes_jobs.Unit] = {"replay": "records", "rejoin": "legs", "rerate": "calls"}
+UNITS: Mapping[str, shapes_jobs.Unit] = {
+    "replay": "records",
+    "rejoin": "legs",
+    "rerate": "calls",
+    "erase": "steps",
+}
+LOOKING_S = 120.0  # every sealed file is looked at, and a directory of a million read
 
 
 class JobQuestions:
@@ -113,7 +119,54 @@ class JobQuestions:
             `not_found`.
         """
         (found,) = self._watch(name)
-        return shapes_jobs.JobDetail(job=job(found), report=[difference(d) for d in found.report])
+        return shapes_jobs.JobDetail(
+            job=job(found),
+            report=[difference(d) for d in found.report],
+            erasure=erasure(found.erasure) if found.HasField("erasure") else None,
+        )
+
+    def preview_erasure(self, person_uid: str) -> shapes_jobs.ErasurePreview:
+        """Say what an erasure would take away.
+
+        Raises
+        ------
+        RefusedError
+            `not_found`: nothing stored names such a person.
+        """
+        request = jobs.PreviewErasureRequest(person_uid=person_uid)
+        with told():
+            found = self._peer("jobs").PreviewErasure(request, timeout=LOOKING_S)
+        return shapes_jobs.ErasurePreview(
+            first_at=instant(found.first_at_ms or None),
+            last_at=instant(found.last_at_ms or None),
+            named_by=list(found.named_by),
+            **{
+                name: getattr(found, name)
+                for name in (
+                    "person_uid",
+                    "name",
+                    "calls",
+                    "legs",
+                    "segments",
+                    "directory_versions",
+                )
+            },
+        )
+
+    def erase(self, person_uid: str, confirmation: str, *, who: str) -> shapes_jobs.Job:
+        """Note the erasure of a person; one that is under way is given again.
+
+        Raises
+        ------
+        RefusedError
+            `question_refused`: another name was typed; `state_conflict`: the directory names them.
+        """
+        work = jobs.Erase(person_uid=person_uid, confirmation=confirmation)
+        with told():
+            found = self._peer("jobs").Start(
+                jobs.StartRequest(who=who, erase=work), timeout=LOOKING_S
+            )
+        return job(found)
 
     def _watch(self, name: str) -> list[Job]:
         with told():
@@ -139,6 +192,22 @@ def job(j: jobs.Job) -> shapes_jobs.Job:
         who=j.who or None,
         started_at=instant(j.started_at_ms or None),
         changed_at=instant(j.changed_at_ms or None),
+    )
+
+
+def erasure(e: jobs.Erasure) -> shapes_jobs.Erasure:
+    """Say the proof of an erasure."""
+    counts = ("calls", "legs", "lines", "segments", "directory_versions")
+    return shapes_jobs.Erasure(
+        pseudonym=e.pseudonym,
+        digest=e.digest,
+        stays=[
+            shapes_jobs.ErasureStay.model_validate(
+                {"what": s.what, "until": instant(s.until_ms or None)}
+            )
+            for s in e.stays
+        ],
+        **{name: getattr(e, name) for name in counts},
     )
 
 

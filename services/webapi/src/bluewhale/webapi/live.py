@@ -26,7 +26,8 @@ LOOK_S = 1.0
 HEARTBEAT_S = 15.0
 LIFE_S = 300.0  # then the browser comes again, with a session that still holds
 Newest = Callable[[], list[tuple[str, int]]]
-CALLS, ALERTS = "calls", "alerts"
+CALLS, ALERTS, RESET = "calls", "alerts", "reset"
+EVENTS = {CALLS: "there are new ones", ALERTS: "some changed", RESET: "all may have changed"}
 
 
 class Live:
@@ -63,7 +64,7 @@ class Live:
             if alone or epoch != self._epoch:
                 with contextlib.suppress(TimeoutError):  # what is away is news when it is back
                     await asyncio.wait_for(self._looked.wait(), heartbeat_s)
-                yield self._frame("reset")
+                yield self._frame(RESET)
             elif number != str(self._number):
                 for event in self._news(int(number) if number.isdecimal() else 0):
                     yield self._frame(event)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bluewhale.database.engine import Database
     from bluewhale.nexus import Context
     from bluewhale.statecache import StateCache
+    from bluewhale.webapi.factor_keys import FactorKeys
     from bluewhale.webapi.sign_in import SignIn
 
 MANIFEST = Manifest(
@@ -30,6 +31,7 @@ MANIFEST = Manifest(
     activator="bluewhale.webapi.plugin:activate",
 )
 RETRY_S = 1.0
+FACTOR_KEYS = "second-factor.keys"  # in the data folder of one process
 CHAIN_KEPT_S = 30.0  # the audit trail is followed from its beginning at most so often
 
 
@@ -78,7 +80,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         parts = Parts(
             questions=questions,
             sign_in=sign_in,
-            second_factor=SecondFactor(sign_in),
+            second_factor=SecondFactor(sign_in, await asyncio.to_thread(_factor_keys, context)),
             repeats=Repeats(database),
             chain=Recent(CHAIN_KEPT_S),
             keys=Keys(ApiKeys(database)),
@@ -111,6 +113,23 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         socket.close()
         shared.close()
         await asyncio.to_thread(database.close)
+
+
+def _factor_keys(context: Context) -> FactorKeys:
+    """Give the keys of second factors: those of the file, or of the folder of one process."""
+    from bluewhale.configuration import WebSettings
+    from bluewhale.webapi.factor_keys import FactorKeys
+
+    configuration: Configuration = context.settings
+    file = (configuration.settings.web or WebSettings()).factor_keys_file
+    if file is not None:
+        return FactorKeys.read(file)
+    if context.role != "webapi":
+        return FactorKeys.made(configuration.settings.data / FACTOR_KEYS)
+    context.log.warning(
+        "Secrets of second factors are stored unencrypted", remedy="give web.factor_keys_file"
+    )
+    return FactorKeys()
 
 
 def _shared(configuration: Configuration) -> StateCache:

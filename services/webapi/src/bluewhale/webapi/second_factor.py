@@ -23,6 +23,7 @@ from urllib.parse import quote, urlencode
 
 from bluewhale.database.users import ACTIVE
 from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.factor_keys import FactorKeyMissingError, FactorKeys
 
 if TYPE_CHECKING:
     from bluewhale.database.factors import Factors
@@ -86,8 +87,9 @@ def hash_of(code: str) -> bytes:
 class SecondFactor:
     """Second factors of everybody; any thread, any number of processes."""
 
-    def __init__(self, sign_in: SignIn) -> None:
+    def __init__(self, sign_in: SignIn, keys: FactorKeys) -> None:
         self._sign_in = sign_in
+        self._keys = keys
         self._factors: Factors = sign_in.users.factors
 
     def start(self, signed: SignedIn, password: str) -> tuple[str, str]:
@@ -100,7 +102,7 @@ class SecondFactor:
         """
         self._sign_in.prove(signed.user, password)
         secret = secrets.token_bytes(SECRET_BYTES)
-        self._factors.start(signed.user.user_id, secret)
+        self._factors.start(signed.user.user_id, self._keys.seal(signed.user.user_id, secret))
         return text_of(secret), uri_of(signed.user.name, secret)
 
     def confirm(self, signed: SignedIn, code: str) -> list[str]:
@@ -116,7 +118,7 @@ class SecondFactor:
         if offered is None:
             raise RefusedError("state_conflict", "no second factor is being set up")
         self._sign_in.check_lock(user)
-        step = step_of(offered, bare(code), at)
+        step = step_of(self._opened(user.user_id, offered)[0], bare(code), at)
         if step is None:
             raise self._sign_in.failed(user, "", "code_refused")
         codes = [recovery_code() for _ in range(RECOVERY_CODES)]
@@ -168,10 +170,21 @@ class SecondFactor:
         self._sign_in.check_lock(user)
         at, given = self._sign_in.now_ms(), bare(code)
         if len(given) == DIGITS:
-            secret = self._factors.of(user.user_id).secret
-            step = None if secret is None else step_of(secret, given, at)
-            if step is not None and self._factors.use_step(user.user_id, step):
-                return
+            stored = self._factors.of(user.user_id).secret
+            if stored is not None:
+                secret, newest = self._opened(user.user_id, stored)
+                step = step_of(secret, given, at)
+                if step is not None and self._factors.use_step(user.user_id, step):
+                    if not newest:
+                        sealed = self._keys.seal(user.user_id, secret)
+                        self._factors.reseal(user.user_id, stored, sealed)
+                    return
         elif self._factors.use_recovery(user.user_id, hash_of(given), now_ms=at, who=user.name):
             return
         raise self._sign_in.failed(user, address, "code_refused")
+
+    def _opened(self, user_id: str, stored: bytes) -> tuple[bytes, bool]:
+        try:
+            return self._keys.opened(user_id, stored)
+        except FactorKeyMissingError as error:
+            raise RefusedError("state_conflict", str(error)) from error

@@ -2,7 +2,7 @@
 import { api } from "./client";
 import { problemOf } from "./problems";
 
-export type ExportForm = "csv" | "jsonl";
+export type ExportForm = "xlsx" | "csv" | "jsonl";
 
 /** Fetch the calls of a scope as a file and hand it to the browser. */
 export async function downloadCalls(filter: string, form: ExportForm): Promise<void> {

@@ -730,7 +730,7 @@ export interface paths {
         };
         /**
          * Events
-         * @description Say when there are new calls, as server-sent events; with the last id it goes on.
+         * @description Say when calls or alerts are new, as server-sent events; with the last id it goes on.
          */
         get: operations["events"];
         put?: never;
@@ -1055,6 +1055,46 @@ export interface paths {
         get: operations["history"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Erasure
+         * @description Say what would go, and which files of the directory have to let the person go first.
+         */
+        post: operations["preview_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase
+         * @description Erase a person, as a job; asked again while it runs, it gives the same job.
+         */
+        post: operations["erase"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2318,6 +2358,101 @@ export interface components {
             detail: string;
         };
         /**
+         * Erasure
+         * @description The proof of an erasure that ended: counts, and what stays.
+         */
+        Erasure: {
+            /**
+             * Pseudonym
+             * @description by which the calls are counted from now on
+             */
+            pseudonym: string;
+            /** Calls */
+            calls: number;
+            /** Legs */
+            legs: number;
+            /**
+             * Lines
+             * @description of others' calls, that named the extension
+             */
+            lines: number;
+            /** Segments */
+            segments: number;
+            /** Directory Versions */
+            directory_versions: number;
+            /**
+             * Digest
+             * @description SHA-256 over the ids of calls and legs, hex
+             */
+            digest: string;
+            /** Stays */
+            stays: components["schemas"]["ErasureStay"][];
+        };
+        /**
+         * ErasureBody
+         * @description Whose data goes, and their name as it was typed.
+         */
+        ErasureBody: {
+            /** Person Uid */
+            person_uid: string;
+            /** Confirmation */
+            confirmation: string;
+        };
+        /**
+         * ErasurePreview
+         * @description What would go; as long as `named_by` is not empty, nothing does.
+         */
+        ErasurePreview: {
+            /** Person Uid */
+            person_uid: string;
+            /**
+             * Name
+             * @description to be typed; the uid where nothing says a name
+             */
+            name: string;
+            /** Calls */
+            calls: number;
+            /** Legs */
+            legs: number;
+            /**
+             * Segments
+             * @description sealed files that are written anew
+             */
+            segments: number;
+            /** Directory Versions */
+            directory_versions: number;
+            /** First At */
+            first_at: string | null;
+            /** Last At */
+            last_at: string | null;
+            /**
+             * Named By
+             * @description files in force that name the person
+             */
+            named_by: string[];
+        };
+        /**
+         * ErasurePreviewBody
+         * @description Whose data would go.
+         */
+        ErasurePreviewBody: {
+            /** Person Uid */
+            person_uid: string;
+        };
+        /**
+         * ErasureStay
+         * @description What an erasure does not reach; `until` null = as long as whoever runs it keeps it.
+         */
+        ErasureStay: {
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "charges" | "ids" | "waiting" | "audit" | "logs" | "backups" | "replaced_files";
+            /** Until */
+            until: string | null;
+        };
+        /**
          * ExplainedCharge
          * @description One entry of the ledger with its steps.
          */
@@ -2356,7 +2491,7 @@ export interface components {
              * @default csv
              * @enum {string}
              */
-            form: "csv" | "jsonl" | "parquet";
+            form: "csv" | "jsonl" | "parquet" | "xlsx";
         };
         /**
          * Figure
@@ -2537,7 +2672,7 @@ export interface components {
              * Unit
              * @enum {string}
              */
-            unit: "records" | "legs" | "calls";
+            unit: "records" | "legs" | "calls" | "steps";
             /** Done */
             done: number;
             /** Total */
@@ -2556,12 +2691,13 @@ export interface components {
         };
         /**
          * JobDetail
-         * @description One long work with what it found.
+         * @description One long work with what it found; `erasure` is null of other kinds, and until it ends.
          */
         JobDetail: {
             job: components["schemas"]["Job"];
             /** Report */
             report: components["schemas"]["JobDifference"][];
+            erasure: components["schemas"]["Erasure"] | null;
         };
         /**
          * JobDifference
@@ -2810,7 +2946,7 @@ export interface components {
             role: string;
             branch: components["schemas"]["BranchShape"];
             /** Permissions */
-            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "directory.see" | "jobs.see" | "jobs.steer" | "server.see" | "server.steer" | "alerts.see" | "alerts.handle" | "users.manage" | "audit.see")[];
+            permissions: ("self" | "calls.see" | "numbers.see" | "raw.see" | "completeness.see" | "reports.see" | "calls.export" | "suspense.see" | "suspense.repair" | "tariffs.see" | "tariffs.change" | "units.see" | "directory.see" | "jobs.see" | "jobs.steer" | "server.see" | "server.steer" | "alerts.see" | "alerts.handle" | "users.manage" | "audit.see" | "people.erase")[];
             /**
              * Zone
              * @example site
@@ -4121,7 +4257,12 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+        IdempotencyKey: string;
+        /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+        IdempotencyKeyOfSecret: string;
+    };
     requestBodies: never;
     headers: never;
     pathItems: never;
@@ -4224,7 +4365,10 @@ export interface operations {
     sign_out: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4346,7 +4490,10 @@ export interface operations {
     prefer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4390,7 +4537,10 @@ export interface operations {
     password: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4519,7 +4669,10 @@ export interface operations {
     add_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4605,7 +4758,10 @@ export interface operations {
     change_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 user_id: string;
             };
@@ -4695,7 +4851,10 @@ export interface operations {
     confirm: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOfSecret"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4739,7 +4898,10 @@ export interface operations {
     offer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOfSecret"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4783,7 +4945,10 @@ export interface operations {
     take_away: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4825,7 +4990,10 @@ export interface operations {
     reset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 user_id: string;
             };
@@ -4986,7 +5154,10 @@ export interface operations {
     make: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyOfSecret"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5030,7 +5201,10 @@ export interface operations {
     end: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 key_id: string;
             };
@@ -5113,7 +5287,10 @@ export interface operations {
     search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5286,7 +5463,10 @@ export interface operations {
     aggregate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5410,7 +5590,10 @@ export interface operations {
     report: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 by: "department" | "site" | "person" | "extension" | "cost_center" | "account_code" | "destination" | "trunk" | "hour" | "day" | "month" | "class" | "direction" | "disposition";
             };
@@ -5580,7 +5763,10 @@ export interface operations {
     keep: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5624,7 +5810,10 @@ export interface operations {
     check: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5668,7 +5857,10 @@ export interface operations {
     attempt: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5798,7 +5990,10 @@ export interface operations {
     preview: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 uid: string;
                 number: number;
@@ -5845,7 +6040,10 @@ export interface operations {
     activate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 uid: string;
                 number: number;
@@ -5888,7 +6086,10 @@ export interface operations {
     export: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5907,6 +6108,7 @@ export interface operations {
                     "text/csv": unknown;
                     "application/x-ndjson": unknown;
                     "application/vnd.apache.parquet": unknown;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": unknown;
                 };
             };
             /** @description refused */
@@ -5944,7 +6146,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description events `calls` (there are new ones) and `reset` (all may have changed) */
+            /** @description events `calls` (there are new ones), `alerts` (some changed), `reset` (all may have changed) */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6108,7 +6310,10 @@ export interface operations {
     repair: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 suspense_id: number;
             };
@@ -6154,7 +6359,10 @@ export interface operations {
     dismiss: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6196,7 +6404,10 @@ export interface operations {
     replay: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6283,7 +6494,10 @@ export interface operations {
     two_calls: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 stream_id: string;
                 incarnation: string;
@@ -6413,7 +6627,10 @@ export interface operations {
     turn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 name: string;
                 turn: "pause" | "resume" | "cancel";
@@ -6496,7 +6713,10 @@ export interface operations {
     try_lines: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 dialect_id: string;
             };
@@ -6585,7 +6805,10 @@ export interface operations {
     search_directory: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -6645,6 +6868,100 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DirectoryHistory"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_erasure: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasurePreviewBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePreview"];
+                };
+            };
+            /** @description refused */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": unknown;
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description refused */
@@ -6841,7 +7158,10 @@ export interface operations {
     acknowledge: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 alert_id: string;
             };
@@ -6883,7 +7203,10 @@ export interface operations {
     snooze: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 alert_id: string;
             };
@@ -6929,7 +7252,10 @@ export interface operations {
     close: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 alert_id: string;
             };
@@ -7011,7 +7337,10 @@ export interface operations {
     check_alert_rules: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -7055,7 +7384,10 @@ export interface operations {
     backtest: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 rule_uid: string;
             };
@@ -7141,7 +7473,10 @@ export interface operations {
     log_level: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -7185,7 +7520,10 @@ export interface operations {
     drain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };

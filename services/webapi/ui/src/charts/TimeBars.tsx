@@ -28,7 +28,8 @@ interface TimeBarsProps {
 const HEIGHT = 160;
 const AXIS = 20;
 const STEP = 24;
-const COLUMN_REM_MAX = 5;
+/** Fewer rows than these have columns no wider than theirs. */
+const ROWS_FULL = 12;
 
 export function TimeBars({ label, head, rows }: TimeBarsProps) {
   const { t } = useLingui();
@@ -54,12 +55,14 @@ function Bars({ label, rows }: TimeBarsProps) {
   const navigate = useNavigate();
   const top = roundAbove(Math.max(...rows.map((row) => row.value), 1));
   const height = (value: number) => (value / top) * HEIGHT;
-  const named = Math.ceil(rows.length / 12);
+  const named = Math.ceil(rows.length / ROWS_FULL);
+  const width = (STEP - 6) * Math.min(1, rows.length / ROWS_FULL);
+  const beside = (STEP - width) / 2;
   return (
     <div className={css.chart} dir="ltr">
       <div className={css.axis} aria-hidden="true">
         <span>{count(top)}</span>
-        <span>{count(top / 2)}</span>
+        <span>{top % 2 === 0 ? count(top / 2) : ""}</span>
         <span>0</span>
       </div>
       <svg
@@ -68,10 +71,9 @@ function Bars({ label, rows }: TimeBarsProps) {
         role="img"
         aria-label={label}
         className={css.plot}
-        style={{ maxInlineSize: `${rows.length * COLUMN_REM_MAX}rem` }}
       >
         <g className={css.lines}>
-          {[0, HEIGHT / 2, HEIGHT].map((y) => (
+          {(top % 2 === 0 ? [0, HEIGHT / 2, HEIGHT] : [0, HEIGHT]).map((y) => (
             <line key={y} x1={0} x2={rows.length * STEP} y1={y} y2={y} />
           ))}
         </g>
@@ -90,16 +92,16 @@ function Bars({ label, rows }: TimeBarsProps) {
             <rect className={css.ground} x={index * STEP} y={0} width={STEP} height={HEIGHT} />
             <rect
               className={css.wholeBar}
-              x={index * STEP + 3}
+              x={index * STEP + beside}
               y={HEIGHT - height(row.value)}
-              width={STEP - 6}
+              width={width}
               height={height(row.value)}
             />
             <rect
               className={css.partBar}
-              x={index * STEP + 3}
+              x={index * STEP + beside}
               y={HEIGHT - height(row.part)}
-              width={STEP - 6}
+              width={width}
               height={height(row.part)}
             />
           </g>
@@ -111,7 +113,6 @@ function Bars({ label, rows }: TimeBarsProps) {
         style={{
           gridTemplateColumns: `repeat(${rows.length}, minmax(0, 1fr))`,
           blockSize: AXIS,
-          maxInlineSize: `${rows.length * COLUMN_REM_MAX}rem`,
         }}
       >
         {rows.map((row, index) => (

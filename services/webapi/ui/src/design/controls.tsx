@@ -4,6 +4,7 @@ import { useLingui } from "@lingui/react/macro";
 import { NativeSelect, PasswordInput, TextInput } from "@mantine/core";
 import type { ComponentType, ReactNode, Ref } from "react";
 import css from "./controls.module.css";
+import { OpenIcon } from "./icons";
 
 export interface IconProps {
   size?: number | string;
@@ -141,7 +142,8 @@ export function SelectField({
       value={value}
       data={choices.map((choice) => ({ ...choice }))}
       onChange={(event) => onChange(event.currentTarget.value)}
-      classNames={{ input: css.input ?? "", label: css.label ?? "" }}
+      rightSection={<OpenIcon size={16} stroke={1.75} aria-hidden="true" />}
+      classNames={{ input: `${css.input} ${css.select}`, label: css.label ?? "" }}
     />
   );
 }

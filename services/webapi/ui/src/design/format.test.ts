@@ -20,6 +20,11 @@ describe("money", () => {
     expect(amount("en", { amount: "0.000001000", currency: "EUR" }, "charge")).toBe("0.000001");
   });
 
+  it("begins a fraction whose digits do not end, and says that they go on", () => {
+    expect(amount("en", { amount: "7/15", currency: "EUR" }, "charge")).toBe("0.466666…");
+    expect(amount("de", { amount: "-3100/3", currency: "EUR" }, "charge")).toBe("-1.033,333333…");
+  });
+
   it("shows what is no decimal as it came", () => {
     expect(amount("en", { amount: "1/3", currency: "EUR" }, "exact")).toBe("1/3");
   });

@@ -42,6 +42,25 @@ export function count(locale: string, value: number): string {
   return numbers(locale, { maximumFractionDigits: 0 }).format(value);
 }
 
+const PLACES_OF_ENDLESS = 6;
+const EVERY_PLACE = {
+  minimumFractionDigits: PLACES_OF_ENDLESS,
+  maximumFractionDigits: PLACES_OF_ENDLESS,
+};
+
+/** How the digits of an exact fraction begin, `7/15` as `0.466666`: they do not end. */
+function decimalsOf(text: string): Decimal | null {
+  const [, sign = "", above, below] = /^(-?)(\d+)\/([1-9]\d*)$/.exec(text) ?? [];
+  if (above === undefined || below === undefined) {
+    return null;
+  }
+  const digits = ((BigInt(above) * 10n ** BigInt(PLACES_OF_ENDLESS)) / BigInt(below))
+    .toString()
+    .padStart(PLACES_OF_ENDLESS + 1, "0");
+  const begun = `${sign}${digits.slice(0, -PLACES_OF_ENDLESS)}.${digits.slice(-PLACES_OF_ENDLESS)}`;
+  return isDecimal(begun) ? begun : null;
+}
+
 function isDecimal(text: string): text is Decimal {
   return /^-?\d+(\.\d+)?$/.test(text);
 }
@@ -59,11 +78,13 @@ export type Places = "total" | "charge" | "exact";
  * Give the figure of an amount without its currency.
  *
  * A total has the places of its currency; a charge two more, so that decimal points stand under
- * each other; an exact figure all that are not zero. What would lose a digit gets more places.
+ * each other; an exact figure all that are not zero. What would lose a digit gets more places, and
+ * a fraction whose digits do not end is shown by the first of them.
  */
 export function amount(locale: string, money: Money, places: Places): string {
   if (!isDecimal(money.amount)) {
-    return money.amount;
+    const begun = places === "exact" ? null : decimalsOf(money.amount);
+    return begun === null ? money.amount : `${numbers(locale, EVERY_PLACE).format(begun)}…`;
   }
   const own = isCurrency(money.currency) ? placesOf(money.currency) : 2;
   const least = places === "charge" ? own + 2 : own;

@@ -59,42 +59,50 @@ function Fields({
   if (fields.length === 0) {
     return null;
   }
+  const [first] = fields;
+  // what is said of every field is said once
+  const shared = fields.length > 1 && fields.every((field) => field.note === first?.note);
   return (
-    <table className={css.fields} onPointerLeave={() => onLight(null)}>
-      <thead>
-        <tr>
-          <th scope="col">{t`Field`}</th>
-          <th scope="col">{t`Place`}</th>
-          <th scope="col">{t`Printed`}</th>
-          <th scope="col">{t`Read as`}</th>
-          <th scope="col">{t`Meaning`}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {fields.map((field, index) => (
-          <tr
-            key={field.name}
-            data-lit={index === lit}
-            data-absent={field.from === null}
-            onPointerEnter={() => onLight(index)}
-          >
-            <th scope="row">
-              <button type="button" onFocus={() => onLight(index)} onBlur={() => onLight(null)}>
-                {field.name}
-              </button>
-            </th>
-            <td>{field.position}</td>
-            <td className={css.printed} dir="ltr">
-              {field.text}
-            </td>
-            <td dir="ltr">{field.value}</td>
-            <td className={css.meaning}>
-              {field.meaning}
-              {field.note === "" ? null : <em> {field.note}</em>}
-            </td>
+    <>
+      {shared && first !== undefined && first.note !== "" ? (
+        <p className={css.note}>{first.note}</p>
+      ) : null}
+      <table className={css.fields} onPointerLeave={() => onLight(null)}>
+        <thead>
+          <tr>
+            <th scope="col">{t`Field`}</th>
+            <th scope="col">{t`Place`}</th>
+            <th scope="col">{t`Printed`}</th>
+            <th scope="col">{t`Read as`}</th>
+            <th scope="col">{t`Meaning`}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {fields.map((field, index) => (
+            <tr
+              key={field.name}
+              data-lit={index === lit}
+              data-absent={field.from === null}
+              onPointerEnter={() => onLight(index)}
+            >
+              <th scope="row">
+                <button type="button" onFocus={() => onLight(index)} onBlur={() => onLight(null)}>
+                  {field.name}
+                </button>
+              </th>
+              <td>{field.position}</td>
+              <td className={css.printed} dir="ltr">
+                {field.text}
+              </td>
+              <td dir="ltr">{field.value}</td>
+              <td className={css.meaning}>
+                {field.meaning}
+                {shared || field.note === "" ? null : <em> {field.note}</em>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   );
 }

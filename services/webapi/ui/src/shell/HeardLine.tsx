@@ -6,8 +6,11 @@ import { ForwardIcon } from "@/design/icons";
 import { Status } from "@/design/Status";
 import css from "./HeardLine.module.css";
 
-/** The operator's answer without a click: is everything in? */
-export function HeardLine({ line }: { line: CompletenessLine }) {
+/**
+ * The operator's answer without a click: is everything in? Days of the line are those of receipt,
+ * days of `calls` those when people spoke: records that were imported came on other days.
+ */
+export function HeardLine({ line, calls }: { line: CompletenessLine; calls: number }) {
   const { count } = useFormats();
   const level =
     line.complete === null ? "off" : line.complete && line.suspended === 0 ? "ok" : "warn";
@@ -15,7 +18,11 @@ export function HeardLine({ line }: { line: CompletenessLine }) {
     <Link to="/completeness" className={css.heard} data-level={level}>
       <Status level={level}>
         {level === "off" ? (
-          <Trans>Nothing was received on these days</Trans>
+          calls === 0 ? (
+            <Trans>Nothing was received on these days</Trans>
+          ) : (
+            <Trans>The records of these calls came on other days, as an import brings them</Trans>
+          )
         ) : level === "ok" ? (
           <Trans>Everything that was heard is in</Trans>
         ) : line.gaps > 0 ? (
@@ -28,23 +35,25 @@ export function HeardLine({ line }: { line: CompletenessLine }) {
           <Trans>Not everything is in yet</Trans>
         )}
       </Status>
-      <span className={css.heardFacts}>
-        <Plural value={line.sites} one="# site" other="# sites" />
-        {" · "}
-        <Plural value={line.received} one="# record" other="# records" />
-        {line.suspended === 0 ? null : (
-          <>
-            {" · "}
-            <Trans>{count(line.suspended)} in suspense</Trans>
-          </>
-        )}
-        {line.open === 0 ? null : (
-          <>
-            {" · "}
-            <Trans>{count(line.open)} not yet joined</Trans>
-          </>
-        )}
-      </span>
+      {level === "off" ? null : (
+        <span className={css.heardFacts}>
+          <Plural value={line.sites} one="# site" other="# sites" />
+          {" · "}
+          <Plural value={line.received} one="# record" other="# records" />
+          {line.suspended === 0 ? null : (
+            <>
+              {" · "}
+              <Trans>{count(line.suspended)} in suspense</Trans>
+            </>
+          )}
+          {line.open === 0 ? null : (
+            <>
+              {" · "}
+              <Trans>{count(line.open)} not yet joined</Trans>
+            </>
+          )}
+        </span>
+      )}
       <ForwardIcon size={18} aria-hidden="true" />
     </Link>
   );

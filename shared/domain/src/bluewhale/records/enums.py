@@ -160,3 +160,4 @@ class Flag(IntFlag):
     ORDER_INFERRED = (
         1 << 19
     )  # parts of a call ended in one printed minute; which came first is a guess
+    ERASED = 1 << 20  # what was a person's is taken out of it, on their demand

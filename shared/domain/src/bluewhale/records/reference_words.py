@@ -356,4 +356,5 @@ FLAGS = {
     "CHARGE_OVERWRITTEN": "fields share their columns in this format",
     "TWO_CALLS": "a person said that this duplicate is a call of its own",
     "ORDER_INFERRED": "parts of the call ended in one printed minute; which came first is a guess",
+    "ERASED": "numbers, names and raw line are taken out of it, on the demand of a person",
 }

@@ -305,7 +305,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
 
 
 def _anchored_web(web: WebSettings, base: Path) -> WebSettings:
-    files = {name: getattr(web, name) for name in ("certificate", "key")}
+    files = {name: getattr(web, name) for name in ("certificate", "key", "factor_keys_file")}
     update: dict[str, object] = {name: base / path for name, path in files.items() if path}
     if web.oidc is not None and web.oidc.client_secret_file is not None:
         anchored = {"client_secret_file": base / web.oidc.client_secret_file}

@@ -131,6 +131,9 @@ class LimitSettings(Strict):
     poll_interval_ms: int = Field(default=50, ge=10)
     hot_rows_max: int = Field(default=200_000, ge=1_000, description="more are sealed")
     import_chunk_mib: int = Field(default=48, ge=1, le=512)
+    alerts_kept_days: int = Field(
+        default=365, ge=30, le=36_500, description="alerts without a change for so long are removed"
+    )
 
 
 class Settings(Strict):

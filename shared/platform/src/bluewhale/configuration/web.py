@@ -113,6 +113,12 @@ class WebSettings(Strict):
         description="addresses or networks of proxies before it, whose X-Forwarded-For is believed",
     )
 
+    factor_keys_file: Path | None = Field(
+        default=None,
+        description="file with the keys that encrypt secrets of second factors, 32 bytes as base64"
+        " a line: the first encrypts, all decrypt; none = `bluewhale up` makes its own in `data`,"
+        " roles store them as they are",
+    )
     oidc: OidcSettings | None = Field(
         default=None, description="sign-in by a provider; none = names and passwords alone"
     )

@@ -423,6 +423,25 @@ class Alerts:
                 )
             return len(rows)
 
+    def forget(self, before_ms: int, *, limit: int = 1_000) -> int:
+        """Remove alerts that nobody and no call changed since, with their calls and messages.
+
+        A silence that lasts stays, or it would be told anew. Gives the count, at most `limit`.
+        """
+        old = (
+            "SELECT alert_id FROM alert WHERE opened_at < ? AND last_at < ? AND changed_at < ?"
+            " AND NOT (kind = 'silent_pbx' AND state <> 'closed') ORDER BY opened_at LIMIT ?"
+        )
+        values = (before_ms, before_ms, before_ms, limit)
+        with self._db.read() as tx:
+            if not tx.rows(old, values):
+                return 0
+        with self._db.write_beside() as tx:
+            ids = [bytes(row[0]) for row in tx.rows(old, values)]
+            for table in ("alert_leg", "alert_delivery", "alert"):
+                tx.run_in(f"DELETE FROM {table} WHERE alert_id IN ({{marks}})", ids)
+        return len(ids)
+
     # ---- deliveries ----------------------------------------------------------------------
 
     def due(self, *, now_ms: int, limit: int = 20) -> list[Delivery]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from bluewhale.database import alerts, bulk, hot, keys, pbx_hours, rejoin, tables
 from bluewhale.database.batch import Batch, CommitResult
 from bluewhale.database.columns import table_rows
@@ -188,7 +189,7 @@ class Commit:
         if bool(twin.any()):
             is_twin = np.empty(len(order), np.bool_)
             is_twin[order] = twin
-            duplicates = legs.filter(pa.array(is_twin))
+            duplicates = self._without_erased(legs.filter(pa.array(is_twin)))
             state = pa.array(["counted"] * duplicates.num_rows)
             self.tx.put(
                 tables.duplicate,
@@ -200,6 +201,17 @@ class Commit:
         self.result.accepted = accepted.num_rows
         self._count(accepted, "parsed")
         return accepted
+
+    def _without_erased(self, duplicates: pa.Table) -> pa.Table:
+        """Take the line out of repeats whose twin has none any more: a person had it erased."""
+        if self.tx.one("SELECT 1 FROM job WHERE kind = 'erase' LIMIT 1") is None:
+            return duplicates
+        twins = self.lookup.leg_table(duplicates.column("cdr_id").to_pylist())
+        gone = twins.filter(pc.equal(pc.binary_length(twins.column("raw")), 0)).column("cdr_id")
+        at = duplicates.schema.get_field_index("raw")
+        erased = pc.is_in(duplicates.column("cdr_id"), keys.one_array(gone))
+        raw = pc.if_else(erased, pa.scalar(b"", pa.binary()), duplicates.column(at))
+        return duplicates.set_column(at, duplicates.schema.field(at), raw)
 
     def _conflicts(
         self, legs: pa.Table, of_legs: npt.NDArray[np.int8], rejects: pa.Table, of_rejects: Any

@@ -71,7 +71,7 @@ def together(folder: SegmentFolder, chosen: Sequence[Segment]) -> tuple[list[Seg
             taken.append(segment)
     if len(taken) < SEGMENTS_MIN:
         return [], None
-    parts = [_rows(folder, segment) for segment in taken]
+    parts = [rows_of(folder, segment) for segment in taken]
     calls = np.cumsum([0, *(p.calls.num_rows for p in parts)])
     charges = np.cumsum([0, *(p.charges.num_rows for p in parts)])
     leg_call = [
@@ -97,7 +97,8 @@ def together(folder: SegmentFolder, chosen: Sequence[Segment]) -> tuple[list[Seg
     )
 
 
-def _rows(folder: SegmentFolder, segment: Segment) -> Rows:
+def rows_of(folder: SegmentFolder, segment: Segment) -> Rows:
+    """Give everything that a segment holds, in the order of its files."""
     index = folder.index(segment)
     leg_call = np.empty(segment.leg_rows, np.uint32)
     leg_call[index.array("leg_row")] = index.array("leg_call")
@@ -120,6 +121,8 @@ def replace(
     rows: Rows,
     entry: Mapping[str, Any],
     now_ms: int,
+    *,
+    why: str = "segments_compacted",
 ) -> bool:
     """Let a written segment take the place of others; False = one of them is live no more."""
     names = [s.segment_id for s in small]
@@ -138,5 +141,5 @@ def replace(
         )
         return False
     make_live(tx, folder, rows.legs, entry)
-    audit.append(tx, now_ms, "storage", "segments_compacted", entry["segment_id"], ", ".join(names))
+    audit.append(tx, now_ms, "storage", why, entry["segment_id"], ", ".join(names))
     return True

@@ -115,5 +115,13 @@ class Database(ABC):
         """Take away the empty room of days before `before_day`."""
 
     @abstractmethod
+    def scrub(self) -> None:
+        """Let no file of the engine hold what rows held before, as far as the engine can.
+
+        SQLite writes its file anew; PostgreSQL frees the room, and overwrites it with
+        the next rows. Takes as long as the database is big; readers go on.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Close all connections."""

@@ -5,9 +5,9 @@
     factors.use_step(user_id, step)      # False = a code of this step was used already
 
 Owns these tables and their transactions. Does not own codes or what they are made of
-(`bluewhale.webapi.second_factor`). The secret of a device is stored as it is, since
-codes are computed from it; recovery codes are stored as hashes. Times are int64
-milliseconds UTC.
+(`bluewhale.webapi.second_factor`). The secret of a device comes and goes encrypted, since
+codes are computed from it (`bluewhale.webapi.factor_keys`); recovery codes are stored as
+hashes. Times are int64 milliseconds UTC.
 """
 
 from __future__ import annotations
@@ -123,6 +123,15 @@ class Factors:
             )
             audit.append(tx, now_ms, who, "second factor on", who)
             return True
+
+    def reseal(self, user_id: str, before: bytes, after: bytes) -> bool:
+        """Store a secret that holds in another form; False = it is another one meanwhile."""
+        with self._db.write_beside() as tx:
+            changed = tx.run(
+                "UPDATE web_factor SET secret = ? WHERE user_id = ? AND secret = ?",
+                (after, user_id, before),
+            )
+        return changed == 1
 
     def use_step(self, user_id: str, step: int) -> bool:
         """Use up the code of a time step; False = this one or a later one was used already."""

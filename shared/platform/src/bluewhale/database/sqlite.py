@@ -216,6 +216,24 @@ class SqliteDatabase(engine.Database):
     def drop_days(self, before_day: int) -> None:
         """Nothing: days are not apart here."""
 
+    @override
+    def scrub(self) -> None:
+        """Write the file anew, and its log away."""
+        with self._lock:
+            raw = self._engine.raw_connection()
+            try:
+                raw.execute("VACUUM")
+                held = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:
+                raise translate(error) from error
+            finally:
+                raw.close()
+        if held:
+            raise StoreBusyError(
+                "readers hold the log of the database; it is emptied once they are done",
+                retry_after_s=1.0,
+            )
+
     def limit_pages(self, pages: int) -> None:
         """Set how large the database may grow, in pages of 4 KiB; beyond it is "disk full"."""
         self._pages_max = pages

@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 REPLACED_KEPT_MS = 3_600_000  # files of replaced segments, for readers that began before
 STRAY_KEPT_S = 3_600.0  # of a shared volume: longer than anybody writes one segment
-_SEALING = "sealing"
+SEALING = "sealing"
 DAYS_AHEAD = 2
 DAYS_KEPT = 2  # days whose room stays though it is empty: legs still come
 _DAY_MS = 86_400_000
@@ -330,14 +330,14 @@ class Store:
         Commits go on while the files are written. Nothing is moved where another
         process is sealing, or where one of these calls changed meanwhile.
         """
-        with self.db.sole(_SEALING) as mine:
+        with self.db.sole(SEALING) as mine:
             if not mine:
                 return sealing.NOTHING
             with self.db.read() as tx:
                 rows = sealing.choose(tx, before_ms=before_ms, limit=limit)
             if rows is None:
                 return sealing.NOTHING
-            entry = self._with_files(
+            entry = self.with_files(
                 rows, now_ms, lambda tx, entry: sealing.move(tx, self.files, rows, entry)
             )
         if entry is None:
@@ -351,7 +351,7 @@ class Store:
 
         Their files stay for a while, for readers that began before, until `sweep`.
         """
-        with self.db.sole(_SEALING) as mine:
+        with self.db.sole(SEALING) as mine:
             if not mine:
                 return compaction.NOTHING
             with self.db.read() as tx:
@@ -359,7 +359,7 @@ class Store:
             small, rows = compaction.together(self.files, chosen)
             if rows is None:
                 return compaction.NOTHING
-            entry = self._with_files(
+            entry = self.with_files(
                 rows,
                 now_ms,
                 lambda tx, entry: compaction.replace(tx, self.files, small, rows, entry, now_ms),
@@ -368,7 +368,7 @@ class Store:
             return compaction.NOTHING
         return Compacted(str(entry["name"]), tuple(s.name for s in small), rows.legs.num_rows)
 
-    def _with_files(
+    def with_files(
         self, rows: Rows, now_ms: int, apply: Callable[[Transaction, dict[str, Any]], bool]
     ) -> dict[str, Any] | None:
         """Write the files of `rows`, then `apply` their entry alone; None = it did not come to be."""

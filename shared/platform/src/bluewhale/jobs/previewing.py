@@ -108,7 +108,8 @@ class Preview:
             self._compare(row, before.get(row["call_id"], []), after.get(row["call_id"], []))
         self.calls += len(rows)
         self._place = found.after
-        self.reached_ms = _ms(rows[-1]["started_at"])
+        if found.after is not None:
+            self.reached_ms = found.after[0]
         return self._place is not None
 
     def differences(self) -> list[CallDifference]:

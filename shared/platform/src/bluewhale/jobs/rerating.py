@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from bluewhale.configuration.exceptions import InputError
 from bluewhale.database import Batch, CallFilter, page_key
 from bluewhale.jobs.directories import stored_directory
 from bluewhale.jobs.tariffs import in_use
 from bluewhale.records.batches import Proposals
+from bluewhale.records.enums import Flag
 from bluewhale.stages import Stages, propose
 
 if TYPE_CHECKING:
@@ -110,9 +112,11 @@ class Page:
 class Repriced:
     """One page of stored calls (STORED_CALL_SCHEMA) and their prices now.
 
+    `looked` calls were read; those without a number any more (erased) are not among `calls`.
     `stored` = the live charges of the calls (CHARGE_SCHEMA), perhaps of a few more.
     """
 
+    looked: int
     calls: pa.Table
     after: PageKey | None
     stored: pa.Table
@@ -138,11 +142,14 @@ class Repricer:
         calls = self._store.search_calls(chosen, limit=PAGE_CALLS, after=after)
         if not calls.num_rows:
             return None
+        looked, after, stored = calls.num_rows, page_key(calls), self._stored_charges(calls)
+        flags = pc.fill_null(calls.column("flags"), 0)
+        calls = calls.filter(pc.equal(pc.bit_wise_and(flags, int(Flag.ERASED)), 0))
         parts = [
             self._priced(calls.filter(pa.array(rows)), version, now_ms)
             for version, rows in _by_directory(calls)
         ]
-        return Repriced(calls, page_key(calls), self._stored_charges(calls), parts)
+        return Repriced(looked, calls, after, stored, parts)
 
     def page(self, wanted: Wanted, after: PageKey | None, now_ms: int) -> Page:
         """Look at the calls behind `after`, newest first."""
@@ -154,7 +161,7 @@ class Repricer:
             row["call_id"]: row
             for row in found.calls.select(["call_id", "version", "department_uid"]).to_pylist()
         }
-        page = Page(found.calls.num_rows, found.after, None)
+        page = Page(found.looked, found.after, None)
         picked = []
         for proposals in found.priced:
             new = _charges(proposals.charges)

@@ -29,6 +29,7 @@ WAITING, RUNNING, PAUSING, PAUSED = "waiting", "running", "pausing", "paused"
 CANCELLING, CANCELLED, DONE, FAILED = "cancelling", "cancelled", "done", "failed"
 STATES = (WAITING, RUNNING, PAUSING, PAUSED, CANCELLING, CANCELLED, DONE, FAILED)
 ENDED = frozenset({CANCELLED, DONE})
+_WHOLE = frozenset({"erase"})  # half of it is worth nothing: paused and resumed, not cancelled
 _TURNS: Mapping[str, Mapping[str, str]] = {  # what a person asks: state -> next state
     "pause": {WAITING: PAUSED, RUNNING: PAUSING, PAUSING: PAUSING, PAUSED: PAUSED},
     "resume": {PAUSED: WAITING, PAUSING: RUNNING, FAILED: WAITING, WAITING: WAITING,
@@ -61,13 +62,13 @@ class JobRunner:
         clock_ms: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         self.rows = JobRows(store)
-        self._works = works
+        self.works = works
         self._clock_ms = clock_ms
         self._log = get_logger("jobs")
 
     def start(self, kind: str, name: str, wanted: Mapping[str, Any], *, who: str) -> StoredJob:
         """Note a job; the name that is taken gives the job that has it."""
-        assert kind in self._works, f"no work of kind {kind}"
+        assert kind in self.works, f"no work of kind {kind}"
         now_ms = self._clock_ms()
         started = {"who": who, "started_at_ms": now_ms}
         progress = {"done": 0, "total": 0, "message": "", **wanted, **started}
@@ -95,10 +96,12 @@ class JobRunner:
         NotFoundError
             There is none of that name.
         StateError
-            It has ended.
+            It has ended; or it is of a kind that ends whole or not at all.
         """
         while True:
             job = self.get(name)
+            if turn == "cancel" and job.kind in _WHOLE:
+                raise StateError(f"job {name} can be paused, and not cancelled half done")
             state = _TURNS[turn].get(job.state)
             if state is None:
                 raise StateError(f"job {name} is {job.state}; it cannot be asked to {turn}")
@@ -135,7 +138,7 @@ class JobRunner:
             return
         progress = dict(job.progress)
         try:
-            work = self._works.get(job.kind)
+            work = self.works.get(job.kind)
             if work is None:
                 raise NotFoundError(f"this release knows no jobs of kind {job.kind}")
             state = RUNNING if work.step(progress, stages, self._clock_ms()) else DONE

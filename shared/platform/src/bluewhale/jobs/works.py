@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bluewhale.database import SuspenseFilter
+from bluewhale.jobs import erasing
 from bluewhale.jobs.rejoining import REJOIN_BATCH, offer, rejoin
 from bluewhale.jobs.replaying import replay
 from bluewhale.jobs.rerating import Rerating
@@ -91,4 +92,5 @@ def works(store: Store, following: Following) -> Mapping[str, Work]:
         "rejoin": RejoinWork(store),
         "replay": ReplayWork(store, following),
         "rerate": Rerating(store),
+        erasing.KIND: erasing.ErasureWork(store, following),
     }

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bluewhale.webapi.exceptions import RefusedError
 from bluewhale.webapi.export_columns import STORED
 from bluewhale.webapi.exporting import MEDIA_TYPES, Form, problem_line, written
+from bluewhale.webapi.live import EVENTS
 from bluewhale.webapi.routes.needing import Asks, Has, needs, saying_to
 from bluewhale.webapi.scoping import scoped
 from bluewhale.webapi.shapes import Body
@@ -27,7 +28,8 @@ _EXPORTED: dict[int | str, dict[str, Any]] = {
 }
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "events `calls` (there are new ones) and `reset` (all may have changed)",
+        "description": "events "
+        + ", ".join(f"`{event}` ({says})" for event, says in EVENTS.items()),
         "content": {"text/event-stream": {}},
     }
 }
@@ -68,7 +70,7 @@ async def events(
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
     after: Annotated[str | None, Field(max_length=64)] = None,
 ) -> Response:
-    """Say when there are new calls, as server-sent events; with the last id it goes on."""
+    """Say when calls or alerts are new, as server-sent events; with the last id it goes on."""
     frames = parts.live.listen(last_event_id or after)
     return StreamingResponse(
         frames, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { meQuery } from "@/api/session";
 import { Facts, PageHead, Panel } from "@/design/Page";
 import { SettingsTabs } from "@/shell/SettingsTabs";
+import css from "./account.module.css";
 import { PasswordForm } from "./PasswordForm";
 import { SecondFactor } from "./SecondFactor";
 
@@ -18,30 +19,33 @@ export function AccountPage() {
       <PageHead title={t`Your account`}>
         <SettingsTabs />
       </PageHead>
-      <Panel title={t`You`}>
-        <Facts
-          facts={[
-            { name: t`Name`, value: me.name },
-            { name: t`Your name`, value: me.display_name },
-          ]}
-        />
-      </Panel>
-      {me.local ? (
-        <>
-          <SecondFactor me={me} />
-          <Panel title={t`Password`}>
-            <PasswordForm />
-          </Panel>
-        </>
-      ) : (
-        <Panel title={t`Signing in`}>
-          <p>
-            <Trans>
-              The provider of your organisation signs you in: password and second factor are there.
-            </Trans>
-          </p>
+      <div className={css.stack}>
+        <Panel title={t`You`}>
+          <Facts
+            facts={[
+              { name: t`Name`, value: me.name },
+              { name: t`Your name`, value: me.display_name },
+            ]}
+          />
         </Panel>
-      )}
+        {me.local ? (
+          <>
+            <SecondFactor me={me} />
+            <Panel title={t`Password`}>
+              <PasswordForm />
+            </Panel>
+          </>
+        ) : (
+          <Panel title={t`Signing in`}>
+            <p>
+              <Trans>
+                The provider of your organisation signs you in: password and second factor are
+                there.
+              </Trans>
+            </p>
+          </Panel>
+        )}
+      </div>
     </>
   );
 }

@@ -29,11 +29,6 @@ export function PasswordForm() {
       }}
     >
       {changing.error === null ? null : <ProblemPanel error={changing.error} />}
-      <div role="status">
-        {changing.isSuccess ? (
-          <Status level="ok">{t`Changed. Your other sessions have ended.`}</Status>
-        ) : null}
-      </div>
       <PasswordField
         label={t`Your password now`}
         value={old}
@@ -49,7 +44,7 @@ export function PasswordForm() {
         autoComplete="new-password"
         required
       />
-      <div>
+      <div className={css.actions}>
         <Button
           submit
           look="main"
@@ -58,6 +53,11 @@ export function PasswordForm() {
         >
           {t`Change the password`}
         </Button>
+        <div role="status" className={css.told}>
+          {changing.isSuccess ? (
+            <Status level="ok">{t`Changed. Your other sessions have ended.`}</Status>
+          ) : null}
+        </div>
       </div>
     </form>
   );

@@ -140,6 +140,7 @@ function EvidenceTable({ calls }: { calls: readonly Call[] }) {
                 <Unknown key={price.price_list} />
               ) : (
                 <div key={price.price_list}>
+                  <span className={css.muted}>{price.price_list}</span>{" "}
                   <Amount money={price.money} places="charge" />
                 </div>
               ),

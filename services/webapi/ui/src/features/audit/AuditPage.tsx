@@ -143,7 +143,8 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }) {
         {
           key: "detail",
           head: t`Detail`,
-          cell: (entry) => <span className={css.detail}>{entry.detail}</span>,
+          cell: (entry) =>
+            entry.detail === "" ? null : <span className={css.detail}>{entry.detail}</span>,
         },
       ]}
     />

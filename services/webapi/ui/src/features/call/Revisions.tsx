@@ -2,6 +2,7 @@
 import { useLingui } from "@lingui/react/macro";
 import { Link } from "@tanstack/react-router";
 import type { CallDetail, Charge } from "@/api/types";
+import { DataTable } from "@/design/DataTable";
 import { Amount, Duration, Instant, Unknown } from "@/design/Figures";
 import { useFormats } from "@/design/formats";
 import { Panel } from "@/design/Page";
@@ -14,50 +15,51 @@ export function Revisions({ detail, zone }: { detail: CallDetail; zone: string }
   return (
     <div className={css.panels}>
       <Panel title={t`Versions`} flush>
-        <table className={css.table}>
-          <thead>
-            <tr>
-              <th scope="col">{t`Version`}</th>
-              <th scope="col">{t`State`}</th>
-              <th scope="col">{t`Ended`}</th>
-              <th scope="col" data-end="true">{t`Legs`}</th>
-              <th scope="col" data-end="true">{t`Price`}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {detail.versions.map((version) => (
-              <tr key={version.version}>
-                <td>{version.version}</td>
-                <td>
-                  {version.superseded_by === null ? (
-                    words(version.state)
-                  ) : (
-                    <Link to="/calls/$callId" params={{ callId: version.superseded_by }}>
-                      {t`part of another call`}
-                    </Link>
-                  )}
-                </td>
-                <td>
-                  {version.ended_at === null ? (
-                    <Unknown />
-                  ) : (
-                    <Instant at={version.ended_at} zone={zone} />
-                  )}
-                </td>
-                <td data-end="true">{version.legs}</td>
-                <td data-end="true">
-                  {version.prices.map((price) =>
-                    price.money === null ? null : (
-                      <div key={price.price_list}>
-                        <Amount money={price.money} places="charge" />
-                      </div>
-                    ),
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <DataTable
+          label={t`Versions`}
+          rows={detail.versions}
+          keyOf={(version) => String(version.version)}
+          columns={[
+            { key: "version", head: t`Version`, cell: (version) => version.version },
+            {
+              key: "state",
+              head: t`State`,
+              cell: (version) =>
+                version.superseded_by === null ? (
+                  words(version.state)
+                ) : (
+                  <Link to="/calls/$callId" params={{ callId: version.superseded_by }}>
+                    {t`part of another call`}
+                  </Link>
+                ),
+            },
+            {
+              key: "ended",
+              head: t`Ended`,
+              cell: (version) =>
+                version.ended_at === null ? (
+                  <Unknown />
+                ) : (
+                  <Instant at={version.ended_at} zone={zone} />
+                ),
+            },
+            { key: "legs", head: t`Legs`, end: true, cell: (version) => version.legs },
+            {
+              key: "price",
+              head: t`Price`,
+              end: true,
+              cell: (version) =>
+                version.prices.map((price) =>
+                  price.money === null ? null : (
+                    <div key={price.price_list}>
+                      <span className={css.aside}>{price.price_list}</span>{" "}
+                      <Amount money={price.money} places="charge" />
+                    </div>
+                  ),
+                ),
+            },
+          ]}
+        />
       </Panel>
       {detail.joins.length === 0 ? null : <Joins detail={detail} />}
       <Panel title={t`Ledger`} flush>
@@ -72,24 +74,21 @@ function Joins({ detail }: { detail: CallDetail }) {
   const { percent } = useFormats();
   return (
     <Panel title={t`Why these legs are one call`} flush>
-      <table className={css.table}>
-        <thead>
-          <tr>
-            <th scope="col">{t`Legs`}</th>
-            <th scope="col">{t`Reason`}</th>
-            <th scope="col" data-end="true">{t`Confidence`}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {detail.joins.map((join) => (
-            <tr key={`${join.leg} ${join.other} ${join.reason}`}>
-              <td>{t`${join.leg + 1} and ${join.other + 1}`}</td>
-              <td>{join.reason.replaceAll("_", " ")}</td>
-              <td data-end="true">{percent(join.confidence)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <DataTable
+        label={t`Why these legs are one call`}
+        rows={detail.joins}
+        keyOf={(join) => `${join.leg} ${join.other} ${join.reason}`}
+        columns={[
+          { key: "legs", head: t`Legs`, cell: (join) => t`${join.leg + 1} and ${join.other + 1}` },
+          { key: "reason", head: t`Reason`, cell: (join) => join.reason.replaceAll("_", " ") },
+          {
+            key: "confidence",
+            head: t`Confidence`,
+            end: true,
+            cell: (join) => percent(join.confidence),
+          },
+        ]}
+      />
     </Panel>
   );
 }
@@ -97,28 +96,22 @@ function Joins({ detail }: { detail: CallDetail }) {
 function Ledger({ charges, zone }: { charges: readonly Charge[]; zone: string }) {
   const { t } = useLingui();
   return (
-    <table className={css.table}>
-      <thead>
-        <tr>
-          <th scope="col">{t`Priced`}</th>
-          <th scope="col">{t`Price list`}</th>
-          <th scope="col">{t`Entry`}</th>
-          <th scope="col">{t`Payer`}</th>
-          <th scope="col" data-end="true">{t`Time billed`}</th>
-          <th scope="col" data-end="true">{t`Amount`}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {charges.map((charge) => (
-          <tr key={charge.charge_id}>
-            <td>
-              {charge.rated_at === null ? (
-                <Unknown />
-              ) : (
-                <Instant at={charge.rated_at} zone={zone} />
-              )}
-            </td>
-            <td>
+    <DataTable
+      label={t`Ledger`}
+      rows={charges}
+      keyOf={(charge) => charge.charge_id}
+      columns={[
+        {
+          key: "rated",
+          head: t`Priced`,
+          cell: (charge) =>
+            charge.rated_at === null ? <Unknown /> : <Instant at={charge.rated_at} zone={zone} />,
+        },
+        {
+          key: "list",
+          head: t`Price list`,
+          cell: (charge) => (
+            <>
               {charge.price_list}
               {charge.tariff === null ? null : (
                 <span className={css.aside}>
@@ -126,31 +119,45 @@ function Ledger({ charges, zone }: { charges: readonly Charge[]; zone: string })
                   {`${charge.tariff.uid} ${charge.tariff.version}`}
                 </span>
               )}
-            </td>
-            <td>
+            </>
+          ),
+        },
+        {
+          key: "entry",
+          head: t`Entry`,
+          cell: (charge) => (
+            <>
               {charge.entry === "reversal" ? t`correction` : t`charge`}
               {charge.reason === null ? null : (
                 <span className={css.aside}> {charge.reason.replaceAll("_", " ")}</span>
               )}
-            </td>
-            <td dir="ltr">{charge.payer}</td>
-            <td data-end="true">
-              {charge.rated_quantity_ms === null ? (
-                <Unknown />
-              ) : (
-                <Duration ms={charge.rated_quantity_ms} />
-              )}
-            </td>
-            <td data-end="true">
-              {charge.money === null || charge.status === "unrated" ? (
-                t`not priced`
-              ) : (
-                <Amount money={charge.money} places="charge" />
-              )}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+            </>
+          ),
+        },
+        { key: "payer", head: t`Payer`, cell: (charge) => <bdi dir="ltr">{charge.payer}</bdi> },
+        {
+          key: "billed",
+          head: t`Time billed`,
+          end: true,
+          cell: (charge) =>
+            charge.rated_quantity_ms === null ? (
+              <Unknown />
+            ) : (
+              <Duration ms={charge.rated_quantity_ms} />
+            ),
+        },
+        {
+          key: "amount",
+          head: t`Amount`,
+          end: true,
+          cell: (charge) =>
+            charge.money === null || charge.status === "unrated" ? (
+              t`not priced`
+            ) : (
+              <Amount money={charge.money} places="charge" />
+            ),
+        },
+      ]}
+    />
   );
 }

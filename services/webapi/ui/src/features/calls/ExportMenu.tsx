@@ -24,6 +24,7 @@ export function ExportMenu({ filter }: { filter: string }) {
         groups={[
           {
             entries: [
+              { label: t`As Excel workbook`, onPress: () => exporting.mutate("xlsx") },
               { label: t`As CSV`, onPress: () => exporting.mutate("csv") },
               { label: t`As JSON lines`, onPress: () => exporting.mutate("jsonl") },
             ],

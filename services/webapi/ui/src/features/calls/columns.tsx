@@ -15,7 +15,7 @@ export function useColumns(lists: readonly string[], room: Room): readonly Colum
     const site: Column<Call> = {
       key: "site",
       head: t`Site`,
-      track: "minmax(4.5rem, 0.5fr)",
+      track: "minmax(7rem, 1fr)",
       cell: (call) => call.site?.name ?? call.site?.uid ?? <Unknown />,
     };
     return [
@@ -68,7 +68,7 @@ export function useColumns(lists: readonly string[], room: Room): readonly Colum
       {
         key: "result",
         head: t`Result`,
-        track: "minmax(6rem, 0.5fr)",
+        track: "minmax(5.5rem, 0.5fr)",
         cell: (call) => <Result call={call} />,
       },
       ...(room === "wide" ? [site] : []),

@@ -14,7 +14,7 @@ import { ProblemPanel } from "@/shell/ProblemPanel";
 import { useNews } from "@/shell/useNews";
 import css from "./dashboard.module.css";
 import { Groups } from "./Groups";
-import { summaryQuery } from "./queries";
+import { anyCallQuery, summaryQuery } from "./queries";
 import { Tiles } from "./Tiles";
 
 export function DashboardPage() {
@@ -69,12 +69,14 @@ function Content({ summary }: { summary: Summary }) {
   const { day } = useFormats();
   const byDay = summary.times.by === "day";
   const calls = summary.figures.find((figure) => figure.name === "calls")?.value ?? 0;
-  if (summary.completeness.received === 0 && calls === 0) {
-    return <FirstSteps />;
+  const quiet = summary.completeness.received === 0 && calls === 0;
+  const anyCall = useQuery({ ...anyCallQuery, enabled: quiet });
+  if (quiet && anyCall.data !== true) {
+    return anyCall.isPending ? <Skeleton lines={4} /> : <FirstSteps />;
   }
   return (
     <>
-      <HeardLine line={summary.completeness} />
+      <HeardLine line={summary.completeness} calls={calls} />
       <Tiles summary={summary} />
       {calls === 0 ? (
         <Empty title={t`No calls in this period`}>
@@ -96,9 +98,11 @@ function Content({ summary }: { summary: Summary }) {
             />
           </Panel>
           <div className={css.columns}>
-            <Groups title={t`Sites`} groups={summary.sites} />
+            <div className={css.column}>
+              <Groups title={t`Sites`} groups={summary.sites} />
+              <Groups title={t`Kinds of numbers`} groups={summary.classes} />
+            </div>
             <Groups title={t`Departments`} groups={summary.departments} />
-            <Groups title={t`Kinds of numbers`} groups={summary.classes} />
           </div>
         </>
       )}

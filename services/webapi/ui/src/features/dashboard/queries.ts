@@ -14,3 +14,14 @@ export function summaryQuery(filter: string) {
     staleTime: 10_000,
   });
 }
+
+/** Whether any call is stored, of any day: what a period without calls cannot say. */
+export const anyCallQuery = queryOptions({
+  queryKey: ["any call"],
+  queryFn: async ({ signal }) => {
+    const body = { filter: "", limit: 1, after: null };
+    const found = await answered(api.POST("/api/v1/calls/search", { body, signal }));
+    return found.items.length > 0;
+  },
+  staleTime: AGAIN_MS,
+});

@@ -10,8 +10,10 @@ import { Empty, Skeleton } from "@/design/States";
 import { Status } from "@/design/Status";
 import type { RawSearch } from "@/scope/use-scope";
 import { ProblemPanel } from "@/shell/ProblemPanel";
+import { useMay } from "@/shell/permissions";
 import { DepartmentTree } from "./DepartmentTree";
 import css from "./directory.module.css";
+import { EraseDialog } from "./EraseDialog";
 import { ExtensionTable, PeopleTable } from "./Found";
 import { foundQuery, treeQuery } from "./queries";
 
@@ -23,9 +25,16 @@ export function DirectoryPage() {
   const search = useSearch({ strict: false }) as RawSearch;
   const at = search.at !== undefined && DAY.test(search.at) ? search.at : null;
   const tree = useQuery(treeQuery(at));
+  const [erasing, setErasing] = useState<string | null>(null);
+  const onErase = useMay()("people.erase") ? setErasing : null;
   return (
     <div className={css.page} data-past={at !== null}>
-      <PageHead title={t`Directory`}>
+      <PageHead
+        title={t`Directory`}
+        aside={
+          onErase === null ? null : <Button onPress={() => onErase("")}>{t`Erase a person`}</Button>
+        }
+      >
         <Day at={at} />
         {tree.data === undefined ? null : <About tree={tree.data} />}
       </PageHead>
@@ -34,8 +43,14 @@ export function DirectoryPage() {
       )}
       {tree.isPending ? <Skeleton lines={8} height="1.5rem" /> : null}
       {tree.data === undefined ? null : (
-        <Contents tree={tree.data} at={at} department={search.department ?? null} />
+        <Contents
+          tree={tree.data}
+          at={at}
+          department={search.department ?? null}
+          onErase={onErase}
+        />
       )}
+      <EraseDialog person={erasing} onClose={() => setErasing(null)} />
     </div>
   );
 }
@@ -84,10 +99,12 @@ function Contents({
   tree,
   at,
   department,
+  onErase,
 }: {
   tree: Directory;
   at: string | null;
   department: string | null;
+  onErase: ((person: string) => void) | null;
 }) {
   const { t } = useLingui();
   const [text, setText] = useState("");
@@ -124,7 +141,11 @@ function Contents({
         ) : null}
         {found.data === undefined ? null : (
           <>
-            <PeopleTable people={found.data.people} whole={found.data.people_whole} />
+            <PeopleTable
+              people={found.data.people}
+              whole={found.data.people_whole}
+              onErase={onErase}
+            />
             <ExtensionTable
               extensions={found.data.extensions}
               whole={found.data.extensions_whole}

@@ -22,9 +22,12 @@ function named(name: Name | null) {
 export function PeopleTable({
   people,
   whole,
+  onErase,
 }: {
   people: readonly DirectoryPerson[];
   whole: boolean;
+  /** null = the reader may not. */
+  onErase: ((person: string) => void) | null;
 }) {
   const { t } = useLingui();
   return people.length === 0 ? null : (
@@ -56,6 +59,20 @@ export function PeopleTable({
               ),
           },
           { key: "held", head: t`Holds`, cell: (person) => <Held {...person} /> },
+          ...(onErase === null
+            ? []
+            : [
+                {
+                  key: "erase",
+                  head: t`Action`,
+                  end: true,
+                  cell: (person: DirectoryPerson) => (
+                    <Button look="quiet" onPress={() => onErase(person.uid)}>
+                      {t`Erase`}
+                    </Button>
+                  ),
+                },
+              ]),
         ]}
       />
     </Panel>

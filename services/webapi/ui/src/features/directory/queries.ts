@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { answered, api } from "@/api/client";
+import type { Job } from "@/api/types";
 
 /** The tree of departments; `at` null = today. */
 export function treeQuery(at: string | null) {
@@ -43,4 +44,21 @@ export function historyQuery(site: string, extension: string) {
       ),
     staleTime: 30_000,
   });
+}
+
+/** What an erasure would take away. */
+export function erasurePreviewQuery(person: string) {
+  return queryOptions({
+    queryKey: ["erasure", person],
+    queryFn: ({ signal }) =>
+      answered(api.POST("/api/v1/erasures/preview", { body: { person_uid: person }, signal })),
+    staleTime: 0,
+    gcTime: 0,
+  });
+}
+
+export function erase(person: string, name: string): Promise<Job> {
+  return answered(
+    api.POST("/api/v1/erasures", { body: { person_uid: person, confirmation: name.trim() } }),
+  );
 }

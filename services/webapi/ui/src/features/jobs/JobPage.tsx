@@ -13,6 +13,7 @@ import { jobQuery } from "@/shell/jobs";
 import { ProblemPanel } from "@/shell/ProblemPanel";
 import { Turns } from "./JobRow";
 import css from "./jobs.module.css";
+import { Proof } from "./Proof";
 import { Counted, JobState, useKinds } from "./words";
 
 /** One job with what it found. */
@@ -37,7 +38,7 @@ export function JobPage() {
   );
 }
 
-function Detail({ detail: { job, report } }: { detail: JobDetail }) {
+function Detail({ detail: { job, report, erasure } }: { detail: JobDetail }) {
   const { t } = useLingui();
   const kinds = useKinds();
   const instant = (at: string | null) =>
@@ -61,6 +62,7 @@ function Detail({ detail: { job, report } }: { detail: JobDetail }) {
         </div>
       </Panel>
       {report.length === 0 ? null : <Differences report={report} />}
+      {erasure === null ? null : <Proof erasure={erasure} />}
     </div>
   );
 }

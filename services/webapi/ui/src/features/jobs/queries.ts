@@ -9,6 +9,11 @@ export function turn({ name, to }: { name: string; to: Turn }): Promise<Job> {
 
 /** What may be asked of a job in its state; the server is the judge. */
 export function turnsOf(job: Job): readonly Turn[] {
+  const turns = turnsOfState(job);
+  return job.kind === "erase" ? turns.filter((turn) => turn !== "cancel") : turns;
+}
+
+function turnsOfState(job: Job): readonly Turn[] {
   switch (job.state) {
     case "waiting":
     case "running":

@@ -15,6 +15,8 @@ export function useKinds(): (kind: string) => string {
         return t`Import of a file`;
       case "rejoin":
         return t`Joining legs anew`;
+      case "erase":
+        return t`Erasing a person`;
       default:
         return kind;
     }
@@ -61,6 +63,8 @@ function CountedOf({ job }: { job: Job }) {
       return t`${done} of ${total} legs`;
     case "records":
       return t`${done} of ${total} records`;
+    case "steps":
+      return t`${done} of ${total} steps`;
   }
 }
 
@@ -72,5 +76,7 @@ function CountedAlone({ job }: { job: Job }) {
       return <Plural value={job.done} one="# leg" other="# legs" />;
     case "records":
       return <Plural value={job.done} one="# record" other="# records" />;
+    case "steps":
+      return <Plural value={job.done} one="# step" other="# steps" />;
   }
 }

@@ -21,8 +21,8 @@ export function ReportTable({ report, head }: { report: Report; head: string }) 
           <tr>
             <th scope="col">{head}</th>
             <th scope="col">{t`Calls`}</th>
-            <th scope="col">{t`Answered`}</th>
-            <th scope="col">{t`Minutes`}</th>
+            <th scope="col" data-part="talk">{t`Answered`}</th>
+            <th scope="col" data-part="talk">{t`Minutes`}</th>
             {sums.map((sum) => (
               <th key={`${sum.list} ${sum.currency}`} scope="col">
                 {sum.list}, {sum.currency}
@@ -54,8 +54,8 @@ function Line({ row, sums, name }: { row: Group; sums: readonly SumColumn[]; nam
         <ScopeLink scope={row.scope}>{said}</ScopeLink>
       </th>
       <td>{count(row.calls)}</td>
-      <td>{count(row.answered)}</td>
-      <td>{count(Math.round(row.talk_ms / MINUTE_MS))}</td>
+      <td data-part="talk">{count(row.answered)}</td>
+      <td data-part="talk">{count(Math.round(row.talk_ms / MINUTE_MS))}</td>
       {sums.map((sum) => {
         const money = amountIn(row.money, sum);
         return (

@@ -27,7 +27,7 @@ export function ReportsPage() {
   return (
     <>
       <PageHead
-        title={t`Report by ${kinds[by]}`}
+        title={t`Report: ${kinds[by]}`}
         aside={
           <Button icon={PrintIcon} onPress={() => window.print()}>
             {t`Print`}
@@ -61,7 +61,7 @@ export function ReportsPage() {
         </Empty>
       ) : (
         <div className={css.report} data-dimmed={report.isPlaceholderData}>
-          <HeardLine line={report.data.completeness} />
+          <HeardLine line={report.data.completeness} calls={report.data.total.calls} />
           <ReportTable report={report.data} head={kinds[report.data.by as Kind]} />
         </div>
       )}

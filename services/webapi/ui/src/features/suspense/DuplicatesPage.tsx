@@ -71,8 +71,16 @@ function Listed({
             cell: (one) =>
               one.received_at === null ? <Unknown /> : <Instant at={one.received_at} zone="UTC" />,
           },
-          { key: "pbx", head: t`PBX`, cell: (one) => one.pbx.name ?? one.pbx.uid },
-          { key: "link", head: t`Link`, cell: (one) => one.link_uid ?? <Unknown /> },
+          {
+            key: "pbx",
+            head: t`PBX and link`,
+            cell: (one) => (
+              <>
+                {one.pbx.name ?? one.pbx.uid}
+                {one.link_uid === null ? null : <span className={css.aside}>{one.link_uid}</span>}
+              </>
+            ),
+          },
           {
             key: "raw",
             head: t`Record`,
