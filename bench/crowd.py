@@ -1,14 +1,19 @@
 """A thousand people at once: what their pages ask, with time to think, and a live stream each.
 
-People share twenty sessions and come over one connection per question, as browsers
-do; meanwhile a PBX prints. The generator runs on the same machine and is bounded in
-time. `--people N`, `--seconds N`, `--calls N` and `--folder F` as in the group `web`.
+People share twenty sessions and have a connection each that stays, as browsers do, take
+answers compressed, and listen to the live stream. Meanwhile a PBX prints: first alone, then
+among them; how soon a line is a priced call is compared. The generator is this process: it
+runs on the same machine, is bounded in time and says how much of the processors it took.
+`--people N`, `--seconds N`, `--calls N` and `--folder F` as in the group `web`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import random
+import re
 import socket
 import statistics
 import sys
@@ -16,15 +21,15 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import yaml
 from bluewhale.cli.simulate.setup import free_port
 from bluewhale.database import Store
+from bluewhale.webapi.server import make_room
 
 from bench.__main__ import Figure
 from bench.data import AVAYA_OPTIONS, BLOCK_LINES, avaya_block, deck_prefixes, numbers_of
@@ -40,11 +45,84 @@ SESSIONS = 20
 LINES_PER_S = 50
 LATE_S = 3.0  # a line that is no priced call by then was held up
 FEED = "feed"
-# what of a hundred questions: lists and calls mostly, as somebody looks for one
-MIX: Mapping[str, int] = {
-    "list": 30, "call": 20, "dashboard": 15, "receipt": 10, "number": 10, "person": 5,
-    "report": 5, "completeness": 5,
+# which page of a hundred somebody opens next; what each asks is in `Crowd.asks`
+VIEWS: Mapping[str, int] = {
+    "dashboard": 35, "list": 25, "call": 24, "day": 6, "number": 3, "person": 2, "report": 3,
+    "completeness": 2,
 }  # fmt: skip
+_LIVE_VIEWS = frozenset({"dashboard", "list"})
+_CALL_ID = re.compile(rb'"call_id":"([a-z2-7]{26})"')
+Ask = tuple[str, str, object]  # method, path, body
+
+
+class Browser:
+    """A connection that stays, with the cookies of a session."""
+
+    def __init__(self, port: int, headers: str) -> None:
+        self._port = port
+        self._headers = headers
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Send one request; gives status and body."""
+        reader, length, status = await self._begun(method, path, body)
+        data = (
+            await reader.readexactly(length)
+            if length >= 0
+            else b"".join([chunk async for chunk in _chunks(reader)])
+        )
+        return status, gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+    async def listen(self) -> AsyncIterator[bytes]:
+        """Give the pieces of the live stream."""
+        reader, _, status = await self._begun("GET", "/api/v1/events", None)
+        if status != 200:
+            raise ConnectionError(f"events {status}")
+        async for chunk in _chunks(reader):
+            yield chunk
+
+    async def _begun(
+        self, method: str, path: str, body: object
+    ) -> tuple[asyncio.StreamReader, int, int]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 20)
+        reader, writer = self._streams
+        data = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} {path} HTTP/1.1\r\n{self._headers}Content-Type: application/json\r\n"
+            f"Content-Length: {len(data)}\r\n\r\n"
+        )
+        writer.write(head.encode() + data)
+        try:
+            answer = (await reader.readuntil(b"\r\n\r\n")).lower()
+        except asyncio.IncompleteReadError:
+            self.close()
+            raise ConnectionError("closed") from None
+        found = re.search(rb"content-length: (\d+)", answer)
+        return reader, int(found[1]) if found else -1, int(answer.split(None, 2)[1])
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._streams is not None:
+            self._streams[1].close()
+        self._streams = None
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while size := int(await reader.readline() or b"0", 16):
+        yield (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+
+
+@dataclass
+class Page:
+    """What somebody looks at."""
+
+    browser: Browser
+    chance: random.Random
+    view: str = ""
+    asks: list[Ask] = field(default_factory=list)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass
@@ -58,78 +136,108 @@ class Crowd:
     errors: Counter[str] = field(default_factory=Counter)
     calls: list[str] = field(default_factory=list)
     streams: int = 0
+    heard: int = 0
 
-    async def person(self, http: httpx.AsyncClient, csrf: str, chance: random.Random) -> None:
-        """Ask, think, ask again."""
+    async def person(self, page: Page) -> None:
+        """Look at a page, think, go to another one."""
+        chance = page.chance
         await asyncio.sleep(chance.uniform(0, THINK_S))
         while time.monotonic() < self.until:
-            what = chance.choices(list(MIX), list(MIX.values()))[0]
-            request = self._request(http, what, chance)
-            request.headers["X-CSRF-Token"] = csrf
-            begun = time.perf_counter()
-            try:
-                answer = await http.send(request)
-            except httpx.HTTPError as error:
-                self.errors[type(error).__name__] += 1
-                continue
-            self.times[what].append(time.perf_counter() - begun)
-            if answer.status_code != 200:
-                self.errors[f"{what} {answer.status_code}"] += 1
-            elif what in {"list", "number", "person"} and (items := answer.json()["items"]):
-                self.calls = [*self.calls[-500:], chance.choice(items)["call_id"]]
+            page.view = chance.choices(list(VIEWS), list(VIEWS.values()))[0]
+            page.asks = self.asks(page.view, chance)
+            await self.show(page)
             await asyncio.sleep(chance.expovariate(1 / THINK_S))
+        page.view = ""
 
-    async def listen(self, http: httpx.AsyncClient) -> None:
-        """Hold a live stream until told to stop."""
-        async with http.stream("GET", "/api/v1/events", timeout=None) as answer:
-            if answer.status_code != 200:
-                self.errors[f"events {answer.status_code}"] += 1
-                return
-            self.streams += 1
-            async for _ in answer.aiter_lines():
-                pass
+    async def show(self, page: Page) -> None:
+        """Ask what the page asks."""
+        async with page.asking:
+            for ask in page.asks:
+                await self._ask(page.browser, page.view, ask, page.chance)
 
-    def _request(self, http: httpx.AsyncClient, what: str, chance: random.Random) -> httpx.Request:
+    async def _ask(self, browser: Browser, view: str, ask: Ask, chance: random.Random) -> None:
+        begun = time.perf_counter()
+        try:
+            status, body = await browser.ask(*ask)
+        except OSError as error:
+            self.errors[f"{view} {error!r}"] += 1
+            browser.close()
+            return
+        name = f"{view} {ask[1].split('?')[0].rsplit('/', 1)[-1][:9]}"
+        self.times[view if view == "call" else name].append(time.perf_counter() - begun)
+        if status != 200:
+            self.errors[f"{name} {status}"] += 1
+        elif ask[1].endswith("/search") and (found := _CALL_ID.findall(body)):
+            self.calls = [*self.calls[-500:], chance.choice(found).decode()]
+
+    def asks(self, view: str, chance: random.Random) -> list[Ask]:
+        """Give what the page of a view asks (`queries.ts` of each)."""
         day = FIRST_DAY + timedelta(days=chance.randrange(self.days))
         span = f"from={day}&to={day + timedelta(days=1)}&tz=UTC"
-        if what in {"call", "receipt"} and self.calls:
-            ending = "/receipt" if what == "receipt" else ""
-            return http.build_request("GET", f"/api/v1/calls/{chance.choice(self.calls)}{ending}")
-        if what == "dashboard":
-            return http.build_request("GET", f"/api/v1/summary?{span}")
-        if what == "completeness":
-            return http.build_request("GET", f"/api/v1/completeness?from={day}&to={day}")
-        if what == "report":
-            return http.build_request("POST", "/api/v1/reports/department", json={"filter": span})
-        asked = {
+        if view == "call" and self.calls:
+            path = f"/api/v1/calls/{chance.choice(self.calls)}"
+            # the receipt is a tab of its own
+            return [("GET", path, None), ("GET", f"{path}/receipt", None)][: chance.choice((1, 2))]
+        if view == "dashboard":
+            # most look at what it opens with: the same days for everybody
+            week = FIRST_DAY + timedelta(days=max(0, self.days - 1))
+            usual = f"from={week}&to={week + timedelta(days=1)}&tz=UTC"
+            return [("GET", f"/api/v1/summary?{chance.choice((usual, usual, usual, span))}", None)]
+        if view == "completeness":
+            return [("GET", f"/api/v1/completeness?from={day}&to={day}", None)]
+        if view == "report":
+            return [("POST", "/api/v1/reports/department", {"filter": span})]
+        filter_ = {
             "number": f"number=+{chance.choice(self.numbers)}",
-            "person": f"person=p{chance.randrange(PERSONS)}",
-        }.get(what, f"{span}&department=d{chance.randrange(DEPARTMENTS)}")
-        return http.build_request(
-            "POST", "/api/v1/calls/search", json={"filter": asked, "limit": 200}
-        )
+            "person": f"{span}&person=p{chance.randrange(PERSONS)}",
+            "day": f"{span}&department=d{chance.randrange(DEPARTMENTS)}",
+        }.get(view, "")
+        return [
+            ("POST", "/api/v1/calls/search", {"filter": filter_, "limit": 200, "after": None}),
+            ("POST", "/api/v1/calls/aggregate", {"filter": filter_}),
+        ]
+
+    async def listen(self, page: Page, browser: Browser) -> None:
+        """Hold a live stream until told to stop; pages that show what is newest ask again."""
+        self.streams += 1
+        try:
+            async for chunk in browser.listen():
+                if b"event: calls" in chunk:
+                    self.heard += 1
+                    if page.view in _LIVE_VIEWS:
+                        await self.show(page)
+        except OSError as error:
+            self.errors[f"events {error!r}"] += 1
+        finally:
+            self.streams -= 1
+            browser.close()
 
 
-async def play(served: Served, crowd: Crowd, people: int) -> None:
-    """Let people come, and go at the end."""
-    url, unlimited = str(served.http.base_url), httpx.Limits(max_connections=None)
+async def play(served: Served, crowd: Crowd, people: int) -> int:
+    """Let people come, and go at the end; gives how many streams were held then."""
+    port = served.http.base_url.port or 80
     sessions = []
     for _ in range(SESSIONS):
-        http = httpx.AsyncClient(base_url=url, timeout=60, limits=unlimited)
-        me = await http.post("/api/v1/session", json={"name": "ana", "password": PASSWORD})
-        sessions.append((http, me.json()["csrf"]))
+        me = served.http.post("/api/v1/session", json={"name": "ana", "password": PASSWORD})
+        cookie = "; ".join(f"{k}={v}" for k, v in me.cookies.items())
+        sessions.append(
+            f"Host: 127.0.0.1:{port}\r\nCookie: {cookie}\r\nX-CSRF-Token: {me.json()['csrf']}\r\n"
+            "Accept-Encoding: gzip\r\n"
+        )
+        served.http.cookies.clear()
     crowd.until += time.monotonic()
-    listening = [
-        asyncio.create_task(crowd.listen(sessions[n % SESSIONS][0])) for n in range(people)
-    ]
-    await asyncio.gather(
-        *(crowd.person(*sessions[n % SESSIONS], random.Random(n)) for n in range(people))
-    )
+    pages, listening = [], []
+    for n in range(people):
+        headers = sessions[n % SESSIONS]
+        pages.append(Page(Browser(port, headers), random.Random(n)))
+        listening.append(asyncio.create_task(crowd.listen(pages[-1], Browser(port, headers))))
+        await asyncio.sleep(0.002)
+    await asyncio.gather(*(crowd.person(page) for page in pages))
+    held = crowd.streams
     for task in listening:
         task.cancel()
     await asyncio.gather(*listening, return_exceptions=True)
-    for http, _ in sessions:
-        await http.aclose()
+    return held
 
 
 def add_feed(folder: Path) -> int:
@@ -157,69 +265,77 @@ def rated(folder: Path) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def print_lines(port: int, seconds: float) -> int:
-    """Send lines at a steady pace, as a PBX prints; gives how many."""
-    lines = bytes(avaya_block(["00" + p for p in deck_prefixes(1_000)], 20_000).data).splitlines(
-        keepends=True
-    )
-    sent, begun = 0, time.monotonic()
-    with socket.create_connection(("127.0.0.1", port)) as pbx:
-        while (passed := time.monotonic() - begun) < seconds:
-            due = min(int(passed * LINES_PER_S), len(lines))
-            pbx.sendall(b"".join(lines[sent:due]))
-            sent = due
-            time.sleep(0.1)
-    return sent
+@dataclass
+class Feed:
+    """A PBX that prints at a steady pace, and how many of its lines are calls in time."""
+
+    folder: Path
+    port: int
+    lines: list[bytes]
+    printed: int = 0
+
+    def collected(self, seconds: float) -> float:
+        """Print so long; gives the share that is priced a moment after the last line."""
+        before, first = rated(self.folder), self.printed
+        begun = time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.port)) as pbx:
+            while (passed := time.monotonic() - begun) < seconds:
+                due = min(first + int(passed * LINES_PER_S), len(self.lines))
+                pbx.sendall(b"".join(self.lines[self.printed : due]))
+                self.printed = due
+                time.sleep(0.1)
+            time.sleep(LATE_S)
+        return (rated(self.folder) - before) / max(1, self.printed - first)
 
 
 def main() -> None:
+    make_room()
     people = int(option("--people", str(PEOPLE_SHORT if short() else PEOPLE)))
     seconds = int(option("--seconds", str(SECONDS_SHORT if short() else SECONDS)))
     calls = int(option("--calls", str(CALLS_SHORT if short() else CALLS)))
     kept = option("--folder", "")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%m%d%y").encode()
+    lines = bytes(avaya_block(["00" + p for p in deck_prefixes(1_000)], 20_000).data)
+    lines = lines.replace(b"010526", yesterday)  # newer than all that is stored
     with tempfile.TemporaryDirectory(prefix="bluewhale-crowd-") as place:
         folder = installation_of(Path(kept or place).resolve() / "it", calls)
-        port = add_feed(folder)
+        feed = Feed(folder, add_feed(folder), lines.splitlines(keepends=True))
         numbers = numbers_of(deck_prefixes(PREFIXES), 10_000)
         crowd = Crowd(max(1, calls // BLOCK_LINES // 3), numbers, float(seconds))
-        sent = [0]
+        shares: list[float] = []
         with embedded(folder) as served:
-            before = rated(folder)
-            feed = threading.Thread(
-                target=lambda: sent.append(print_lines(port, seconds)), daemon=True
-            )
-            feed.start()
-            asyncio.run(play(served, crowd, people))
-            feed.join()
             time.sleep(LATE_S)
-            collected = (rated(folder) - before) / max(1, sent[-1])
-    give(figures(crowd, people, seconds, f"{calls:,} calls stored", collected, sent[-1]))
-
-
-def figures(
-    crowd: Crowd, people: int, seconds: int, stored: str, collected: float, sent: int
-) -> list[Figure]:
-    """Give what a thousand people felt."""
+            alone = feed.collected(seconds / 4)
+            printing = threading.Thread(
+                target=lambda: shares.append(feed.collected(seconds)), daemon=True
+            )
+            printing.start()
+            cpu = time.process_time()
+            held = asyncio.run(play(served, crowd, people))
+            cpu = time.process_time() - cpu
+            printing.join()
     every = [t for times in crowd.times.values() for t in times]
     parts = ", ".join(
-        f"{what} {statistics.median(times) * 1000:.0f}/{max(times) * 1000:.0f}"
-        for what, times in crowd.times.items()
+        f"{what} {statistics.median(times) * 1000:.0f}/{max(times) * 1000:.0f} (n={len(times)})"
+        for what, times in sorted(crowd.times.items())
     )
     print(f"p50/max ms: {parts}; errors {dict(crowd.errors)}", file=sys.stderr)
     method = (
         f"{people} people for {seconds} s on this machine, think time {THINK_S:.0f} s, {SESSIONS}"
-        f" sessions, {len(every)} questions ({len(every) / seconds:.0f}/s), {stored}, `bluewhale up`"
+        f" sessions, {len(every)} questions ({len(every) / seconds:.0f}/s), {calls:,} calls stored,"
+        f" `bluewhale up`; the generator took {cpu / seconds:.2f} of a core;"
+        f" p50 {statistics.median(every) * 1000:.0f} ms"
     )
-    return [
+    give([
         Figure("web_crowd_p95", p95_ms(every), "ms", "<= 500", method),
         Figure("web_crowd_errors", sum(crowd.errors.values()), "", "<= 0", f"{dict(crowd.errors)}"),
-        Figure("web_crowd_streams", crowd.streams, "", f">= {people}", "live streams held meanwhile"),
+        Figure("web_crowd_streams", held, "", f">= {people}", f"live streams held meanwhile; {crowd.heard} times told of news"),
         Figure(
-            "web_crowd_collected", collected, "ratio", "",
-            f"of {sent} lines that a PBX printed meanwhile, {LINES_PER_S}/s: priced calls"
-            f" {LATE_S:.0f} s after the last",
+            "web_crowd_collected", shares[0] / alone if alone else 0.0, "ratio", "",
+            f"lines that are priced calls {LATE_S:.0f} s after the last, {LINES_PER_S}/s: "
+            f"{shares[0]:.3f} of them among people, {alone:.3f} without",
         ),
-    ]  # fmt: skip
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

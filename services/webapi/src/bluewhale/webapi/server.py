@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
 import threading
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1_024
 CONNECTIONS_MAX = 5_000  # a thousand people: a stream each, and what their pages ask
+FILES_BESIDE = 2_048  # sealed files and their indexes, databases, the log
 IDLE_S = 30
 END_S = 5  # answers that are being sent; a live stream is cut
 HEADERS_BYTES_MAX = 64 << 10
@@ -37,6 +39,15 @@ class ListenError(PermanentError):
     code = "web_listen"
 
 
+def make_room() -> None:
+    """Let this process have as many open connections and files as the server takes, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
 def listening(settings: WebSettings) -> socket.socket:
     """Open the socket of the page.
 
@@ -45,6 +56,7 @@ def listening(settings: WebSettings) -> socket.socket:
     ListenError
         Another program has the port, or the address is not of this machine.
     """
+    make_room()
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # named, or asyncio would not send small answers at once
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

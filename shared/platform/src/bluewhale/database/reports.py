@@ -40,7 +40,7 @@ from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.search import in_time
+from bluewhale.database.search import in_time, listed_calls
 from bluewhale.database.segments import Segment
 from bluewhale.records.ids import id_text
 from bluewhale.records.schemas import CHARGE_SCHEMA
@@ -135,16 +135,21 @@ class _Rows:
     ) -> Sums:
         """Add up calls of segments by these keys; None = in cells."""
         condition, values = where(self.filter, "duckdb")
-        if (key := number_key(self.filter)) is not None:
-            shows, given = number_where(key, "duckdb")
-            condition, values = f"{condition} AND {shows}", [*values, *given]
-        listed = ", ".join(f'c."{c}"' for c in _named(keyed or FINE))
+        columns = _named(keyed or FINE)
         gone = NOT_DEAD if self.dead.num_rows else ""
-        source = (
-            f"(SELECT {listed} FROM {sealed_sql(self.lookup.folder, segments, 'call')} c"
-            f" WHERE {condition} AND {within}{gone})"
-        )
-        return self._summed(source, keyed, values, {"dead": self.dead} if gone else {})
+        tables = {"dead": self.dead} if gone else {}
+        if self.filter.number is None and self.filter.person is None:
+            stored = sealed_sql(self.lookup.folder, segments, "call")
+        else:
+            asked = {*columns, "call_id", "version", *_COLUMN.findall(condition)}
+            tables["stored"] = listed_calls(
+                self.lookup.folder, self.columnar, segments, self.filter,
+                [name for name in STORED_CALL_SCHEMA.names if name in asked],
+            )  # fmt: skip
+            stored = "stored"
+        listed = ", ".join(f'c."{c}"' for c in columns)
+        source = f"(SELECT {listed} FROM {stored} c WHERE {condition} AND {within}{gone})"
+        return self._summed(source, keyed, values, tables)
 
     def _summed(
         self,

@@ -72,7 +72,16 @@ def search(
     hot = _hot(tx, call_filter, key, limit, after, schema)
     segments = in_time(lookup.segments, call_filter, after)
     sealed = _sealed(lookup, columnar, segments, call_filter, limit, after, schema)
-    return newest(pa.concat_tables([hot, sealed]), limit).select(given)
+    return _own_words(newest(pa.concat_tables([hot, sealed]), limit).select(given))
+
+
+def _own_words(calls: pa.Table) -> pa.Table:
+    """Give columns of words with those of these calls alone: files have words of thousands."""
+    for at, field in enumerate(calls.schema):
+        if pa.types.is_dictionary(field.type) and calls.num_rows:
+            words = calls.column(at).cast(pa.string()).combine_chunks().dictionary_encode()
+            calls = calls.set_column(at, field, words)
+    return calls
 
 
 def newest(calls: pa.Table, limit: int) -> pa.Table:
@@ -298,7 +307,12 @@ class _Asking:
     @property
     def waiting(self) -> int:
         """Give how many rows wait to be read."""
-        return sum(len(rows) for _, rows, _ in (*self._listed, *self._others))
+        return sum(len(rows) for _, rows, _ in self.found)
+
+    @property
+    def found(self) -> list[_Found]:
+        """Give what waits."""
+        return [*self._listed, *self._others]
 
     def look(self, segments: Sequence[Segment]) -> None:
         """Look at segments: postings of what is asked for, or all rows of the time."""
@@ -335,6 +349,31 @@ class _Asking:
                 ]),
                 self._everything,
             )  # fmt: skip
+
+
+def listed_calls(
+    folder: SegmentFolder,
+    columnar: Columnar,
+    segments: Sequence[Segment],
+    f: CallFilter,
+    columns: Sequence[str],
+) -> pa.Table:
+    """Give these columns of sealed calls of a number or person, found by their postings.
+
+    All calls of the number are here; whether they fit the rest of the filter is not asked,
+    and where an index knows no person, calls of others are among them.
+    """
+    asking = _Asking(folder, columnar, f, None)
+    asking.look(segments)
+    parts = [
+        (segment, part)
+        for segment, rows, _ in asking.found
+        for part in folder.near(segment, "call", np.sort(rows))
+    ]
+    with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
+        tables = list(pool.map(lambda p: folder.take(p[0], "call", p[1], columns), parts))
+    empty = STORED_CALL_SCHEMA.empty_table().select(list(columns))
+    return pa.concat_tables([empty, *tables]).unify_dictionaries()
 
 
 def _between(moments: Ints, f: CallFilter, after: PageKey | None) -> keys.Bools:
