@@ -30,6 +30,7 @@ from bench.stored_calls import PERSONS, PREFIXES, write_installation
 
 CALLS, CALLS_SHORT = 20_000_000, 500_000
 SEARCHES = 200
+PAGE_ROWS = 200  # as the page asks
 FILE_ROWS = 1_000_000
 READY_S = 600.0
 PASSWORD = "correct horse battery"
@@ -191,8 +192,8 @@ def searches(served: Served, name: str, stored: str) -> list[Figure]:
     }
     figures = []
     for what, asked in questions.items():
-        times = timed([lambda f=f: served.ask("/calls/search", f, limit=50) for f in asked])  # type: ignore[misc]
-        method = f"POST /calls/search, 50 calls of {stored}; {spread(times)}"
+        times = timed([lambda f=f: served.ask("/calls/search", f, limit=PAGE_ROWS) for f in asked])  # type: ignore[misc]
+        method = f"POST /calls/search, {PAGE_ROWS} calls of {stored}; {spread(times)}"
         figures.append(
             Figure(f"web_{name}_search_{what}_p95", p95_ms(times), "ms", "<= 300", method)
         )
@@ -231,7 +232,7 @@ def files(served: Served, name: str, per_day: int) -> list[Figure]:
     rows = 0
     for form in FORMS:
         served.forget_peaks()
-        before = sum(served.peaks_mib().values())
+        before = served.peaks_mib()
         lines = size = 0
         body = {"filter": f"from={FIRST_DAY}&to={until}&tz=UTC", "form": form}
         with (
@@ -249,11 +250,11 @@ def files(served: Served, name: str, per_day: int) -> list[Figure]:
         method = (
             f"{rows:,} rows, {size / 2**20:.0f} MiB in {c.seconds:.1f} s, POST /calls/export;"
             f" peak MiB: {', '.join(f'{n} {mib:.0f}' for n, mib in peaks.items())},"
-            f" together {before:.0f} before"
+            f" before: {', '.join(f'{n} {mib:.0f}' for n, mib in before.items())}"
         )
         figures += [
             Figure(f"web_{name}_export_{form}_s", FILE_ROWS / rate, "s", "<= 15", f"of 1,000,000 rows: {method}"),
-            Figure(f"web_{name}_export_{form}_rss", max(peaks.values()), "MiB", "<= 300", "largest process, the same run"),
+            Figure(f"web_{name}_export_{form}_rss", max(peaks[n] - before[n] for n in peaks), "MiB", "<= 300", "what the process that grew most took on top, the same run"),
         ]  # fmt: skip
     return figures
 
