@@ -146,7 +146,8 @@ class Crowd:
             page.view = chance.choices(list(VIEWS), list(VIEWS.values()))[0]
             page.asks = self.asks(page.view, chance)
             await self.show(page)
-            await asyncio.sleep(chance.expovariate(1 / THINK_S))
+            left = max(0.0, self.until - time.monotonic())
+            await asyncio.sleep(min(chance.expovariate(1 / THINK_S), left))
         page.view = ""
 
     async def show(self, page: Page) -> None:
@@ -295,7 +296,9 @@ def main() -> None:
     calls = int(option("--calls", str(CALLS_SHORT if short() else CALLS)))
     kept = option("--folder", "")
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%m%d%y").encode()
-    lines = bytes(avaya_block(["00" + p for p in deck_prefixes(1_000)], 20_000).data)
+    first = random.randrange(PREFIXES - 1_000)  # lines that were printed before would be known
+    dialled = ["00" + p for p in deck_prefixes(PREFIXES)[first : first + 1_000]]
+    lines = bytes(avaya_block(dialled, 20_000).data)
     lines = lines.replace(b"010526", yesterday)  # newer than all that is stored
     with tempfile.TemporaryDirectory(prefix="bluewhale-crowd-") as place:
         folder = installation_of(Path(kept or place).resolve() / "it", calls)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -121,6 +122,7 @@ def in_roles(folder: Path) -> Iterator[Served]:
 
     place = folder / "cluster"
     place.mkdir(exist_ok=True)
+    shutil.rmtree(place / "log", ignore_errors=True)  # an earlier link leads nowhere
     document = yaml.safe_load((folder / "bluewhale.yaml").read_text("utf-8"))
     document["directory"] = [str(folder / "directory.yaml")]
     (place / "bluewhale.yaml").write_text(yaml.safe_dump(document), "utf-8")
@@ -149,7 +151,8 @@ def copy_store(folder: Path, database: str) -> None:
         Store.open(folder / "data" / "store") as source,
         Store.open(database, segments=folder / "data" / "store" / "segments") as target,
     ):
-        passed_over = {tables.schema_version.name, tables.schema_revision.name}
+        # whoever signs in begins a trail of their own
+        passed_over = {tables.schema_version.name, tables.schema_revision.name, "audit"}
         for name, table in sorted(tables.metadata.tables.items()):
             if name in passed_over or name.startswith(PEOPLE):
                 continue
@@ -227,7 +230,7 @@ def dashboards(served: Served, name: str, stored: str, days: int) -> list[Figure
 
 def files(served: Served, name: str, per_day: int) -> list[Figure]:
     """Take some million calls as a file, in each form."""
-    until = FIRST_DAY + timedelta(days=max(1, round(FILE_ROWS / per_day)))
+    until = FIRST_DAY + timedelta(days=-(-FILE_ROWS // per_day))
     figures = []
     rows = 0
     for form in FORMS:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import uvicorn
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.telemetry import get_logger
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1_024
 CONNECTIONS_MAX = 5_000  # a thousand people: a stream each, and what their pages ask
+ANSWERED_AT_ONCE = 8
 FILES_BESIDE = 2_048  # sealed files and their indexes, databases, the log
 IDLE_S = 30
 END_S = 5  # answers that are being sent; a live stream is cut
@@ -120,6 +122,8 @@ def serve(
     server = _Server(config)
 
     async def run() -> None:
+        # more would only take the interpreter from each other
+        anyio.to_thread.current_default_thread_limiter().total_tokens = ANSWERED_AT_ONCE
         asked = asyncio.create_task(asyncio.to_thread(stopping.wait))
         serving = asyncio.create_task(server.serve(sockets=[on]))
         renewing = asyncio.create_task(_renewed(config.ssl, settings, look_s))

@@ -371,7 +371,15 @@ def listed_calls(
         for part in folder.near(segment, "call", np.sort(rows))
     ]
     with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
-        tables = list(pool.map(lambda p: folder.take(p[0], "call", p[1], columns), parts))
+        tables = list(
+            pool.map(
+                lambda p: (
+                    folder.pages.take(p[0].name, p[1], columns)
+                    or folder.take(p[0], "call", p[1], columns)
+                ),
+                parts,
+            )
+        )
     empty = STORED_CALL_SCHEMA.empty_table().select(list(columns))
     return pa.concat_tables([empty, *tables]).unify_dictionaries()
 
@@ -412,10 +420,18 @@ def _newest_of(
 def _fetch(lookup: Lookup, postings: _Postings, columns: Sequence[str]) -> pa.Table:
     """Read the rows of some postings; order does not matter."""
     of, rows = postings.segment, postings.row
-    parts = [(postings.segments[n], np.sort(rows[of == n])) for n in np.unique(of).tolist()]
+    folder = lookup.folder
+    tables, others = [], []
+    for n in np.unique(of).tolist():
+        segment, wanted = postings.segments[n], np.sort(rows[of == n])
+        found = folder.pages.take(segment.name, wanted, columns)
+        if found is None:
+            others.append((segment, wanted))
+        else:
+            tables.append(found)
     with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
-        tables = pool.map(lambda part: lookup.folder.take(part[0], "call", part[1], columns), parts)
-        return pa.concat_tables(tables)
+        tables += pool.map(lambda part: folder.take(part[0], "call", part[1], columns), others)
+    return pa.concat_tables(tables)
 
 
 def still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:

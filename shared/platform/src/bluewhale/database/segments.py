@@ -31,6 +31,7 @@ from bluewhale.database.columns import conform
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile
+from bluewhale.database.pages import Pages
 from bluewhale.database.postings import Rows, in_order_of_time, index_of
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, SEGMENT, WORD
@@ -70,9 +71,6 @@ _INDEXES_OPEN_MAX = 512  # each is a mapping and a file handle
 # Pages of a mapping that were touched count as memory of the process until they are forgotten.
 _INDEX_BYTES_MAX = 48 << 20
 _READERS_OPEN_MAX = 256
-# Row groups of calls that were read for pages: those of now are looked at by many.
-_PAGES_BYTES_MAX = 48 << 20
-_FEW_OF_GROUP = 8  # as many rows of each group, at most, are a page; others are read in bulk
 _GROUPS_AT_ONCE = 16  # row groups in memory, where wanted rows lie far apart
 _EMPTY, _UNFINISHED = "empty", ".tmp"
 
@@ -171,9 +169,7 @@ class SegmentFolder:
         self._touched: dict[str, IndexFile] = {}  # the one used last stands last
         self._touched_bytes = 0
         self._index_lock = threading.Lock()
-        self._pages: dict[tuple[str, int, tuple[str, ...]], pa.Table] = {}
-        self._pages_bytes = 0
-        self._pages_lock = threading.Lock()
+        self.pages = Pages(lambda name: folder / f"{name}.page.arrow")
         self._live: tuple[tuple[int, int], list[Segment]] = ((0, 0), [])
         self._hold_lock = threading.Lock()
         self._holds = 0
@@ -288,6 +284,7 @@ class SegmentFolder:
         """Remove a segment's files that no manifest names."""
         with self._index_lock:
             self._forget(name)
+        self.pages.forget(name)
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
 
@@ -410,48 +407,22 @@ class SegmentFolder:
         if columns is not None:
             have = set(reader.schema_arrow.names)
             names = [c for c in columns if c in have]
-        if kind == "call" and names and _FEW_OF_GROUP * len(wanted) < len(groups) * group_rows:
-            return conform(self._page(segment, wanted, group_rows, names), schema)
         with lock:
             table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
         base = np.searchsorted(groups, wanted // group_rows) * group_rows
         return conform(table.take(pa.array(base + wanted % group_rows)), schema)
 
-    def _page(
-        self, segment: Segment, wanted: npt.NDArray[np.int64], group_rows: int, names: list[str]
-    ) -> pa.Table:
-        """Give a few calls of row groups that are kept for the next page."""
-        group = wanted // group_rows
-        order = np.argsort(group, kind="stable")
-        parts = [
-            self._group(segment, int(at), names).take(
-                pa.array(wanted[group == at] - at * group_rows)
+    def lay_out(self, segments: Sequence[Segment], limit: int) -> int:
+        """Lay out the pages of up to `limit` segments that have none; give how many."""
+        known = {s.name: s for s in sorted(segments, key=lambda s: s.started or (0, 0))}
+        made = 0
+        for name in self.pages.missing(list(reversed(known)), limit):
+            calls = self.read(known[name], "call")
+            self.pages.lay_out(
+                name, calls, lambda path, data: _write_file(path, [memoryview(data)])
             )
-            for at in np.unique(group)
-        ]
-        table = pa.concat_tables(parts)
-        if bool(np.all(order[1:] > order[:-1])):
-            return table
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        return table.take(pa.array(place))
-
-    def _group(self, segment: Segment, group: int, names: list[str]) -> pa.Table:
-        key = (segment.name, group, tuple(names))
-        with self._pages_lock:
-            found = self._pages.pop(key, None)
-            if found is not None:
-                self._pages[key] = found  # the one used last stands last
-                return found
-        reader, lock = self._reader(segment, "call")
-        with lock:
-            found = reader.read_row_group(group, columns=names, use_threads=False)
-        with self._pages_lock:
-            if self._pages.setdefault(key, found) is found:
-                self._pages_bytes += found.nbytes
-            while self._pages_bytes > _PAGES_BYTES_MAX:
-                self._pages_bytes -= self._pages.pop(next(iter(self._pages))).nbytes
-        return found
+            made += 1
+        return made
 
     def near(
         self, segment: Segment, kind: str, rows: npt.NDArray[np.int64]
