@@ -132,6 +132,15 @@ def test_a_segment_of_an_earlier_release_is_searched_by_person_too(store: Store)
     assert found.column("call_id").to_pylist() == [leg_id(3)]
 
 
+def test_a_time_without_calls_has_empty_sums(store: Store) -> None:
+    """Neither hot nor sealed calls are of the year 2001."""
+    nothing = CallFilter(
+        from_at=datetime(2001, 1, 1, tzinfo=UTC), until_at=datetime(2002, 1, 1, tzinfo=UTC)
+    )
+    assert [t.num_rows for t in store.reports(["direction", "person"], nothing)] == [0, 0]
+    assert store.report("site", nothing).num_rows == 0
+
+
 def test_calls_laid_out_by_rows_are_the_same_calls(store: Store) -> None:
     """Of every list before and after; a file that is gone is not missed."""
     asked = (CallFilter(), CallFilter(number="0301234"), CallFilter(person="eve"))

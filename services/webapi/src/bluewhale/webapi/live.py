@@ -75,8 +75,9 @@ class Live:
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue
-                # each page asks anew when it hears of news: a thousand do so one after the other
-                await asyncio.sleep(random.random() * self._listeners / TOLD_PER_S)
+                # each list asks anew when it hears of calls: a thousand do so one after the other
+                if ALERTS not in self._news(told):
+                    await asyncio.sleep(random.random() * self._listeners / TOLD_PER_S)
                 news, told = self._news(told), self._number
                 for event in news:
                     yield self._frame(event)

@@ -126,7 +126,7 @@ class _Rows:
             f"SELECT {listed} FROM call_version c WHERE c.live = 1 AND {condition}", values
         )
         table = rows_table(rows, pa.schema([STORED_CALL_SCHEMA.field(c) for c in columns]))
-        if not rows and self.lookup.segments:
+        if not rows and in_time(self.lookup.segments, self.filter):
             return []
         return [self._summed("hot", keyed, [], {"hot": table})]
 

@@ -42,7 +42,7 @@ KINDS: Mapping[str, pa.Schema] = {
     "charge": CHARGE_SCHEMA,
 }
 # Rows of a row group: calls are fetched a few at a time by search, the others one call's at a time.
-_GROUP_ROWS = {"leg": 8_192, "call": 4_096, "charge": 8_192}
+_GROUP_ROWS = {"leg": 8_192, "call": 4_096, "charge": 16_384}
 # Calls are fetched in small pieces by search: setting up zstd costs more there than it saves.
 _COMPRESSION = {"leg": "zstd", "call": "lz4", "charge": "zstd"}
 _STATISTICS = {
