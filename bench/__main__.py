@@ -53,6 +53,8 @@ GROUPS = (
     "uplink",
     "nexus",
     "latency",
+    "web",
+    "crowd",
 )
 # groups that need services, where the environment says where they are
 SERVICES = ("KAFKA_BOOTSTRAP", "POSTGRES_DSN")
@@ -68,6 +70,8 @@ LONG_ONLY = {
     "telemetry",
     "backup",
     "operator",
+    "web",
+    "crowd",
 }  # says nothing on less data: asked for by name, or measured in full
 
 

@@ -111,6 +111,17 @@ def test_exports_are_arrow(served: Served) -> None:
     assert "totals" in table.column_names
 
 
+def test_columns_that_are_named_are_all_that_comes(served: Served) -> None:
+    """Two columns in their order; a page that has all says that nothing follows."""
+    served.store_calls(1, 2)
+    (page,) = served.search(
+        encoding=api.ENCODING_ARROW, columns=["version", "call_id"], limit=2, page_rows=2
+    )
+    table = pa.ipc.open_stream(page.arrow).read_all()
+    assert table.to_pydict() == {"version": [1, 1], "call_id": [leg_id(2), leg_id(1)]}
+    assert page.next == ""
+
+
 def test_one_call_comes_with_legs_ledger_and_raw_lines(served: Served) -> None:
     """Everything stored about a call is one message."""
     served.store_calls(7)

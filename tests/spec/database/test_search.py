@@ -132,6 +132,34 @@ def test_a_segment_of_an_earlier_release_is_searched_by_person_too(store: Store)
     assert found.column("call_id").to_pylist() == [leg_id(3)]
 
 
+def test_a_time_without_calls_has_empty_sums(store: Store) -> None:
+    """Neither hot nor sealed calls are of the year 2001."""
+    nothing = CallFilter(
+        from_at=datetime(2001, 1, 1, tzinfo=UTC), until_at=datetime(2002, 1, 1, tzinfo=UTC)
+    )
+    assert [t.num_rows for t in store.reports(["direction", "person"], nothing)] == [0, 0]
+    assert store.report("site", nothing).num_rows == 0
+
+
+def test_calls_laid_out_by_rows_are_the_same_calls(store: Store) -> None:
+    """Of every list before and after; a file that is gone is not missed."""
+    asked = (CallFilter(), CallFilter(number="0301234"), CallFilter(person="eve"))
+    columns = ["totals", "call_id", "person_uid", "started_at", "trunk_in", "superseded_by"]
+
+    def lists() -> list[list[dict[str, object]]]:
+        return [store.search_calls(f, limit=10, columns=columns).to_pylist() for f in asked]
+
+    before = lists()
+    segments = store.run_read(store.files.live)
+    assert store.files.lay_out(segments, 10) == len(segments)
+    assert store.files.lay_out(segments, 10) == 0
+    assert lists() == before
+    store.files = SegmentFolder(store.files.folder)
+    for path in store.files.folder.glob("*.page.arrow"):
+        path.unlink()
+    assert lists() == before
+
+
 def test_pages_follow_each_other_without_overlap(store: Store) -> None:
     """Two by two, with and without postings."""
     for asked in (CallFilter(), CallFilter(number="0301234")):

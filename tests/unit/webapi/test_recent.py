@@ -39,6 +39,17 @@ def test_an_answer_is_made_anew_after_its_time_and_an_error_never_kept():
     assert recent.get("b", lambda: 4) == 4
 
 
+def test_what_is_not_kept_is_never_older_than_its_question():
+    """Asked at 1, begun at 1: whoever asks at 2 gets another one, whoever waited since 1 does not."""
+    now = [1.0]
+    recent = Recent(0.0, lambda: now[0])
+    assert recent.get("a", lambda: "first") == "first"
+    now[0] = 2.0
+    assert recent.get("a", lambda: "second") == "second"
+    now[0] = 1.5  # as somebody who asked before the second was begun
+    assert recent.get("a", lambda: "third") == "second"
+
+
 def test_only_so_many_answers_are_kept():
     """The first that came go first."""
     recent = Recent(60)

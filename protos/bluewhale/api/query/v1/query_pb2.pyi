@@ -209,6 +209,7 @@ class SearchCallsRequest(_message.Message):
     PAGE_ROWS_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     ENCODING_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """at most this many calls in all; 0 = 100; at most 10,000,000"""
     page_rows: _builtins.int
@@ -218,6 +219,10 @@ class SearchCallsRequest(_message.Message):
     encoding: Global___Encoding.ValueType
     @_builtins.property
     def filter(self) -> Global___CallFilter: ...
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """with ENCODING_ARROW, of the stored_call schema; none = all"""
+
     def __init__(
         self,
         *,
@@ -226,10 +231,11 @@ class SearchCallsRequest(_message.Message):
         page_rows: _builtins.int = ...,
         after: _builtins.str = ...,
         encoding: Global___Encoding.ValueType = ...,
+        columns: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "encoding", b"encoding", "filter", b"filter", "limit", b"limit", "page_rows", b"page_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "columns", b"columns", "encoding", b"encoding", "filter", b"filter", "limit", b"limit", "page_rows", b"page_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,7 +22,14 @@ from bluewhale.billing.uploads import received
 from bluewhale.capture.exceptions import BluewhaleError, InputError, TemporaryError
 from bluewhale.jobs.explaining import call_named, explained
 from bluewhale.jobs.previewing import Preview
-from bluewhale.jobs.tariffs import draft_number, keep, laid_out, stored_beside, stored_version
+from bluewhale.jobs.tariffs import (
+    StoredVersions,
+    draft_number,
+    keep,
+    laid_out,
+    stored_beside,
+    stored_version,
+)
 from bluewhale.nexus.governance import current
 from bluewhale.rating.book import PriceBook
 from bluewhale.rating.diff import diff_versions
@@ -81,6 +88,7 @@ class TariffsDoor(doors.TariffsServicer):
 
     def __init__(self, pricing: Pricing) -> None:
         self._pricing = pricing
+        self._versions = StoredVersions()
         self._works = threading.BoundedSemaphore(WORKS_MAX)
         self._log = get_logger("billing")
 
@@ -228,7 +236,7 @@ class TariffsDoor(doors.TariffsServicer):
         else:
             charge_id = _id("charge_id", request.charge_id)
             call_id = store.call_of_charge(charge_id)
-        head, found = explained(store, call_id)
+        head, found = explained(store, call_id, self._versions.get)
         chosen = [e for e in found if charge_id in {None, e.charge["charge_id"]}]
         return answers.explanation(head, chosen)
 

@@ -168,11 +168,13 @@ class Housekeeper:
         return False
 
     def count(self) -> int:
-        """Add up sealed calls before somebody asks for sums; gives the count of segments."""
+        """Add up sealed calls, and lay their pages out, before somebody asks; gives the count."""
         if self._busy():
             return 0
         segments = self._store.run_read(self._store.files.live)
-        return self._store.cells.ahead(segments, COUNT_SEGMENTS)
+        return self._store.cells.ahead(segments, COUNT_SEGMENTS) or self._store.files.lay_out(
+            segments, COUNT_SEGMENTS
+        )
 
     def seal(self) -> bool:
         """Seal what is old, once there is enough of it; says whether there may be more."""

@@ -15,7 +15,7 @@ import grpc
 from bluewhale.api.query.v1 import query_pb2 as api
 from bluewhale.api.query.v1 import query_pb2_grpc as doors
 from bluewhale.capture.exceptions import BluewhaleError, InputError, TemporaryError
-from bluewhale.database import NotFoundError, StateError, page_key
+from bluewhale.database import PAGE_KEY_COLUMNS, NotFoundError, StateError, page_key
 from bluewhale.jobs.explaining import call_named
 from bluewhale.storage import answers, questions
 from bluewhale.storage.exceptions import InvalidRequestError
@@ -64,19 +64,25 @@ class QueryDoor(doors.QueryServicer):
                 "page_rows", request.page_rows, questions.PAGE_ROWS_DEFAULT, questions.PAGE_ROWS_MAX
             )
             after = questions.after(request.after)
+            rows = request.encoding != api.ENCODING_ARROW
+            columns = questions.call_columns(() if rows else request.columns)
+            read = tuple(dict.fromkeys((*columns, *PAGE_KEY_COLUMNS)))
             while left > 0 and context.is_active():
                 asked = min(left, page_rows)
                 with self._asking("search_calls"):
-                    found = self._store.search_calls(wanted, limit=asked, after=after)
-                after = page_key(found)
-                left -= found.num_rows
-                ended = found.num_rows < asked or after is None
-                place = "" if ended or after is None else questions.place(after)
-                if request.encoding == api.ENCODING_ARROW:
-                    yield api.CallPage(arrow=answers.arrow(found), next=place)
+                    # one more than asked: whether anything follows is known without asking again
+                    found = self._store.search_calls(
+                        wanted, limit=asked + 1, after=after, columns=read
+                    )
+                page = found.slice(0, asked)
+                after = page_key(page)
+                left -= page.num_rows
+                place = questions.place(after) if found.num_rows > asked and after else ""
+                if rows:
+                    yield api.CallPage(calls=answers.calls(page), next=place)
                 else:
-                    yield api.CallPage(calls=answers.calls(found), next=place)
-                if ended:
+                    yield api.CallPage(arrow=answers.arrow(page.select(columns)), next=place)
+                if not place:
                     return
 
     @override

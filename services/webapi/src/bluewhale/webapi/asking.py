@@ -16,6 +16,7 @@ from bluewhale.api.query.v1 import query_pb2 as query
 from bluewhale.api.tariffs.v1 import tariffs_pb2 as tariffs
 from bluewhale.nexus.answering import ERROR_CODE
 from bluewhale.nexus.governance import asking
+from bluewhale.records.ids import id_texts
 from bluewhale.webapi.exceptions import Code, RefusedError
 from bluewhale.webapi.recent import Recent
 
@@ -59,27 +60,35 @@ class Questions:
     def __init__(self, peer: Callable[[str], Any]) -> None:
         self._peer = peer
         self._recent = Recent(COUNTED_S)
+        self._together = Recent(0.0)
 
     def search(
-        self, wanted: query.CallFilter, *, limit: int, after: str = ""
-    ) -> tuple[list[query.Call], str]:
-        """Give calls, newest first, and the place behind them; "" = nothing follows."""
+        self, wanted: query.CallFilter, columns: Sequence[str], *, limit: int, after: str = ""
+    ) -> tuple[pa.Table, str]:
+        """Give calls, newest first, as these columns, and the place behind; "" = nothing follows."""
         request = query.SearchCallsRequest(
-            filter=wanted, limit=limit + 1, page_rows=limit, after=after
+            filter=wanted,
+            limit=limit,
+            page_rows=limit,
+            after=after,
+            encoding=query.ENCODING_ARROW,
+            columns=columns,
         )
-        with told():
-            pages = list(self._peer("query").SearchCalls(request, timeout=TIMEOUT_S))
-        if not pages:
-            return [], ""
-        more = len(pages) > 1 and len(pages[1].calls) > 0
-        return list(pages[0].calls), pages[0].next if more else ""
+
+        def ask() -> query.CallPage:
+            with told():
+                (page,) = self._peer("query").SearchCalls(request, timeout=TIMEOUT_S)
+            return page
+
+        # after news a thousand pages ask for the same list
+        page = self._together.get(request.SerializeToString(deterministic=True), ask)
+        return pa.ipc.open_stream(pa.py_buffer(page.arrow)).read_all(), page.next
 
     def newest(self) -> list[tuple[str, int]]:
         """Give id and version of the newest calls of all."""
-        request = query.SearchCallsRequest(limit=NEWEST, page_rows=NEWEST)
-        with told():
-            pages = self._peer("query").SearchCalls(request, timeout=TIMEOUT_S)
-            return [(c.call_id, c.version) for page in pages for c in page.calls]
+        found, _ = self.search(query.CallFilter(), ("call_id", "version"), limit=NEWEST)
+        ids = id_texts(found.column("call_id").combine_chunks())
+        return list(zip(ids.to_pylist(), found.column("version").to_pylist(), strict=True))
 
     def walk(self, wanted: query.CallFilter, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Give all calls that match, newest first, as tables of these columns; ends with the reader."""

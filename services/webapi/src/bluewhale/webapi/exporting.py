@@ -104,8 +104,12 @@ def _table(calls: Calls, lists: Sequence[str], schema: pa.Schema) -> pa.Table:
 
 def json_lines(calls: Calls, _lists: Sequence[str]) -> bytes:
     """Give calls as a JSON object a line, as lists of the API say them."""
-    fields = [(name, _json(calls, name)) for name in Call.model_fields]
-    return text.data(text.joined([text.json_object(fields), "\n"]))
+    return text.data(text.joined([json_objects(calls), "\n"]))
+
+
+def json_objects(calls: Calls) -> pa.Array:
+    """Give the JSON of each call: a `Call` of the API."""
+    return text.json_object([(name, _json(calls, name)) for name in Call.model_fields])
 
 
 def _json(calls: Calls, name: str) -> pa.Array:

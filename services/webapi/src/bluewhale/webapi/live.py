@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,7 @@ from bluewhale.capture.exceptions import BluewhaleError
 from bluewhale.telemetry import get_logger
 
 LOOK_S = 1.0
+TOLD_PER_S = 50
 HEARTBEAT_S = 15.0
 LIFE_S = 300.0  # then the browser comes again, with a session that still holds
 Newest = Callable[[], list[tuple[str, int]]]
@@ -74,6 +76,9 @@ class Live:
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue
+                # each list asks anew when it hears of calls: a thousand do so one after the other
+                if ALERTS not in self._news(told):
+                    await asyncio.sleep(random.random() * self._listeners / TOLD_PER_S)
                 news, told = self._news(told), self._number
                 for event in news:
                     yield self._frame(event)

@@ -3,7 +3,8 @@
     recent = Recent(keep_s=3.0)
     rows = recent.get(("report", "site", question), lambda: ask())
 
-Whoever comes while an answer is being made waits for it. Owns nothing that must
+Whoever comes while an answer is being made waits for it. With `keep_s=0.0` nobody gets an
+answer that was begun before they asked, and yet those who wait together are answered at once. Owns nothing that must
 not be lost; what is kept is never changed by its readers.
 """
 
@@ -42,10 +43,13 @@ class Recent:
             if answer is None:
                 self._forget()
                 answer = self._answers[key] = _Answer()
+        asked_s = self._clock()
         with answer.lock:
-            if self._clock() - answer.at_s >= self._keep_s:
+            if asked_s - answer.at_s >= self._keep_s:
+                began_s = self._clock()
                 answer.value = make()
-                answer.at_s = self._clock()
+                # an answer that is not kept is still that of all who came before it was begun
+                answer.at_s = self._clock() if self._keep_s else began_s
             value: T = answer.value
             return value
 

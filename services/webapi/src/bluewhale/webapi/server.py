@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import uvicorn
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.telemetry import get_logger
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 1_024
 CONNECTIONS_MAX = 5_000  # a thousand people: a stream each, and what their pages ask
+ANSWERED_AT_ONCE = 8
+FILES_BESIDE = 2_048  # sealed files and their indexes, databases, the log
 IDLE_S = 30
 END_S = 5  # answers that are being sent; a live stream is cut
 HEADERS_BYTES_MAX = 64 << 10
@@ -37,6 +41,15 @@ class ListenError(PermanentError):
     code = "web_listen"
 
 
+def make_room() -> None:
+    """Let this process have as many open connections and files as the server takes, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
 def listening(settings: WebSettings) -> socket.socket:
     """Open the socket of the page.
 
@@ -45,6 +58,7 @@ def listening(settings: WebSettings) -> socket.socket:
     ListenError
         Another program has the port, or the address is not of this machine.
     """
+    make_room()
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # named, or asyncio would not send small answers at once
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -108,6 +122,8 @@ def serve(
     server = _Server(config)
 
     async def run() -> None:
+        # more would only take the interpreter from each other
+        anyio.to_thread.current_default_thread_limiter().total_tokens = ANSWERED_AT_ONCE
         asked = asyncio.create_task(asyncio.to_thread(stopping.wait))
         serving = asyncio.create_task(server.serve(sockets=[on]))
         renewing = asyncio.create_task(_renewed(config.ssl, settings, look_s))

@@ -32,13 +32,14 @@ from bluewhale.database.exports import readable, write_csv, write_parquet
 from bluewhale.database.reports import REPORT_KINDS, ReportBy
 from bluewhale.database.schemas import CALL_COLUMNS
 from bluewhale.database.sealing import Sealed
-from bluewhale.database.search import CallDetail, page_key
+from bluewhale.database.search import PAGE_KEY_COLUMNS, CallDetail, page_key
 from bluewhale.database.store import Store
 from bluewhale.database.suspense import SuspenseFilter
 from bluewhale.database.versions import StoredTariff
 
 __all__ = [
     "CALL_COLUMNS",
+    "PAGE_KEY_COLUMNS",
     "REPORT_KINDS",
     "Batch",
     "CallDetail",

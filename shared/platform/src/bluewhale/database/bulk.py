@@ -18,7 +18,8 @@ from bluewhale.database import keys, ledger
 from bluewhale.database.batch import Batch
 from bluewhale.database.decisions import stored_calls
 from bluewhale.database.lookup import Lookup
-from bluewhale.database.segments import Rows, SegmentFolder, join_entries
+from bluewhale.database.postings import Rows, join_entries
+from bluewhale.database.segments import SegmentFolder
 from bluewhale.database.streams import Gate, record_keys
 from bluewhale.records.batches import Proposals
 from bluewhale.records.schemas import CALL_SCHEMA, CHARGE_SCHEMA

@@ -96,6 +96,30 @@ def _cost_sql(price_list: str | None, dialect: Dialect) -> tuple[str, list[Any]]
     return f"COALESCE(list_sum([t.amount_nanos for t in c.totals{only}]), 0)", values
 
 
+def _listed(f: CallFilter) -> list[tuple[str, Sequence[Any]]]:
+    """Give columns and the values that each may have."""
+    one = {
+        "person_uid": f.person, "site_uid": f.site, "direction": f.direction,
+        "class": f.call_class, "disposition": f.disposition, "extension": f.extension,
+        "account_code": f.account_code,
+    }  # fmt: skip
+    several = (("department_uid", f.departments), ("site_uid", f.sites), ("call_id", f.calls))
+    return [
+        *((column, [value]) for column, value in one.items() if value is not None),
+        *((column, values) for column, values in several if values is not None),
+    ]
+
+
+def plain_values(call_filter: CallFilter) -> list[tuple[str, Sequence[Any]]] | None:
+    """Give columns and the values that each may have; None = a filter says more than that.
+
+    Time and number are passed over. What is plain is compared as it is stored, no engine needed.
+    """
+    f = call_filter
+    more = (f.trunk, f.cost_min_nanos, f.cost_max_nanos, f.text or None, f.unrated_only or None)
+    return _listed(f) if all(said is None for said in more) else None
+
+
 def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
     """Give the condition over call rows named `c`, and its parameters."""
     f = call_filter
@@ -111,21 +135,11 @@ def where(call_filter: CallFilter, dialect: Dialect) -> tuple[str, list[Any]]:
         add(f"c.started_at >= {moment}", milliseconds(f.from_at))
     if f.until_at is not None:
         add(f"c.started_at < {moment}", milliseconds(f.until_at))
-    for column, value in (
-        ("person_uid", f.person), ("site_uid", f.site), ("direction", f.direction),
-        ("class", f.call_class), ("disposition", f.disposition), ("extension", f.extension),
-        ("account_code", f.account_code),
-    ):  # fmt: skip
-        if value is not None:
-            add(f'c."{column}" = ?', value)
+    for column, listed in _listed(f):
+        marks = ", ".join("?" * len(listed)) or "NULL"
+        add(f'c."{column}" IN ({marks})' if len(listed) != 1 else f'c."{column}" = ?', *listed)
     if f.trunk is not None:
         add("(c.trunk_in = ? OR c.trunk_out = ?)", f.trunk, f.trunk)
-    for column, listed in (
-        ("department_uid", f.departments), ("site_uid", f.sites), ("call_id", f.calls),
-    ):  # fmt: skip
-        if listed is not None:
-            marks = ", ".join("?" * len(listed)) or "NULL"
-            add(f"c.{column} IN ({marks})", *listed)
     if f.cost_min_nanos is not None or f.cost_max_nanos is not None:
         cost, given = _cost_sql(f.price_list, dialect)
         if f.cost_min_nanos is not None:

@@ -18,7 +18,8 @@ from bluewhale.database import audit, keys
 from bluewhale.database.commit import make_live
 from bluewhale.database.engine import Transaction
 from bluewhale.database.ledger import ChargePlaces
-from bluewhale.database.segments import Rows, Segment, SegmentFolder
+from bluewhale.database.postings import Rows
+from bluewhale.database.segments import Segment, SegmentFolder
 
 ROWS_MAX = 200_000  # legs of one made segment: bounds memory and the time it takes
 SEGMENTS_MIN = 4  # fewer small ones are not worth it

@@ -7,12 +7,16 @@ repeated. Days are UTC days of receipt: the only day that every record has.
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 from bluewhale.database.columnar import Columnar, sealed_sql
 from bluewhale.database.engine import Transaction
 from bluewhale.database.lookup import Lookup
+from bluewhale.database.segments import Segment, SegmentFolder
 from bluewhale.database.streams import merge_ranges, without
 
 _DAY_MS = 86_400_000
@@ -64,13 +68,13 @@ class Completeness:
 def completeness(
     tx: Transaction,
     lookup: Lookup,
-    columnar: Columnar,
+    received: Received,
     *,
     site: str | None = None,
-    first_day: int | None = None,
-    last_day: int | None = None,
+    days: tuple[int | None, int | None] = (None, None),
 ) -> Completeness:
-    """Give the totals of the days asked for (days since 1970, inclusive) and all gaps."""
+    """Give the totals of the days asked for (days since 1970, inclusive; None = any) and all gaps."""
+    first_day, last_day = days
     counts: dict[tuple[str, int], dict[str, int]] = {}
     for site_uid, day, stage, count in tx.rows(
         'SELECT site_uid, day, stage, "count" FROM control_total'
@@ -83,7 +87,7 @@ def completeness(
         " GROUP BY stream_id) l ON l.stream_id = h.stream_id GROUP BY 1, 2"
     ):
         counts.setdefault((site_uid, day), {}).update(heard=heard, journaled=journaled)
-    for (site_uid, day), count in _stored(tx, lookup, columnar).items():
+    for (site_uid, day), count in _stored(tx, lookup, received).items():
         counts.setdefault((site_uid, day), {})["stored"] = count
     rows = [
         _row(site_uid, day, found)
@@ -125,22 +129,51 @@ def _row(site_uid: str, day: int, found: dict[str, int]) -> dict[str, object]:
     return row
 
 
-def _stored(tx: Transaction, lookup: Lookup, columnar: Columnar) -> dict[tuple[str, int], int]:
+def _stored(tx: Transaction, lookup: Lookup, received: Received) -> Counter[tuple[str, int]]:
     """Count leg rows themselves, hot and sealed, per site and UTC day received."""
-    found: dict[tuple[str, int], int] = {}
+    found = received.of(lookup.segments)
     for site_uid, day, count in tx.rows(
         f"SELECT COALESCE(site_uid, ''), received_at / {_DAY_MS}, COUNT(*) FROM leg GROUP BY 1, 2"
     ):
-        found[site_uid, day] = found.get((site_uid, day), 0) + count
-    if lookup.segments:
-        table = columnar.query(
-            f"SELECT COALESCE(site_uid, '') AS site, epoch_ms(received_at) // {_DAY_MS} AS day,"
-            f" COUNT(*) AS n FROM {sealed_sql(lookup.folder, lookup.segments, 'leg')} GROUP BY 1, 2"
-        )
-        for row in table.to_pylist():
-            key = (row["site"], int(row["day"]))
-            found[key] = found.get(key, 0) + row["n"]
+        found[site_uid, day] += count
     return found
+
+
+class Received:
+    """Legs of sealed files per site and UTC day received; any thread may ask.
+
+    A sealed file never changes: the rows of each are counted once by a process.
+    """
+
+    def __init__(self, folder: SegmentFolder, columnar: Columnar) -> None:
+        self._folder = folder
+        self._columnar = columnar
+        self._lock = threading.Lock()
+        self._counted: dict[str, Counter[tuple[str, int]]] = {}
+
+    def of(self, segments: Sequence[Segment]) -> Counter[tuple[str, int]]:
+        """Add up the legs of segments."""
+        with self._lock:
+            self._count([s for s in segments if s.name not in self._counted])
+            self._counted = {s.name: self._counted[s.name] for s in segments}
+            found: Counter[tuple[str, int]] = Counter()
+            for counted in self._counted.values():
+                found.update(counted)
+            return found
+
+    def _count(self, segments: Sequence[Segment]) -> None:
+        if not segments:
+            return
+        names = {str(self._folder.path(s.name, "leg")): s.name for s in segments}
+        table = self._columnar.query(
+            f"SELECT filename, COALESCE(site_uid, '') AS site, epoch_ms(received_at) // {_DAY_MS}"
+            f" AS day, COUNT(*) AS n FROM {sealed_sql(self._folder, segments, 'leg', 'filename = true')}"
+            " GROUP BY ALL"
+        )
+        counted = {name: Counter[tuple[str, int]]() for name in names.values()}
+        for row in table.to_pylist():
+            counted[names[row["filename"]]][row["site"], int(row["day"])] = row["n"]
+        self._counted |= counted
 
 
 def gaps(tx: Transaction, *, site: str | None = None) -> pa.Table:

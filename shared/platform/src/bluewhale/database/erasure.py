@@ -28,8 +28,9 @@ import pyarrow.compute as pc
 from bluewhale.database import compaction, keys, tables
 from bluewhale.database.columns import rows_table
 from bluewhale.database.lookup import CALL_COLUMNS, LEG_COLUMNS
+from bluewhale.database.postings import Rows, join_entries
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.segments import Rows, join_entries, live_segments
+from bluewhale.database.segments import live_segments
 from bluewhale.database.store import SEALING
 from bluewhale.records.enums import Flag
 from bluewhale.records.schemas import LEG_SCHEMA, WORD

@@ -92,7 +92,7 @@ def _sealed(lookup: Lookup, high: keys.Words, low: keys.Words) -> tuple[pa.Table
     if not by_segment:
         return _SCHEMA.empty_table(), np.zeros(0, np.bool_)
     table = pa.concat_tables(
-        [lookup.folder.take(s, "leg", sorted(rows), NAMES).select(NAMES) for s, rows in by_segment]
+        [lookup.folder.take(s, "leg", sorted(rows), NAMES) for s, rows in by_segment]
     )
     found = table.column("cdr_id").to_pylist()
     owners = lookup.owners(found)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from bluewhale.database import keys, tables
 from bluewhale.database.engine import Transaction
-from bluewhale.database.segments import join_entries, number_postings
+from bluewhale.database.postings import join_entries, number_postings
 
 ROWS_OF_A_DAY = 100  # of one batch: then the day is worth room of its own
 _SEEN = ["cdr_id", "stream_id", "incarnation", "seq", "record_crc"]

@@ -75,6 +75,10 @@ class IndexFile:
         kind, at, count = self._places[name]
         return np.frombuffer(self._map, kind, count, self._base + at)
 
+    def forget(self) -> None:
+        """Give the memory of pages that were read back; arrays stay valid, pages are read again."""
+        self._map.madvise(mmap.MADV_DONTNEED)
+
     def __enter__(self) -> Self:
         return self
 

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from bluewhale.database import keys
 from bluewhale.database.call_filter import (
     CallFilter,
     milliseconds,
@@ -37,7 +40,7 @@ from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.search import in_time
+from bluewhale.database.search import in_time, listed_calls
 from bluewhale.database.segments import Segment
 from bluewhale.records.ids import id_text
 from bluewhale.records.schemas import CHARGE_SCHEMA
@@ -93,12 +96,12 @@ def reports(
     if question is None or not all(by in CELL_GROUPS for by in bys):
         keyed = {f"g{n}": _GROUPS[by] for n, by in enumerate(bys)}
         segments = in_time(lookup.segments, call_filter)
-        sums = together([ask.hot(keyed), ask.sealed(segments, keyed)])
+        sums = together([*ask.hot(keyed), ask.sealed(segments, keyed)])
     else:
         keyed = {f"g{n}": CELL_GROUPS[by] for n, by in enumerate(bys)}
-        sums = together([ask.hot(None), *_sealed(ask, cells)])
+        sums = together([*ask.hot(None), *_sealed(ask, cells)])
         sums = regrouped(columnar, sums, keyed, question)
-    return [_grouped(columnar, sums, f"c.g{n}", by, limit) for n, by in enumerate(bys)]
+    return [_grouped(sums, f"g{n}", by, limit) for n, by in enumerate(bys)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ class _Rows:
     filter: CallFilter
     dead: pa.Table
 
-    def hot(self, keyed: Mapping[str, str] | None) -> Sums:
-        """Add up hot calls by these keys; None = in cells."""
+    def hot(self, keyed: Mapping[str, str] | None) -> list[Sums]:
+        """Add up hot calls, if there are any, by these keys; None = in cells."""
         columns = _named(keyed or FINE)
         condition, values = where(self.filter, self.tx.dialect)
         if (key := number_key(self.filter)) is not None:
@@ -123,23 +126,30 @@ class _Rows:
             f"SELECT {listed} FROM call_version c WHERE c.live = 1 AND {condition}", values
         )
         table = rows_table(rows, pa.schema([STORED_CALL_SCHEMA.field(c) for c in columns]))
-        return self._summed("hot", keyed, [], {"hot": table})
+        if not rows and in_time(self.lookup.segments, self.filter):
+            return []
+        return [self._summed("hot", keyed, [], {"hot": table})]
 
     def sealed(
         self, segments: Sequence[Segment], keyed: Mapping[str, str] | None, within: str = "1 = 1"
     ) -> Sums:
         """Add up calls of segments by these keys; None = in cells."""
         condition, values = where(self.filter, "duckdb")
-        if (key := number_key(self.filter)) is not None:
-            shows, given = number_where(key, "duckdb")
-            condition, values = f"{condition} AND {shows}", [*values, *given]
-        listed = ", ".join(f'c."{c}"' for c in _named(keyed or FINE))
+        columns = _named(keyed or FINE)
         gone = NOT_DEAD if self.dead.num_rows else ""
-        source = (
-            f"(SELECT {listed} FROM {sealed_sql(self.lookup.folder, segments, 'call')} c"
-            f" WHERE {condition} AND {within}{gone})"
-        )
-        return self._summed(source, keyed, values, {"dead": self.dead} if gone else {})
+        tables = {"dead": self.dead} if gone else {}
+        if self.filter.number is None and self.filter.person is None:
+            stored = sealed_sql(self.lookup.folder, segments, "call")
+        else:
+            asked = {*columns, "call_id", "version", *_COLUMN.findall(condition)}
+            tables["stored"] = listed_calls(
+                self.lookup.folder, self.columnar, segments, self.filter,
+                [name for name in STORED_CALL_SCHEMA.names if name in asked],
+            )  # fmt: skip
+            stored = "stored"
+        listed = ", ".join(f'c."{c}"' for c in columns)
+        source = f"(SELECT {listed} FROM {stored} c WHERE {condition} AND {within}{gone})"
+        return self._summed(source, keyed, values, tables)
 
     def _summed(
         self,
@@ -194,35 +204,37 @@ def _named(keyed: Mapping[str, str]) -> list[str]:
     return [name for name in STORED_CALL_SCHEMA.names if name in named]
 
 
-def _grouped(
-    columnar: Columnar,
-    sums: Sums,
-    group: str,
-    by: ReportBy,
-    limit: int | None,
-) -> pa.Table:
-    """Give one report over sums."""
-    by_time = by in {"hour", "day", "month"}
-    sql = f"""
-        WITH counts AS (
-            SELECT {group} AS name, CAST(SUM(c.calls) AS BIGINT) AS calls,
-                   CAST(SUM(c.answered) AS BIGINT) AS answered,
-                   CAST(SUM(c.talk_ms) AS BIGINT) AS talk_ms
-            FROM counted c GROUP BY 1
-        ),
-        money AS (
-            SELECT {group} AS name, c.price_list, c.currency,
-                   CAST(SUM(c.amount_nanos) AS BIGINT) AS amount_nanos,
-                   CAST(SUM(c.unrated) AS BIGINT) AS unrated
-            FROM paid c GROUP BY ALL
-        )
-        SELECT counts.name, calls, answered, talk_ms, price_list, currency, amount_nanos, unrated
-        FROM counts LEFT JOIN money ON counts.name IS NOT DISTINCT FROM money.name
-        ORDER BY {"counts.name" if by_time else "amount_nanos DESC NULLS LAST"},
-                 counts.name, price_list, currency
-        {"" if limit is None else f"LIMIT {int(limit)}"}
-    """
-    return columnar.query(sql, (), {"counted": sums.counted, "paid": sums.paid})
+def _grouped(sums: Sums, group: str, by: ReportBy, limit: int | None) -> pa.Table:
+    """Give one report over sums by their column `group`; a name that is not known is a group."""
+    counts = _added(sums.counted, [group], ("calls", "answered", "talk_ms"))
+    money = _added(sums.paid, [group, "price_list", "currency"], ("amount_nanos", "unrated"))
+    names = keys.one_array(counts.column(group))
+    of = np.asarray(pc.index_in(money.column(group), value_set=names))
+    free = np.setdiff1d(np.arange(len(names)), of, assume_unique=False)
+    charged = counts.take(pa.array(np.concatenate([of, free])))
+    paid = money.drop_columns([group])
+    found = pa.table(
+        {
+            "name": charged.column(group).cast(pa.string()),
+            **{name: charged.column(name) for name in charged.column_names if name != group},
+            **{
+                name: pa.chunked_array(
+                    [*paid.column(name).chunks, pa.nulls(len(free), paid.column(name).type)]
+                )
+                for name in paid.column_names
+            },
+        }
+    )
+    order = [(name, "ascending") for name in ("name", "price_list", "currency")]
+    if by not in {"hour", "day", "month"}:
+        order.insert(0, ("amount_nanos", "descending"))
+    sorted_ = found.take(pc.sort_indices(found, order))
+    return sorted_ if limit is None else sorted_.slice(0, limit)
+
+
+def _added(table: pa.Table, group: Sequence[str], sums: Sequence[str]) -> pa.Table:
+    added = table.group_by(list(group), use_threads=False).aggregate([(n, "sum") for n in sums])
+    return added.select([*group, *(f"{n}_sum" for n in sums)]).rename_columns([*group, *sums])
 
 
 def charges(

@@ -21,8 +21,9 @@ from bluewhale.database.commit import make_live
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError
 from bluewhale.database.lookup import CALL_COLUMNS, CHARGE_COLUMNS, LEG_COLUMNS
+from bluewhale.database.postings import Rows, join_entries, number_postings
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
-from bluewhale.database.segments import Rows, SegmentFolder, join_entries, number_postings
+from bluewhale.database.segments import SegmentFolder
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA
 
 _READ_ROWS = 5_000  # rows held as objects at a time; columns are a tenth of that

@@ -1,24 +1,29 @@
 """Finding calls: hot rows and sealed segments as one list, newest first.
 
 By number and by person, sorted postings lead straight to the rows: no file is scanned.
-Of other questions DuckDB says which rows match, from the columns that the filter names.
+Other questions are asked of the columns that the filter names; of those that are more than
+plain words DuckDB says which rows match.
 Pages are keyset pages: `after` is the last (started_at, call_id) of the page
 before, so that new calls do not shift them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from bluewhale.database import keys
 from bluewhale.database.call_filter import (
     CallFilter,
     milliseconds,
     number_key,
+    plain_values,
     where,
 )
 from bluewhale.database.columnar import Columnar, sealed_sql
@@ -34,7 +39,10 @@ from bluewhale.records.enums import CallState
 
 PAGE_ROWS_MAX = 1_000_000
 _FETCH_THREADS = 2
-_FETCH_ROWS = 64  # sealed rows fetched at once behind a posting, newest first
+_FETCH_ROWS = 16  # sealed rows fetched at once behind a posting, newest first
+_KEYS = frozenset({"call_id", "version", "started_at"})  # what order and versions need
+PAGE_KEY_COLUMNS = ("started_at", "call_id")
+_COLUMN = re.compile(r'\bc\."?(\w+)')
 
 PageKey = tuple[int, bytes]  # started_at in ms, call_id
 
@@ -44,19 +52,36 @@ def search(
     lookup: Lookup,
     columnar: Columnar,
     call_filter: CallFilter,
-    *,
     limit: int,
     after: PageKey | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """Give live calls that match, newest first, at most `limit` (STORED_CALL_SCHEMA)."""
+    """Give live calls that match, newest first, at most `limit`.
+
+    columns: of STORED_CALL_SCHEMA, in the order given; None = all of them.
+    """
     limit = min(limit, PAGE_ROWS_MAX)
     key = number_key(call_filter)
+    given = STORED_CALL_SCHEMA.names if columns is None else list(columns)
+    needed = _KEYS.union(given)
+    schema = pa.schema(
+        [f for f in STORED_CALL_SCHEMA if f.name in needed], STORED_CALL_SCHEMA.metadata
+    )
     if limit <= 0 or key == keys.NO_NUMBER:
-        return STORED_CALL_SCHEMA.empty_table()
-    hot = _hot(tx, call_filter, key, limit, after)
+        return schema.empty_table().select(given)
+    hot = _hot(tx, call_filter, key, limit, after, schema)
     segments = in_time(lookup.segments, call_filter, after)
-    sealed = _sealed(tx, lookup, columnar, segments, call_filter, limit, after)
-    return newest(pa.concat_tables([hot, sealed]), limit)
+    sealed = _sealed(lookup, columnar, segments, call_filter, limit, after, schema)
+    return _own_words(newest(pa.concat_tables([hot, sealed]), limit).select(given))
+
+
+def _own_words(calls: pa.Table) -> pa.Table:
+    """Give columns of words with those of these calls alone: files have words of thousands."""
+    for at, field in enumerate(calls.schema):
+        if pa.types.is_dictionary(field.type) and calls.num_rows:
+            words = calls.column(at).cast(pa.string()).combine_chunks().dictionary_encode()
+            calls = calls.set_column(at, field, words)
+    return calls
 
 
 def newest(calls: pa.Table, limit: int) -> pa.Table:
@@ -88,7 +113,12 @@ def in_time(
 
 
 def _hot(
-    tx: Transaction, f: CallFilter, key: int | None, limit: int, after: PageKey | None
+    tx: Transaction,
+    f: CallFilter,
+    key: int | None,
+    limit: int,
+    after: PageKey | None,
+    schema: pa.Schema,
 ) -> pa.Table:
     condition, values = where(f, tx.dialect)
     if after is not None:
@@ -103,111 +133,53 @@ def _hot(
         )
         condition = f"n.number = ? AND {condition}"
         values = [key, *values]
-    columns = ", ".join(f'c."{name}"' for name in STORED_CALL_SCHEMA.names)
+    columns = ", ".join(f'c."{name}"' for name in schema.names)
     rows = tx.rows(
         f"SELECT {columns} FROM {source} WHERE {live} AND {condition}"
         " ORDER BY c.started_at DESC NULLS LAST, c.call_id DESC LIMIT ?",
         [*values, limit],
     )
-    return rows_table(rows, STORED_CALL_SCHEMA)
+    return rows_table(rows, schema)
 
 
 def _sealed(
-    tx: Transaction,
     lookup: Lookup,
     columnar: Columnar,
     segments: Sequence[Segment],
     f: CallFilter,
     limit: int,
     after: PageKey | None,
+    schema: pa.Schema,
 ) -> pa.Table:
     """Look through segments, newest first, until the page is full and no older one can add.
 
-    Postings or DuckDB say which rows match, from the columns that the filter names;
-    the others are read of the rows of the page alone.
+    Postings and the columns that the filter names say which rows match; the others are
+    read of the rows of the page alone.
     """
-    found = STORED_CALL_SCHEMA.empty_table()
-    dead = {(r[0], r[1]) for r in tx.rows("SELECT call_id, version FROM superseded")}
+    found = schema.empty_table()
+    asking = _Asking(lookup.folder, columnar, f, after)
     rest = sorted(segments, key=lambda s: s.started[1] if s.started else 0, reverse=True)
     step = 2
     while rest:
-        if found.num_rows >= limit:
+        part, rest = rest[:step], rest[step:]
+        step *= 2
+        asking.look(part)
+        # what a posting leads to is read of many segments at once, and no row in vain
+        if rest and found.num_rows + asking.waiting < limit:
+            continue
+        for postings, picking in asking.taken():
+            table = _newest_of(lookup, postings, schema, limit, after, picking)
+            found = newest(pa.concat_tables([found, table]), limit)
+        if rest and found.num_rows >= limit:
             oldest = int(keys.integers(found.column("started_at")).min())
             if rest[0].started is not None and rest[0].started[1] < oldest:
                 break
-        part, rest = rest[:step], rest[step:]
-        step *= 2
-        for rows, of, fits in _candidates(lookup.folder, columnar, part, f):
-            postings = _Postings.of(lookup, of, rows).between(f, after)
-            table = _newest_of(lookup, postings, dead, limit, after, fits)
-            found = newest(pa.concat_tables([found, table]), limit)
     return found
-
-
-_Fits = Callable[[pa.Table], pa.Table]
-
-
-def _candidates(
-    folder: SegmentFolder, columnar: Columnar, segments: Sequence[Segment], f: CallFilter
-) -> Iterator[tuple[list[Ints], list[Segment], _Fits]]:
-    """Give rows of segments that may match, and what picks those that do."""
-    name, key = "number", number_key(f)
-    if key is None and f.person is not None:
-        name, key = "person", keys.word_key(f.person)
-    rows: list[Ints] = []
-    shown: list[Segment] = []
-    others: list[Segment] = []
-    for segment in segments:
-        index = None if key is None else folder.index(segment)
-        if key is None or index is None or name not in index:
-            others.append(segment)
-            continue
-        first, last = np.searchsorted(index.array(name), [key, key + 1]).tolist()
-        if first < last:
-            rows.append(index.array(f"{name}_row")[first:last].astype(np.int64))
-            shown.append(segment)
-    if rows:
-        yield rows, shown, _picking(columnar, f)
-    if others:
-        yield matching(folder, columnar, others, f), others, lambda table: table
-
-
-def _picking(columnar: Columnar, f: CallFilter) -> _Fits:
-    """Give what picks calls that fit all that a filter says besides the number."""
-    condition, values = where(f, "duckdb")
-
-    def pick(table: pa.Table) -> pa.Table:
-        if condition == "1 = 1" or not table.num_rows:
-            return table
-        sql = f"SELECT c.* FROM page c WHERE {condition}"
-        return conform(columnar.query(sql, values, {"page": table}), STORED_CALL_SCHEMA)
-
-    return pick
-
-
-def matching(
-    folder: SegmentFolder, columnar: Columnar, segments: Sequence[Segment], f: CallFilter
-) -> list[Ints]:
-    """Give the rows of each segment that fit what a filter says besides time and number."""
-    condition, values = where(replace(f, from_at=None, until_at=None, number=None), "duckdb")
-    if condition == "1 = 1" or not segments:
-        return [np.arange(s.call_rows) for s in segments]
-    source = sealed_sql(folder, segments, "call", "filename = true", "file_row_number = true")
-    found = columnar.query(
-        f"SELECT c.filename AS file, c.file_row_number AS row FROM {source} c WHERE {condition}",
-        values,
-    )
-    files = keys.one_array(found.column("file")).dictionary_encode()
-    codes, rows = np.asarray(files.indices), keys.integers(found.column("row"))
-    known = {file: code for code, file in enumerate(files.dictionary.to_pylist())}
-    return [
-        np.sort(rows[codes == known.get(str(folder.path(s.name, "call")), -1)]) for s in segments
-    ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Postings:
-    """Rows of segments and when their calls began; `of` numbers the segment of each."""
+    """Rows of segments and when their calls began; `segment` numbers the segment of each."""
 
     segments: Sequence[Segment]
     segment: Ints
@@ -215,68 +187,251 @@ class _Postings:
     started: Ints
 
     @classmethod
-    def of(cls, lookup: Lookup, segments: Sequence[Segment], rows: Sequence[Ints]) -> _Postings:
-        """Take the rows of each segment."""
-        started = [
-            lookup.folder.index(s).array("call_started")[at].astype(np.int64)
-            for s, at in zip(segments, rows, strict=True)
-        ]
+    def of(cls, found: Sequence[tuple[Segment, Ints, Ints]]) -> _Postings:
+        """Take (segment, rows, when these began) of each."""
         empty = np.empty(0, np.int64)
         return cls(
-            segments,
-            np.repeat(np.arange(len(segments)), [len(at) for at in rows]),
-            np.concatenate([empty, *rows]),
-            np.concatenate([empty, *started]),
+            [segment for segment, _, _ in found],
+            np.repeat(np.arange(len(found)), [len(rows) for _, rows, _ in found]),
+            np.concatenate([empty, *(rows for _, rows, _ in found)]),
+            np.concatenate([empty, *(started for _, _, started in found)]),
         )
 
-    def between(self, f: CallFilter, after: PageKey | None) -> _Postings:
-        """Give those in the time of a filter and not newer than a page, newest first."""
-        order = np.argsort(-self.started, kind="stable")
-        moments = self.started[order]
-        fits = np.ones(len(order), np.bool_)
-        if after is not None:
-            fits &= moments <= after[0]
-        if f.from_at is not None:
-            fits &= moments >= milliseconds(f.from_at)
-        if f.until_at is not None:
-            fits &= moments < milliseconds(f.until_at)
-        order = order[fits]
-        return _Postings(self.segments, self.segment[order], self.row[order], self.started[order])
+    def only(self, fits: Any) -> _Postings:
+        """Give some of them: a mask or places."""
+        return _Postings(self.segments, self.segment[fits], self.row[fits], self.started[fits])
+
+    def cut(self, count: int) -> tuple[_Postings, _Postings]:
+        """Give the newest, at least `count`, and the rest; calls of one moment are never split."""
+        if len(self.started) <= count:
+            return self, self.only(slice(0))
+        since = np.partition(self.started, -count)[-count]
+        newer = self.started >= since
+        return self.only(newer), self.only(~newer)
+
+
+class _Picking:
+    """What a filter says of calls besides time and number, and perhaps the person."""
+
+    def __init__(self, columnar: Columnar, f: CallFilter) -> None:
+        self._columnar = columnar
+        rest = replace(f, from_at=None, until_at=None, number=None)
+        self._plain = plain_values(rest)
+        self._condition, self._values = where(rest, "duckdb")
+        self.all = self._condition == "1 = 1"
+        self.columns = frozenset(_COLUMN.findall(self._condition))
+
+    def of(self, table: pa.Table) -> pa.Table:
+        """Give the calls that fit; the table has `columns`."""
+        if self.all or not table.num_rows:
+            return table
+        if self._plain is not None:
+            return table.filter(_fitting(table, self._plain))
+        sql = f"SELECT c.* FROM page c WHERE {self._condition}"
+        return conform(self._columnar.query(sql, self._values, {"page": table}), table.schema)
+
+    def rows(
+        self, folder: SegmentFolder, segments: Sequence[Segment], among: Sequence[Ints]
+    ) -> list[Ints]:
+        """Give those of ascending rows of each segment that fit."""
+        if self.all or not segments:
+            return list(among)
+        if self._plain is None:
+            asked = zip(among, self._asked(folder, segments), strict=True)
+            return [rows[np.isin(rows, found, assume_unique=True)] for rows, found in asked]
+        found = []
+        for segment, rows in zip(segments, among, strict=True):
+            parts = [
+                part[
+                    np.asarray(
+                        _fitting(
+                            folder.take(segment, "call", part, list(self.columns)), self._plain
+                        )
+                    )
+                ]
+                for part in folder.near(segment, "call", rows)
+            ]
+            found.append(np.concatenate([np.empty(0, np.int64), *parts]))
+        return found
+
+    def _asked(self, folder: SegmentFolder, segments: Sequence[Segment]) -> list[Ints]:
+        source = sealed_sql(folder, segments, "call", "filename = true", "file_row_number = true")
+        found = self._columnar.query(
+            f"SELECT c.filename AS file, c.file_row_number AS row FROM {source} c"
+            f" WHERE {self._condition}",
+            self._values,
+        )
+        files = keys.one_array(found.column("file")).dictionary_encode()
+        codes, rows = np.asarray(files.indices), keys.integers(found.column("row"))
+        known = {file: code for code, file in enumerate(files.dictionary.to_pylist())}
+        return [rows[codes == known.get(str(folder.path(s.name, "call")), -1)] for s in segments]
+
+
+def _fitting(table: pa.Table, plain: Sequence[tuple[str, Sequence[Any]]]) -> pa.Array:
+    fits: pa.ChunkedArray | None = None
+    for column, listed in plain:
+        kind = table.schema.field(column).type
+        values = pa.array(listed, kind.value_type if pa.types.is_dictionary(kind) else kind)
+        one = pc.is_in(table.column(column), value_set=values, skip_nulls=True)
+        fits = one if fits is None else pc.and_(fits, one)
+    return keys.one_array(fits) if fits is not None else pa.repeat(True, table.num_rows)
+
+
+def matching(
+    folder: SegmentFolder, columnar: Columnar, segment: Segment, f: CallFilter, rows: Ints
+) -> Ints:
+    """Give those of ascending rows of a segment that fit what a filter says besides time and number."""
+    return _Picking(columnar, f).rows(folder, [segment], [rows])[0]
+
+
+_Found = tuple[Segment, Ints, Ints]  # rows of a segment, and when their calls began
+
+
+class _Asking:
+    """Rows that may match, of segments that were looked at and not read yet."""
+
+    def __init__(
+        self, folder: SegmentFolder, columnar: Columnar, f: CallFilter, after: PageKey | None
+    ) -> None:
+        self._folder = folder
+        self._filter = f
+        self._after = after
+        self._picking = _Picking(columnar, f)
+        self._everything = _Picking(columnar, CallFilter())
+        self._name, self._key = "number", number_key(f)
+        if self._key is None and f.person is not None:
+            self._name, self._key = "person", keys.word_key(f.person)
+        self._listed: list[_Found] = []
+        self._others: list[_Found] = []
+
+    @property
+    def waiting(self) -> int:
+        """Give how many rows wait to be read."""
+        return sum(len(rows) for _, rows, _ in self.found)
+
+    @property
+    def found(self) -> list[_Found]:
+        """Give what waits."""
+        return [*self._listed, *self._others]
+
+    def look(self, segments: Sequence[Segment]) -> None:
+        """Look at segments: postings of what is asked for, or all rows of the time."""
+        for segment in segments:
+            index = self._folder.index(segment)
+            started = index.array("call_started")
+            if self._key is not None and self._name in index:
+                first, last = np.searchsorted(
+                    index.array(self._name), [self._key, self._key + 1]
+                ).tolist()
+                if first == last:
+                    continue
+                rows = index.array(f"{self._name}_row")[first:last].astype(np.int64)
+                moments = started[rows]
+                fits = _between(moments, self._filter, self._after)
+                self._listed.append((segment, rows[fits], moments[fits]))
+            else:
+                rows = np.flatnonzero(_between(started, self._filter, self._after))
+                self._others.append((segment, rows, started[rows]))
+
+    def taken(self) -> Iterator[tuple[_Postings, _Picking]]:
+        """Give what waited, and what picks of it the calls that match."""
+        listed, others = self._listed, self._others
+        self._listed, self._others = [], []
+        if listed:
+            yield _Postings.of(listed), self._picking
+        if others:
+            segments = [segment for segment, _, _ in others]
+            found = self._picking.rows(self._folder, segments, [rows for _, rows, _ in others])
+            yield (
+                _Postings.of([
+                    (segment, rows, self._folder.index(segment).array("call_started")[rows])
+                    for segment, rows in zip(segments, found, strict=True)
+                ]),
+                self._everything,
+            )  # fmt: skip
+
+
+def listed_calls(
+    folder: SegmentFolder,
+    columnar: Columnar,
+    segments: Sequence[Segment],
+    f: CallFilter,
+    columns: Sequence[str],
+) -> pa.Table:
+    """Give these columns of sealed calls of a number or person, found by their postings.
+
+    All calls of the number are here; whether they fit the rest of the filter is not asked,
+    and where an index knows no person, calls of others are among them.
+    """
+    asking = _Asking(folder, columnar, f, None)
+    asking.look(segments)
+    parts = [
+        (segment, part)
+        for segment, rows, _ in asking.found
+        for part in folder.near(segment, "call", np.sort(rows))
+    ]
+    with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
+        tables = list(
+            pool.map(
+                lambda p: (
+                    folder.pages.take(p[0].name, p[1], columns)
+                    or folder.take(p[0], "call", p[1], columns)
+                ),
+                parts,
+            )
+        )
+    empty = STORED_CALL_SCHEMA.empty_table().select(list(columns))
+    return pa.concat_tables([empty, *tables]).unify_dictionaries()
+
+
+def _between(moments: Ints, f: CallFilter, after: PageKey | None) -> keys.Bools:
+    """Say which moments are in the time of a filter and not newer than a page."""
+    fits = np.ones(len(moments), np.bool_)
+    if after is not None:
+        fits &= moments <= after[0]
+    if f.from_at is not None:
+        fits &= moments >= milliseconds(f.from_at)
+    if f.until_at is not None:
+        fits &= moments < milliseconds(f.until_at)
+    return fits
 
 
 def _newest_of(
     lookup: Lookup,
     postings: _Postings,
-    dead: set[tuple[bytes, int]],
+    schema: pa.Schema,
     limit: int,
     after: PageKey | None,
-    fits: _Fits,
+    picking: _Picking,
 ) -> pa.Table:
-    """Give the newest live calls of postings, which are in order, at most `limit`."""
-    found = STORED_CALL_SCHEMA.empty_table()
-    moments = postings.started
-    at = 0
-    while at < len(moments):
-        end = min(at + max(_FETCH_ROWS, limit - found.num_rows), len(moments))
-        # Calls of one moment are never split over pieces, so that a page ends in order.
-        end = int(np.searchsorted(-moments, -moments[end - 1], "right"))
-        table = fits(still_live(_fetch(lookup, postings, slice(at, end)), dead))
-        at = end
+    """Give the newest live calls of postings, at most `limit`."""
+    found = schema.empty_table()
+    read = [f.name for f in STORED_CALL_SCHEMA if f.name in picking.columns.union(schema.names)]
+    while len(postings.started) and found.num_rows < limit:
+        newer, postings = postings.cut(max(_FETCH_ROWS, limit - found.num_rows))
+        table = picking.of(_fetch(lookup, newer, read)).select(schema.names)
+        table = still_live(table, lookup.dead(table.column("call_id").to_pylist()))
         if after is not None and table.num_rows:
             table = _older(table, after)
         found = newest(pa.concat_tables([found, table]), limit)
-        if found.num_rows >= limit:
-            break
     return found
 
 
-def _fetch(lookup: Lookup, postings: _Postings, piece: slice) -> pa.Table:
+def _fetch(lookup: Lookup, postings: _Postings, columns: Sequence[str]) -> pa.Table:
     """Read the rows of some postings; order does not matter."""
-    of, rows = postings.segment[piece], postings.row[piece]
-    parts = [(postings.segments[n], np.sort(rows[of == n])) for n in np.unique(of).tolist()]
+    of, rows = postings.segment, postings.row
+    folder = lookup.folder
+    tables, others = [], []
+    for n in np.unique(of).tolist():
+        segment, wanted = postings.segments[n], np.sort(rows[of == n])
+        found = folder.pages.take(segment.name, wanted, columns)
+        if found is None:
+            others.append((segment, wanted))
+        else:
+            tables.append(found)
     with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
-        tables = pool.map(lambda part: lookup.folder.take(part[0], "call", part[1]), parts)
-        return pa.concat_tables(tables)
+        tables += pool.map(lambda part: folder.take(part[0], "call", part[1], columns), others)
+    return pa.concat_tables(tables)
 
 
 def still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:

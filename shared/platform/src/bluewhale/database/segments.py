@@ -27,12 +27,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from bluewhale.database import keys
 from bluewhale.database.columns import conform
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
-from bluewhale.database.index_file import IndexFile, index_pieces
-from bluewhale.database.ledger import ChargePlaces
+from bluewhale.database.index_file import IndexFile
+from bluewhale.database.pages import Pages
+from bluewhale.database.postings import Rows, in_order_of_time, index_of
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, SEGMENT, WORD
 
@@ -41,8 +41,8 @@ KINDS: Mapping[str, pa.Schema] = {
     "call": STORED_CALL_SCHEMA,
     "charge": CHARGE_SCHEMA,
 }
-# Rows of a row group: calls are fetched a few at a time by search, the rest in bulk.
-_GROUP_ROWS = {"leg": 65_536, "call": 4_096, "charge": 65_536}
+# Rows of a row group: calls are fetched a few at a time by search, the others one call's at a time.
+_GROUP_ROWS = {"leg": 8_192, "call": 4_096, "charge": 16_384}
 # Calls are fetched in small pieces by search: setting up zstd costs more there than it saves.
 _COMPRESSION = {"leg": "zstd", "call": "lz4", "charge": "zstd"}
 _STATISTICS = {
@@ -67,8 +67,8 @@ _FEW_VALUES = {
 # Hashes do not get smaller.
 _INCOMPRESSIBLE = {"cdr_id", "call_id", "charge_id", "join_keys.list.element"}
 _VISIBLE_TRIES, _VISIBLE_WAIT_S = 3, 0.1
-_INDEXES_OPEN_MAX = 256  # each is a mapping and a file handle
-# Pages of a mapping that were touched count as memory of the process until it goes.
+_INDEXES_OPEN_MAX = 512  # each is a mapping and a file handle
+# Pages of a mapping that were touched count as memory of the process until they are forgotten.
 _INDEX_BYTES_MAX = 48 << 20
 _READERS_OPEN_MAX = 256
 _GROUPS_AT_ONCE = 16  # row groups in memory, where wanted rows lie far apart
@@ -106,21 +106,6 @@ class Segment:
         )
 
 
-@dataclass(slots=True)
-class Rows:
-    """Rows to be sealed together.
-
-    `leg_call`: call row per leg, `keys.NO_ROW` = in no call of this segment.
-    `places` says where the charges of each call stand.
-    """
-
-    legs: pa.Table
-    leg_call: keys.Rows
-    calls: pa.Table
-    charges: pa.Table
-    places: ChargePlaces
-
-
 def _leaves(path: str, kind: pa.DataType) -> list[str]:
     """Give the Parquet columns that one Arrow column becomes."""
     if pa.types.is_list(kind):
@@ -152,130 +137,6 @@ def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def number_postings(calls: pa.Table) -> tuple[keys.Ints, keys.Rows]:
-    """Give (number key, call row) for every number that a call shows, sorted by key."""
-    columns = [
-        keys.integers(calls.column("calling_e164"), keys.NO_NUMBER),
-        keys.integers(calls.column("called_e164"), keys.NO_NUMBER),
-        *(keys.number_keys(calls.column(c)) for c in ("calling", "called", "final_destination")),
-        keys.number_keys(calls.column("first_destination")),
-    ]
-    found: list[keys.Ints] = []
-    rows: list[keys.Rows] = []
-    for at, column in enumerate(columns):
-        wanted = column >= 0
-        for other in columns[:at]:
-            wanted &= column != other
-        at_rows = np.flatnonzero(wanted)
-        found.append(column[at_rows])
-        rows.append(at_rows.astype(np.uint32))
-    key = np.concatenate(found)
-    order = np.argsort(key, kind="stable")
-    return key[order], np.concatenate(rows)[order]
-
-
-def person_postings(calls: pa.Table) -> tuple[keys.Ints, keys.Rows]:
-    """Give (key of the person, call row) for every call that is somebody's, sorted by key."""
-    persons = keys.one_array(calls.column("person_uid"))
-    code = keys.integers(persons.indices, -1)
-    rows = np.flatnonzero(code >= 0)
-    words = [keys.word_key(uid or "") for uid in persons.dictionary.to_pylist()]
-    key = np.array(words, np.int64)[code[rows]]
-    order = np.argsort(key, kind="stable")
-    return key[order], rows[order].astype(np.uint32)
-
-
-def join_entries(legs: pa.Table) -> tuple[keys.Ints, keys.Ints, keys.Ints, npt.NDArray[np.int64]]:
-    """Give (join key, join_at, gap, leg row) per key of each leg, sorted by key and time."""
-    lists = keys.one_array(legs.column("join_keys"))
-    offsets = np.asarray(lists.offsets.to_numpy(zero_copy_only=False)).astype(np.int64)
-    counts = np.diff(offsets)
-    if lists.null_count:
-        counts = np.where(np.asarray(lists.is_null()), 0, counts)
-    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
-    row = np.repeat(np.arange(legs.num_rows, dtype=np.int64), counts)
-    at = keys.integers(legs.column("join_at"))[row]
-    gap = keys.integers(legs.column("join_gap_ms"))[row]
-    if len(flat) > 1 and bool(np.all(flat[1:] > flat[:-1])):
-        return flat, at, gap, row
-    order = np.lexsort((at, flat)) if len(flat) else np.empty(0, np.int64)
-    return flat[order], at[order], gap[order], row[order]
-
-
-def _capture_postings(
-    legs: pa.Table,
-) -> tuple[list[list[int]], dict[str, npt.NDArray[Any]]]:
-    stream = keys.integers(legs.column("stream_id"))
-    incarnation = keys.integers(legs.column("incarnation"))
-    seq = keys.integers(legs.column("seq"))
-    crc = keys.integers(legs.column("record_crc")).astype(np.uint32)
-    row = np.arange(len(seq), dtype=np.uint32)
-    one_stream = len(seq) > 0 and bool(
-        np.all(stream == stream[0]) and np.all(incarnation == incarnation[0])
-    )
-    if not (one_stream and bool(np.all(seq[1:] > seq[:-1]))):
-        order = np.lexsort((seq, incarnation, stream))
-        stream, incarnation, seq = stream[order], incarnation[order], seq[order]
-        crc, row = crc[order], row[order]
-    starts = keys.run_starts(stream, incarnation)
-    ends = np.append(starts[1:], len(seq))[: len(starts)]
-    groups = [
-        [int(stream[a]), int(incarnation[a]), int(a), int(b)]
-        for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
-    return groups, {"capture_seq": seq, "capture_crc": crc, "capture_row": row}
-
-
-def _index(rows: Rows) -> tuple[list[bytes | memoryview], dict[str, Any]]:
-    leg_high, leg_low = keys.id_words(rows.legs.column("cdr_id"))
-    leg_order = keys.sort_words(leg_high, leg_low)
-    call_high, call_low = keys.id_words(rows.calls.column("call_id"))
-    call_order = keys.sort_words(call_high, call_low)
-    key, at, gap, key_row = join_entries(rows.legs)
-    number, number_row = number_postings(rows.calls)
-    person, person_row = person_postings(rows.calls)
-    groups, capture = _capture_postings(rows.legs)
-    started = keys.integers(rows.calls.column("started_at"))
-    versions = keys.integers(rows.calls.column("version"), 1).astype(np.int32)
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "leg_high": leg_high[leg_order],
-        "leg_low": leg_low[leg_order],
-        "leg_row": leg_order.astype(np.uint32),
-        "leg_call": rows.leg_call[leg_order],
-        "call_high": call_high[call_order],
-        "call_low": call_low[call_order],
-        "call_row": call_order.astype(np.uint32),
-        "call_version": versions,
-        "call_started": started,
-        "charge_first": rows.places.first,
-        "charge_at": rows.places.at,
-        "number": number,
-        "number_row": number_row,
-        "person": person,
-        "person_row": person_row,
-        "join_key": key,
-        "join_at": at,
-        "join_row": key_row.astype(np.uint32),
-        "join_gap": gap if len(gap) and gap.min() != gap.max() else gap[:1],
-        **capture,
-    }
-    facts = {
-        "captures": groups,
-        "leg_range": _ends(arrays["leg_high"], arrays["leg_low"]),
-        "call_range": _ends(arrays["call_high"], arrays["call_low"]),
-        "started": [int(started.min()), int(started.max())] if len(started) else None,
-        "joins": [int(at.min()), int(at.max()), int(gap.max())] if len(at) else None,
-    }
-    return index_pieces(arrays, facts), facts
-
-
-def _ends(high: keys.Words, low: keys.Words) -> list[str] | None:
-    if not len(high):
-        return None
-    ends = keys.words_bytes(high[[0, -1]], low[[0, -1]])
-    return [e.hex() for e in ends]
-
-
 def _write_file(path: Path, pieces: Iterable[Any]) -> tuple[int, str]:
     """Write a temporary file, fsync it, rename it; give its size and checksum.
 
@@ -305,7 +166,10 @@ class SegmentFolder:
         folder.mkdir(parents=True, exist_ok=True)
         self._readers: dict[tuple[str, str], tuple[pq.ParquetFile, threading.Lock]] = {}
         self._indexes: dict[str, IndexFile] = {}
+        self._touched: dict[str, IndexFile] = {}  # the one used last stands last
+        self._touched_bytes = 0
         self._index_lock = threading.Lock()
+        self.pages = Pages(lambda name: folder / f"{name}.page.arrow")
         self._live: tuple[tuple[int, int], list[Segment]] = ((0, 0), [])
         self._hold_lock = threading.Lock()
         self._holds = 0
@@ -344,6 +208,9 @@ class SegmentFolder:
     ) -> dict[str, Any]:
         """Write a segment's files and give its manifest row; they are not live yet.
 
+        Calls are written in the order of their beginning, so that a page of a list or a
+        slice of a walk reads few row groups.
+
         `threads` work in parallel: Parquet encoding releases the interpreter.
 
         Raises
@@ -352,11 +219,12 @@ class SegmentFolder:
             No space left; what was written is removed.
         """
         name = f"{sealed_at_ms:013d}-{secrets.token_hex(4)}"
+        rows = in_order_of_time(rows)
 
         def put(kind: str) -> tuple[str, int, str, Any]:
             facts: Any = None
             if kind == "index":
-                pieces, facts = _index(rows)
+                pieces, facts = index_of(rows)
             else:
                 table = {"leg": rows.legs, "call": rows.calls, "charge": rows.charges}[kind]
                 pieces = [memoryview(_parquet(kind, table))]
@@ -415,7 +283,8 @@ class SegmentFolder:
     def remove(self, name: str) -> None:
         """Remove a segment's files that no manifest names."""
         with self._index_lock:
-            self._indexes.pop(name, None)
+            self._forget(name)
+        self.pages.forget(name)
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
 
@@ -466,19 +335,31 @@ class SegmentFolder:
         return swept
 
     def index(self, segment: Segment) -> IndexFile:
-        """Open a segment's postings."""
+        """Open a segment's postings; those of many segments stay open, pages of a few in memory."""
         with self._index_lock:
-            found = self._indexes.pop(segment.name, None)
+            found = self._indexes.get(segment.name)
         if found is None:
             found = IndexFile(self._visible(self.path(segment.name, "index")))
         with self._index_lock:
-            self._indexes[segment.name] = found  # the one used last stands last
-            size = sum(index.size for index in self._indexes.values())
-            while len(self._indexes) > _INDEXES_OPEN_MAX or (
-                size > _INDEX_BYTES_MAX and len(self._indexes) > 1
-            ):
-                size -= self._indexes.pop(next(iter(self._indexes))).size
+            if self._indexes.setdefault(segment.name, found) is found:
+                self._touch(segment.name, found)
+            while len(self._indexes) > _INDEXES_OPEN_MAX:
+                self._forget(next(iter(self._indexes)))
         return found
+
+    def _touch(self, name: str, index: IndexFile) -> None:
+        if self._touched.pop(name, None) is None:
+            self._touched_bytes += index.size
+        self._touched[name] = index
+        while self._touched_bytes > _INDEX_BYTES_MAX and len(self._touched) > 1:
+            oldest = self._touched.pop(next(iter(self._touched)))
+            self._touched_bytes -= oldest.size
+            oldest.forget()
+
+    def _forget(self, name: str) -> None:
+        self._indexes.pop(name, None)
+        index = self._touched.pop(name, None)
+        self._touched_bytes -= index.size if index else 0
 
     def _visible(self, path: Path) -> Path:
         """Wait a little for a file of another machine that this one does not see yet."""
@@ -512,11 +393,10 @@ class SegmentFolder:
         rows: npt.NDArray[Any] | Sequence[int],
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Give some rows of a segment, in the order asked, with all columns of the schema.
-
-        `columns` limits what is read; the others come back as nulls.
-        """
+        """Give some rows of a segment, in the order asked; `columns` alone, or all of the schema."""
         schema = KINDS[kind]
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns], schema.metadata)
         wanted = np.asarray(rows, np.int64)
         if not len(wanted):
             return schema.empty_table()
@@ -531,6 +411,18 @@ class SegmentFolder:
             table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
         base = np.searchsorted(groups, wanted // group_rows) * group_rows
         return conform(table.take(pa.array(base + wanted % group_rows)), schema)
+
+    def lay_out(self, segments: Sequence[Segment], limit: int) -> int:
+        """Lay out the pages of up to `limit` segments that have none; give how many."""
+        known = {s.name: s for s in sorted(segments, key=lambda s: s.started or (0, 0))}
+        made = 0
+        for name in self.pages.missing(list(reversed(known)), limit):
+            calls = self.read(known[name], "call")
+            self.pages.lay_out(
+                name, calls, lambda path, data: _write_file(path, [memoryview(data)])
+            )
+            made += 1
+        return made
 
     def near(
         self, segment: Segment, kind: str, rows: npt.NDArray[np.int64]

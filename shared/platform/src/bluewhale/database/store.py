@@ -38,16 +38,17 @@ from bluewhale.database.cells import Cells
 from bluewhale.database.columnar import Columnar
 from bluewhale.database.commit import Commit
 from bluewhale.database.compaction import Compacted
-from bluewhale.database.completeness import Completeness
+from bluewhale.database.completeness import Completeness, Received
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreAwayError, StoreError
 from bluewhale.database.hot import days_of
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.opening import BUSY_TIMEOUT_MS, Where, is_server, open_database
+from bluewhale.database.postings import Rows
 from bluewhale.database.reports import ReportBy
 from bluewhale.database.sealing import Sealed
 from bluewhale.database.search import CallDetail, PageKey
-from bluewhale.database.segments import Rows, SegmentFolder, live_segments
+from bluewhale.database.segments import SegmentFolder, live_segments
 from bluewhale.database.streams import read_changed, read_marks
 from bluewhale.database.suspense import SuspenseFilter
 from bluewhale.database.terms import Terms
@@ -87,6 +88,7 @@ class Store:
         self.files = SegmentFolder(segments)
         self.columnar = Columnar()
         self.cells = Cells(self.files, self.columnar)
+        self._received = Received(self.files, self.columnar)
         self.units = Units(self.db)
         self.terms = Terms(self.db)
         self.users = Users(self.db)
@@ -392,16 +394,16 @@ class Store:
     # ---- questions ---------------------------------------------------------------------
 
     def search_calls(
-        self, call_filter: CallFilter, *, limit: int = 100, after: PageKey | None = None
-    ) -> pa.Table:
+        self, call_filter: CallFilter, *, limit: int = 100, after: PageKey | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:  # fmt: skip
         """Give live calls, newest first, with totals per price list (STORED_CALL_SCHEMA).
 
-        `after` = `page_key(previous page)` gives the next page.
+        `after` = `page_key(previous page)` gives the next page; `columns` = these alone.
         """
         with self.db.read() as tx:
-            return search.search(
-                tx, self._lookup(tx), self.columnar, call_filter, limit=limit, after=after
-            )
+            asked = call_filter, limit, after, columns
+            return search.search(tx, self._lookup(tx), self.columnar, *asked)
 
     def walk_calls(self, call_filter: CallFilter, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Give all live calls, newest first, as tables of these columns."""
@@ -442,9 +444,8 @@ class Store:
         """Give totals per site and UTC day received, and every gap."""
         with self.db.read() as tx:
             return completeness.completeness(
-                tx, self._lookup(tx), self.columnar,
-                site=site, first_day=first_day, last_day=last_day,
-            )  # fmt: skip
+                tx, self._lookup(tx), self._received, site=site, days=(first_day, last_day)
+            )
 
     def charges(self, *, from_ms: int, until_ms: int, limit: int = 1_000_000) -> pa.Table:
         """Give the live ledger entries of calls rated for [from_ms, until_ms) by start_at."""

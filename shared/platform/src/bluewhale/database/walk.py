@@ -147,11 +147,11 @@ class Walk:
                 fits = sign(started, milliseconds(moment))
                 kept = fits if kept is None else kept & fits
         if kept is None or kept.any():
-            (rows,) = matching(self._folder, self._columnar, [segment], f)
-            if len(rows) < len(started):
-                fits = np.zeros(len(started), np.bool_)
-                fits[rows] = True
-                kept = fits if kept is None else kept & fits
+            asked = np.arange(len(started)) if kept is None else np.flatnonzero(kept)
+            rows = matching(self._folder, self._columnar, segment, f, asked)
+            if len(rows) < len(asked):
+                kept = np.zeros(len(started), np.bool_)
+                kept[rows] = True
         if kept is None or kept.all():
             return _Matches(None, *_by_minute(started))
         return _Matches(np.packbits(kept, bitorder="little"), *_by_minute(started[kept]))
@@ -185,7 +185,7 @@ class Walk:
             fits &= started < until * _MINUTE_MS
         names = self._schema.names
         for rows in self._folder.near(segment, "call", matches.of(np.flatnonzero(fits))):
-            yield self._folder.take(segment, "call", rows, names).select(names)
+            yield self._folder.take(segment, "call", rows, names)
 
     def _hot_question(self, tx: Transaction) -> tuple[str, list[object], str]:
         """Give condition, values and source of hot calls that match."""

@@ -6,7 +6,7 @@ charge is explained by. Does not own the words (`bluewhale.rating.explain`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -35,8 +35,14 @@ class Explained:
     steps: Sequence[Step]
 
 
-def explained(store: Store, call_id: bytes) -> tuple[Mapping[str, Any], list[Explained]]:
+def explained(
+    store: Store,
+    call_id: bytes,
+    read: Callable[[Store, str, int], TariffVersion] = stored_version,
+) -> tuple[Mapping[str, Any], list[Explained]]:
     """Give a call as a row of STORED_CALL_SCHEMA, and every entry of its ledger with its words.
+
+    read: gives a stored version of a tariff.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def explained(store: Store, call_id: bytes) -> tuple[Mapping[str, Any], list[Exp
         version = None
         if charge["tariff_uid"] is not None:
             key = charge["tariff_uid"], charge["tariff_version"]
-            version = versions.get(key) or stored_version(store, *key)
+            version = versions.get(key) or read(store, *key)
             versions[key] = version
         number = head["called"]
         found.append(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bluewhale.rating.tariff import TariffVersion
 
 DOCUMENT_SUFFIXES = (".yaml", ".yml")
+FILES_BYTES_MAX = 32 << 20
 _ACTIVATED = frozenset({"active", "retired"})
 
 
@@ -76,8 +78,38 @@ def laid_out(files: Mapping[str, bytes]) -> Iterator[Path]:
 
 def stored_version(store: Store, tariff_uid: str, version: int) -> TariffVersion:
     """Load a stored version; it carries the version number that the store gave."""
-    with laid_out(store.tariff_files(tariff_uid, version)) as document:
+    return _loaded(store.tariff_files(tariff_uid, version), version)
+
+
+def _loaded(files: Mapping[str, bytes], version: int) -> TariffVersion:
+    with laid_out(files) as document:
         return replace(load_tariff(document), version=version)
+
+
+class StoredVersions:
+    """Stored versions that were asked for last, as many as little memory holds; any thread.
+
+    A stored version never changes, so that it is read once: its decks may have a million rows.
+    """
+
+    def __init__(self, bytes_max: int = FILES_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max  # of their files; read, they take about four times that
+        self._lock = threading.Lock()
+        self._read: dict[tuple[str, int], tuple[int, TariffVersion]] = {}
+
+    def get(self, store: Store, tariff_uid: str, version: int) -> TariffVersion:
+        """Give a version, read now or earlier."""
+        key = tariff_uid, version
+        with self._lock:
+            found = self._read.pop(key, None)
+            if found is None:
+                files = store.tariff_files(*key)
+                found = sum(map(len, files.values())), _loaded(files, version)
+            self._read[key] = found  # the one used last stands last
+            size = sum(taken for taken, _ in self._read.values())
+            while size > self._bytes_max and len(self._read) > 1:
+                size -= self._read.pop(next(iter(self._read)))[0]
+        return found[1]
 
 
 def stored_beside(

@@ -11,11 +11,14 @@ from bluewhale.webapi import access, alert_asking
 from bluewhale.webapi import shapes_alerts as shapes
 from bluewhale.webapi.access import Reader
 from bluewhale.webapi.exceptions import RefusedError
+from bluewhale.webapi.export_columns import STORED, Calls
+from bluewhale.webapi.exporting import json_objects
 from bluewhale.webapi.paging import Pages
 from bluewhale.webapi.routes.needing import Asks, Has, Parts, answer, needs, saying_to
 from bluewhale.webapi.routes.tariffs import Lines
 from bluewhale.webapi.saying import Saying, instant, known
 from bluewhale.webapi.scoping import scoped
+from bluewhale.webapi.shapes import Call
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
@@ -65,9 +68,9 @@ def alert(alert_id: AlertId, reader: Asks, parts: Has) -> Response:
     calls = []
     if scope is not None:
         asked = scoped(scope, reader, saying.names)
-        listed, _ = parts.questions.search(asked.question, limit=CALLS_SHOWN)
-        about = saying.about(listed)
-        calls = [about.call(c) for c in listed]
+        listed, _ = parts.questions.search(asked.question, STORED, limit=CALLS_SHOWN)
+        objects = json_objects(Calls(listed, saying.names, saying.masker))
+        calls = [Call.model_validate_json(said) for said in objects.to_pylist()]
     return answer(
         shapes.AlertDetail(
             alert=alert_asking.alert(found.alert, saying),

@@ -7,6 +7,8 @@ from typing import Annotated
 from bluewhale.api.query.v1 import query_pb2 as query
 from bluewhale.webapi import access, shapes
 from bluewhale.webapi.access import Reader
+from bluewhale.webapi.export_columns import STORED, Calls
+from bluewhale.webapi.exporting import json_objects
 from bluewhale.webapi.paging import Pages
 from bluewhale.webapi.raw_records import raw
 from bluewhale.webapi.routes.needing import Asks, Has, Parts, answer, needs, saying_to
@@ -16,6 +18,7 @@ from starlette.responses import Response
 
 router = APIRouter(tags=["calls"])
 LIMIT_DEFAULT, LIMIT_MAX = 200, 1_000
+_NO_ITEMS = '"items":[]'  # within a text its quotes would be escaped
 _OWN = ("limit", "after")  # beside the grammar, in an address
 CallId = Annotated[
     str,
@@ -82,15 +85,17 @@ def _found(call_id: str, reader: Reader, parts: Parts) -> query.CallDetail:
 def _page(text: str, limit: int, after: str | None, reader: Reader, parts: Parts) -> Response:
     asked = scoped(text, reader, parts.directories.names())
     pages = Pages.read(after)
-    found, place = parts.questions.search(asked.question, limit=limit, after=pages.place)
-    saying = saying_to(reader, parts).about(found)
-    return answer(
-        shapes.CallPage(
-            scope=asked.scope,
-            period=asked.period,
-            items=[saying.call(c) for c in found],
-            next=pages.next(place),
-            prev=pages.prev(),
-            total=shapes.Total(count=len(found), exact=not place and not pages.place),
-        )
+    found, place = parts.questions.search(asked.question, STORED, limit=limit, after=pages.place)
+    saying = saying_to(reader, parts)
+    items = json_objects(Calls(found, saying.names, saying.masker)).to_pylist()
+    page = shapes.CallPage(
+        scope=asked.scope,
+        period=asked.period,
+        items=[],
+        next=pages.next(place),
+        prev=pages.prev(),
+        total=shapes.Total(count=len(items), exact=not place and not pages.place),
     )
+    # two hundred calls as JSON out of columns: their objects would cost ten times as much
+    said = page.model_dump_json(by_alias=True).replace(_NO_ITEMS, f'"items":[{",".join(items)}]', 1)
+    return Response(said, media_type="application/json")
