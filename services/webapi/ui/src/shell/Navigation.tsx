@@ -1,5 +1,5 @@
 import { useLingui } from "@lingui/react/macro";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link, useLocation, useNavigate } from "@tanstack/react-router";
 import { MoreIcon } from "@/design/icons";
 import { Menu } from "@/design/overlays";
 import css from "./Navigation.module.css";
@@ -35,9 +35,14 @@ export function Navigation({ pages }: { pages: readonly NavigationGroup[] }) {
   );
 }
 
+function isAt(pathname: string, to: string): boolean {
+  return to === "/" ? pathname === "/" : pathname.startsWith(to);
+}
+
 function Bar({ entries: all }: { entries: readonly NavigationEntry[] }) {
   const { t, i18n } = useLingui();
   const navigate = useNavigate();
+  const { pathname } = useLocation();
   const first = FIRST_ON_PHONES.flatMap((to) => all.filter((entry) => entry.to === to));
   const entries = [...first, ...all.filter((entry) => !first.includes(entry))];
   const shown = entries.length <= BAR_ENTRIES_MAX ? entries.length : BAR_ENTRIES_MAX - 1;
@@ -47,7 +52,7 @@ function Bar({ entries: all }: { entries: readonly NavigationEntry[] }) {
         <Entry key={entry.to} entry={entry} />
       ))}
       {shown === entries.length ? null : (
-        <li>
+        <li data-here={!entries.slice(0, shown).some((entry) => isAt(pathname, entry.to))}>
           <Menu
             groups={[
               {
