@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from bluewhale.cli.simulate.session import World
 from bluewhale.cli.simulate.verify import compare
+from bluewhale.database import StoredTariff
+from bluewhale.jobs.tariffs import StoredVersions
+from bluewhale.rating.tariff import TariffVersion
 
 from tests.integration.roles.in_memory import Installation
 from tests.support.roles_world import with_roles, world_of
@@ -118,3 +121,22 @@ def test_an_activated_tariff_prices_from_then_on(installation: Installation):
     installation.store.activate_tariff(stored.tariff_uid, stored.version, who="test", now_ms=2)
     assert installation.prices.look() is True
     assert installation.prices.stages() is not before
+
+
+def test_a_stored_version_is_read_once_as_long_as_there_is_room_for_it(installation: Installation):
+    """The one that was asked for last stays, however large."""
+    internal, *others = installation.store.list_tariffs()
+    other = next(t for t in others if t.tariff_uid != internal.tariff_uid)
+    roomy, narrow = StoredVersions(), StoredVersions(bytes_max=1)
+
+    def read(versions: StoredVersions, tariff: StoredTariff) -> TariffVersion:
+        return versions.get(installation.store, tariff.tariff_uid, tariff.version)
+
+    for versions in (roomy, narrow):
+        assert read(versions, internal) is read(versions, internal)
+    first = read(roomy, internal), read(narrow, internal)
+    assert read(narrow, other).tariff_uid == read(roomy, other).tariff_uid == other.tariff_uid
+    assert read(roomy, internal) is first[0]
+    again = read(narrow, internal)
+    assert again is not first[1]
+    assert (again.tariff_uid, again.version) == (internal.tariff_uid, internal.version)

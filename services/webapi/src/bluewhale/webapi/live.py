@@ -77,8 +77,9 @@ class Live:
                     yield ": still here\n\n"
                     continue
                 # each list asks anew when it hears of calls: a thousand do so one after the other
-                if ALERTS not in self._news(told):
-                    await asyncio.sleep(random.random() * self._listeners / TOLD_PER_S)
+                pause_s = random.random() * self._listeners / TOLD_PER_S
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._moved(told, ALERTS), pause_s)
                 news, told = self._news(told), self._number
                 for event in news:
                     yield self._frame(event)
@@ -94,9 +95,11 @@ class Live:
     def _frame(self, event: str) -> str:
         return f"event: {event}\nid: {self._id()}\ndata: {{}}\n\n"
 
-    async def _moved(self, told: int) -> None:
+    async def _moved(self, told: int, *events: str) -> None:
+        """Wait for news that were not told yet; of these events, if any are named."""
+        wanted = set(events or EVENTS)
         async with self._changed:
-            await self._changed.wait_for(lambda: self._number > told)
+            await self._changed.wait_for(lambda: not wanted.isdisjoint(self._news(told)))
 
     async def _look(self) -> None:
         """Look as long as anybody listens; what is away is looked for again."""
