@@ -128,7 +128,8 @@ def main() -> None:
         sizes = ["--backlog", str(options.backlog)] if options.backlog else []
         for figure in child(group, short=options.short, sizes=sizes):
             figures.append(figure)
-            mark = {True: "reached", False: "MISSED", None: ""}[figure.reached]
+            judged = None if options.short else figure.reached
+            mark = {True: "reached", False: "MISSED", None: ""}[judged]
             print(
                 f"{figure.name:34} {figure.value:>16,.3f} {figure.unit:<10} {figure.target:>12} {mark:8} {figure.method}"
             )

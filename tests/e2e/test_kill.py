@@ -19,7 +19,7 @@ from tests.support.feeding import Feeder
 from tests.support.journals import not_stored
 from tests.support.running import Cold, Warm, wait_until
 
-KILLS = 50  # per quarter; quarters run side by side
+KILLS = 25  # per quarter; quarters run side by side
 COLD_EVERY = 25  # so many of the starts are those of a person, imports and all
 INSIDE_WAIT_S = 3.0
 CALLS = 1_500
@@ -48,8 +48,8 @@ def _lines_of_legs(folder: Path, pbx_uid: str) -> Counter[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quarter", [1, 2, 3, 4])
-def test_fifty_kills_lose_nothing_and_double_nothing(quarter: int, tmp_path: Path, record_property):
-    """After 50 kill -9, at least half inside an open transaction, the store is the truth."""
+def test_twenty_five_kills_lose_nothing_and_double_nothing(quarter: int, tmp_path: Path, record_property):
+    """After 25 kill -9, at least half inside an open transaction, the store is the truth."""
     r = random.Random(quarter)
     world = World.of(tmp_path, 3, DIALECTS, CALLS, quarter, 4)
     world.write()

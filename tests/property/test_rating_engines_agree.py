@@ -96,8 +96,8 @@ def test_engines_agree_on_three_thousand_random_pairs():
 
 
 @pytest.mark.slow
-def test_engines_agree_on_a_hundred_thousand_random_pairs():
-    """500 tariffs x 200 calls, from a seed that the environment may move."""
+def test_engines_agree_on_thirty_thousand_random_pairs():
+    """150 tariffs x 200 calls, from a seed that the environment may move."""
     first = int(os.environ.get("BLUEWHALE_SEED", "1000"))
-    for seed in range(first, first + 500):
+    for seed in range(first, first + 150):
         _compare(seed, 200)
