@@ -48,7 +48,9 @@ def _lines_of_legs(folder: Path, pbx_uid: str) -> Counter[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quarter", [1, 2, 3, 4])
-def test_twenty_five_kills_lose_nothing_and_double_nothing(quarter: int, tmp_path: Path, record_property):
+def test_twenty_five_kills_lose_nothing_and_double_nothing(
+    quarter: int, tmp_path: Path, record_property
+):
     """After 25 kill -9, at least half inside an open transaction, the store is the truth."""
     r = random.Random(quarter)
     world = World.of(tmp_path, 3, DIALECTS, CALLS, quarter, 4)
