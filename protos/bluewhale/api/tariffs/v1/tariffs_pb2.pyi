@@ -902,6 +902,7 @@ class ExplainReply(_message.Message):
     EXTENSION_FIELD_NUMBER: _builtins.int
     PERSON_UID_FIELD_NUMBER: _builtins.int
     DEPARTMENT_UID_FIELD_NUMBER: _builtins.int
+    SITE_UID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     started_at_ms: _builtins.int
     site_zone: _builtins.str
@@ -914,6 +915,7 @@ class ExplainReply(_message.Message):
     extension: _builtins.str
     person_uid: _builtins.str
     department_uid: _builtins.str
+    site_uid: _builtins.str
     @_builtins.property
     def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Explanation]:
         """of the whole ledger, or the one that was asked for"""
@@ -934,10 +936,11 @@ class ExplainReply(_message.Message):
         extension: _builtins.str | None = ...,
         person_uid: _builtins.str | None = ...,
         department_uid: _builtins.str | None = ...,
+        site_uid: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_call_class", b"_call_class", "_called", b"_called", "_calling", b"_calling", "_department_uid", b"_department_uid", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_person_uid", b"_person_uid", "_site_zone", b"_site_zone", "_started_at_ms", b"_started_at_ms", "_talk_ms", b"_talk_ms", "call_class", b"call_class", "called", b"called", "calling", b"calling", "department_uid", b"department_uid", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "person_uid", b"person_uid", "site_zone", b"site_zone", "started_at_ms", b"started_at_ms", "talk_ms", b"talk_ms"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_call_class", b"_call_class", "_called", b"_called", "_calling", b"_calling", "_department_uid", b"_department_uid", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_person_uid", b"_person_uid", "_site_uid", b"_site_uid", "_site_zone", b"_site_zone", "_started_at_ms", b"_started_at_ms", "_talk_ms", b"_talk_ms", "call_class", b"call_class", "called", b"called", "calling", b"calling", "department_uid", b"department_uid", "direction", b"direction", "disposition", b"disposition", "extension", b"extension", "person_uid", b"person_uid", "site_uid", b"site_uid", "site_zone", b"site_zone", "started_at_ms", b"started_at_ms", "talk_ms", b"talk_ms"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_call_class", b"_call_class", "_called", b"_called", "_calling", b"_calling", "_department_uid", b"_department_uid", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_person_uid", b"_person_uid", "_site_zone", b"_site_zone", "_started_at_ms", b"_started_at_ms", "_talk_ms", b"_talk_ms", "call_class", b"call_class", "call_id", b"call_id", "called", b"called", "calling", b"calling", "department_uid", b"department_uid", "direction", b"direction", "disposition", b"disposition", "explanations", b"explanations", "extension", b"extension", "person_uid", b"person_uid", "site_zone", b"site_zone", "started_at_ms", b"started_at_ms", "talk_ms", b"talk_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_call_class", b"_call_class", "_called", b"_called", "_calling", b"_calling", "_department_uid", b"_department_uid", "_direction", b"_direction", "_disposition", b"_disposition", "_extension", b"_extension", "_person_uid", b"_person_uid", "_site_uid", b"_site_uid", "_site_zone", b"_site_zone", "_started_at_ms", b"_started_at_ms", "_talk_ms", b"_talk_ms", "call_class", b"call_class", "call_id", b"call_id", "called", b"called", "calling", b"calling", "department_uid", b"department_uid", "direction", b"direction", "disposition", b"disposition", "explanations", b"explanations", "extension", b"extension", "person_uid", b"person_uid", "site_uid", b"site_uid", "site_zone", b"site_zone", "started_at_ms", b"started_at_ms", "talk_ms", b"talk_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__call_class: _TypeAlias = _typing.Literal["call_class"]  # noqa: Y015
     _WhichOneofArgType__call_class: _TypeAlias = _typing.Literal["_call_class", b"_call_class"]  # noqa: Y015
@@ -955,6 +958,8 @@ class ExplainReply(_message.Message):
     _WhichOneofArgType__extension: _TypeAlias = _typing.Literal["_extension", b"_extension"]  # noqa: Y015
     _WhichOneofReturnType__person_uid: _TypeAlias = _typing.Literal["person_uid"]  # noqa: Y015
     _WhichOneofArgType__person_uid: _TypeAlias = _typing.Literal["_person_uid", b"_person_uid"]  # noqa: Y015
+    _WhichOneofReturnType__site_uid: _TypeAlias = _typing.Literal["site_uid"]  # noqa: Y015
+    _WhichOneofArgType__site_uid: _TypeAlias = _typing.Literal["_site_uid", b"_site_uid"]  # noqa: Y015
     _WhichOneofReturnType__site_zone: _TypeAlias = _typing.Literal["site_zone"]  # noqa: Y015
     _WhichOneofArgType__site_zone: _TypeAlias = _typing.Literal["_site_zone", b"_site_zone"]  # noqa: Y015
     _WhichOneofReturnType__started_at_ms: _TypeAlias = _typing.Literal["started_at_ms"]  # noqa: Y015
@@ -977,6 +982,8 @@ class ExplainReply(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__extension) -> _WhichOneofReturnType__extension | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__person_uid) -> _WhichOneofReturnType__person_uid | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__site_uid) -> _WhichOneofReturnType__site_uid | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__site_zone) -> _WhichOneofReturnType__site_zone | None: ...
     @_typing.overload

@@ -140,7 +140,7 @@ def explanation(call: Mapping[str, Any], found: Sequence[Explained]) -> api.Expl
     started = call["started_at"]
     same = (
         "site_zone", "calling", "called", "direction", "disposition", "talk_ms", "extension",
-        "person_uid", "department_uid",
+        "person_uid", "department_uid", "site_uid",
     )  # fmt: skip
     return api.ExplainReply(
         call_id=id_text(call["call_id"]),

@@ -16,6 +16,7 @@ from bluewhale.webapi.exceptions import RefusedError
 
 if TYPE_CHECKING:
     from bluewhale.api.query.v1 import query_pb2 as api
+    from bluewhale.api.tariffs.v1 import tariffs_pb2 as tariffs
     from bluewhale.database.users import Session, User
     from bluewhale.webapi.filters import Filter
 
@@ -156,7 +157,7 @@ def outside_of(kind: str, names: Iterable[str]) -> RefusedError:
     )
 
 
-def holds(reader: Reader, call: api.Call) -> None:
+def holds(reader: Reader, call: api.Call | tariffs.ExplainReply) -> None:
     """Refuse a call that was found by its id, where it is outside the branch.
 
     Raises

@@ -35,6 +35,7 @@ from bluewhale.webapi.routes import (
     units,
 )
 from bluewhale.webapi.routes.needing import Parts
+from bluewhale.webapi.shared_answers import COMPRESS_FROM_BYTES, COMPRESS_LEVEL
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
@@ -61,8 +62,6 @@ _ROUTERS = (
     alerts.router,
     server.router,
 )
-_COMPRESS_FROM_BYTES = 1_024
-_COMPRESS_LEVEL = 1  # of 1 to 9: a file of a million calls is made as fast as this lets it
 
 
 class _App(FastAPI):
@@ -98,8 +97,8 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
     app.add_middleware(Idempotency)
     app.add_middleware(
         GZipMiddleware,
-        minimum_size=_COMPRESS_FROM_BYTES,
-        compresslevel=_COMPRESS_LEVEL,
+        minimum_size=COMPRESS_FROM_BYTES,
+        compresslevel=COMPRESS_LEVEL,
         exclude_content_types=(
             *DEFAULT_EXCLUDED_CONTENT_TYPES,
             MEDIA_TYPES["parquet"],

@@ -18,11 +18,9 @@ from bluewhale.nexus.answering import ERROR_CODE
 from bluewhale.nexus.governance import asking
 from bluewhale.records.ids import id_texts
 from bluewhale.webapi.exceptions import Code, RefusedError
-from bluewhale.webapi.recent import Recent
 
 TIMEOUT_S = 30.0
 WALK_TIMEOUT_S = 3_600.0  # a file is as slow as whoever takes it
-COUNTED_S = 3.0  # sums are counted from all rows and stand on every dashboard
 NEWEST = 50  # calls that are looked at for something new
 PRIORITY = 10  # somebody waits
 Rows = Sequence[query.ReportRow]
@@ -59,8 +57,6 @@ class Questions:
 
     def __init__(self, peer: Callable[[str], Any]) -> None:
         self._peer = peer
-        self._recent = Recent(COUNTED_S)
-        self._together = Recent(0.0)
 
     def search(
         self, wanted: query.CallFilter, columns: Sequence[str], *, limit: int, after: str = ""
@@ -74,14 +70,8 @@ class Questions:
             encoding=query.ENCODING_ARROW,
             columns=columns,
         )
-
-        def ask() -> query.CallPage:
-            with told():
-                (page,) = self._peer("query").SearchCalls(request, timeout=TIMEOUT_S)
-            return page
-
-        # after news a thousand pages ask for the same list
-        page = self._together.get(request.SerializeToString(deterministic=True), ask)
+        with told():
+            (page,) = self._peer("query").SearchCalls(request, timeout=TIMEOUT_S)
         return pa.ipc.open_stream(pa.py_buffer(page.arrow)).read_all(), page.next
 
     def newest(self) -> list[tuple[str, int]]:
@@ -114,34 +104,26 @@ class Questions:
         return found
 
     def report(self, by: str, wanted: query.CallFilter) -> Rows:
-        """Give sums per group, price list and currency; at most some seconds old."""
+        """Give sums per group, price list and currency."""
         return self.reports((by,), wanted)[by]
 
     def reports(self, bys: Sequence[str], wanted: query.CallFilter) -> Mapping[str, Rows]:
         """Give several such sums, of the same calls of one moment."""
         request = query.ReportsRequest(by=bys, filter=wanted)
-
-        def ask() -> Mapping[str, Rows]:
-            with told():
-                found = self._peer("query").Reports(request, timeout=TIMEOUT_S).reports
-            return {by: list(one.rows) for by, one in zip(bys, found, strict=True)}
-
-        return self._recent.get(("reports", request.SerializeToString(deterministic=True)), ask)
+        with told():
+            found = self._peer("query").Reports(request, timeout=TIMEOUT_S).reports
+        return {by: list(one.rows) for by, one in zip(bys, found, strict=True)}
 
     def completeness(
         self, site: str | None, first_day: int | None, last_day: int | None
     ) -> query.CompletenessReply:
-        """Give totals per site and day, and gaps; at most some seconds old."""
+        """Give totals per site and day, and gaps."""
         request = query.CompletenessRequest(site_uid=site, first_day=first_day, last_day=last_day)
-
-        def ask() -> query.CompletenessReply:
-            with told():
-                found: query.CompletenessReply = self._peer("query").Completeness(
-                    request, timeout=TIMEOUT_S
-                )
-            return found
-
-        return self._recent.get(("completeness", site, first_day, last_day), ask)
+        with told():
+            found: query.CompletenessReply = self._peer("query").Completeness(
+                request, timeout=TIMEOUT_S
+            )
+        return found
 
     def explain(self, call_id: str) -> tariffs.ExplainReply:
         """Give why a call costs what it costs."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from bluewhale.webapi.idempotency import KEY, REPEATED, SAFE
-from bluewhale.webapi.routes.needing import PERMISSION, SHOWN_ONCE
+from bluewhale.webapi.routes.needing import PERMISSION, SHARED, SHOWN_ONCE
+from bluewhale.webapi.shared_answers import KEPT_S
 
 _SCHEMES = {
     "session": {"type": "apiKey", "in": "cookie", "name": "bluewhale"},
@@ -32,15 +33,23 @@ def _key(description: str) -> dict[str, Any]:
     }
 
 
-_KEYS = {
+_PARAMETERS = {
     "IdempotencyKey": _key(_AGAIN),
     "IdempotencyKeyOfSecret": _key(_AGAIN + "; but a secret is not shown again (409)"),
+    "Fresh": {
+        "name": "Cache-Control",
+        "in": "header",
+        "required": False,
+        "description": f"an answer is at most {KEPT_S:g} s old, and never older than the last news;"
+        " `no-cache` asks for one that is made from now on",
+        "schema": {"type": "string", "examples": ["no-cache"]},
+    },
 }
 
 
 def told(document: dict[str, Any]) -> dict[str, Any]:
     """Complete an OpenAPI document of the routes; changes and gives it."""
-    document["components"] |= {"securitySchemes": _SCHEMES, "parameters": _KEYS}
+    document["components"] |= {"securitySchemes": _SCHEMES, "parameters": _PARAMETERS}
     for methods in document["paths"].values():
         for method, operation in methods.items():
             if PERMISSION not in operation:
@@ -49,6 +58,9 @@ def told(document: dict[str, Any]) -> dict[str, Any]:
             safe = method.upper() in SAFE
             by_page = needed if safe else {**needed, "csrf": []}
             operation["security"] = [by_page, {"key": []}]
+            if operation.get(SHARED):
+                fresh = {"$ref": "#/components/parameters/Fresh"}
+                operation["parameters"] = [*operation.get("parameters", ()), fresh]
             if not safe:
                 name = "IdempotencyKeyOfSecret" if SHOWN_ONCE in operation else "IdempotencyKey"
                 key = {"$ref": f"#/components/parameters/{name}"}

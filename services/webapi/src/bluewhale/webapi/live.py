@@ -47,6 +47,7 @@ class Live:
         self._seen: dict[str, Any] = {}
         self._away: set[str] = set()  # said once, not each second
         self._moved_at = {CALLS: 0, ALERTS: 0}  # the number of the last news of each kind
+        self._news_s = float("-inf")
         self._log = get_logger("webapi")
 
     async def listen(
@@ -85,6 +86,10 @@ class Live:
                     yield self._frame(event)
         finally:
             self._listeners -= 1
+
+    def news_s(self) -> float:
+        """Give when something was last found to have happened, by the monotonic clock."""
+        return self._news_s
 
     def _news(self, told: int) -> list[str]:
         return [event for event, number in self._moved_at.items() if number > told]
@@ -126,6 +131,7 @@ class Live:
         # of calls a page moves on: that some are gone from it is no news
         new = found - before if isinstance(before, set) else found != before
         if was_away or (before is not None and new):
+            self._news_s = time.monotonic()  # what was asked before may lack it
             async with self._changed:
                 self._number += 1
                 self._moved_at[event] = self._number

@@ -60,6 +60,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     from bluewhale.webapi.routes.needing import Parts
     from bluewhale.webapi.second_factor import SecondFactor
     from bluewhale.webapi.server import listening, serve, url_of
+    from bluewhale.webapi.shared_answers import SharedAnswers
     from bluewhale.webapi.sign_in import SignIn
     from bluewhale.webapi.tariff_asking import TariffQuestions
 
@@ -77,6 +78,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
         )
         questions = Questions(context.peer)
         alerts = AlertQuestions(context.peer)
+        live = Live(questions.newest, alerts.stamp)
         parts = Parts(
             questions=questions,
             sign_in=sign_in,
@@ -95,7 +97,8 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
                 lambda: following.configuration,
                 in_roles=context.role == "webapi",
             ),
-            live=Live(questions.newest, alerts.stamp),
+            live=live,
+            shared=SharedAnswers(live.news_s),
             peer=context.peer,
             features={"units": context.role == "webapi"},  # one process reads its PBXs itself
             four_eyes=settings.four_eyes,

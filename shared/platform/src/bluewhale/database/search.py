@@ -249,7 +249,7 @@ class _Picking:
                         )
                     )
                 ]
-                for part in folder.near(segment, "call", rows)
+                for part in folder.near(rows)
             ]
             found.append(np.concatenate([np.empty(0, np.int64), *parts]))
         return found
@@ -366,9 +366,7 @@ def listed_calls(
     asking = _Asking(folder, columnar, f, None)
     asking.look(segments)
     parts = [
-        (segment, part)
-        for segment, rows, _ in asking.found
-        for part in folder.near(segment, "call", np.sort(rows))
+        (segment, part) for segment, rows, _ in asking.found for part in folder.near(np.sort(rows))
     ]
     with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
         tables = list(
@@ -485,6 +483,29 @@ def get_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> CallDetail:
     NotFoundError
         No version of such a call was ever stored.
     """
+    versions = _versions(tx, lookup, call_id)
+    call = versions.slice(versions.num_rows - 1, 1)
+    legs = lookup.leg_table(call.column("leg_ids")[0].as_py())
+    wanted = {c for c in legs.column("raw_context_id").to_pylist() if c is not None}
+    contexts = dict(
+        tx.rows_in("SELECT context_id, text FROM raw_context WHERE context_id IN ({marks})", wanted)
+    )
+    return CallDetail(call, versions, legs, _ledger(lookup, call_id), contexts)
+
+
+def priced_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> tuple[pa.Table, pa.Table]:
+    """Give one call and its whole ledger alone, as `CallDetail` has them.
+
+    Raises
+    ------
+    NotFoundError
+        No version of such a call was ever stored.
+    """
+    versions = _versions(tx, lookup, call_id)
+    return versions.slice(versions.num_rows - 1, 1), _ledger(lookup, call_id)
+
+
+def _versions(tx: Transaction, lookup: Lookup, call_id: bytes) -> pa.Table:
     columns = ", ".join(f'"{name}"' for name in STORED_CALL_SCHEMA.names)
     tables = [
         rows_table(
@@ -507,17 +528,14 @@ def get_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> CallDetail:
                 row["state"] = CallState.SUPERSEDED.value
                 row["superseded_by"] = gone[row["version"]]
         versions = pa.Table.from_pylist(rows_, schema=STORED_CALL_SCHEMA)
-    call = versions.slice(versions.num_rows - 1, 1)
-    legs = lookup.leg_table(call.column("leg_ids")[0].as_py())
-    wanted = {c for c in legs.column("raw_context_id").to_pylist() if c is not None}
-    contexts = dict(
-        tx.rows_in("SELECT context_id, text FROM raw_context WHERE context_id IN ({marks})", wanted)
-    )
+    return versions
+
+
+def _ledger(lookup: Lookup, call_id: bytes) -> pa.Table:
     charges = lookup.charges(call_id)
     order = zip(
         *(charges.column(n).to_pylist() for n in ("call_version", "entry", "price_list", "span")),
         range(charges.num_rows),
         strict=True,
     )
-    charges = charges.take(pa.array([key[-1] for key in sorted(order)], pa.int64()))
-    return CallDetail(call, versions, legs, charges, contexts)
+    return charges.take(pa.array([key[-1] for key in sorted(order)], pa.int64()))

@@ -41,8 +41,7 @@ KINDS: Mapping[str, pa.Schema] = {
     "call": STORED_CALL_SCHEMA,
     "charge": CHARGE_SCHEMA,
 }
-# Rows of a row group: calls are fetched a few at a time by search, the others one call's at a time.
-_GROUP_ROWS = {"leg": 8_192, "call": 4_096, "charge": 16_384}
+_GROUP_ROWS = 4_096  # of every kind: what belongs to one call costs the reading of one group
 # Calls are fetched in small pieces by search: setting up zstd costs more there than it saves.
 _COMPRESSION = {"leg": "zstd", "call": "lz4", "charge": "zstd"}
 _STATISTICS = {
@@ -128,7 +127,7 @@ def _parquet(kind: str, table: pa.Table) -> pa.Buffer:
         table,
         sink,
         compression={c: "none" if c in _INCOMPRESSIBLE else usual for c in leaves},
-        row_group_size=_GROUP_ROWS[kind],
+        row_group_size=_GROUP_ROWS,
         use_dictionary=[*words, *few],
         write_statistics=[c for c in _STATISTICS[kind] if c in kept],
         write_page_checksum=False,
@@ -424,11 +423,9 @@ class SegmentFolder:
             made += 1
         return made
 
-    def near(
-        self, segment: Segment, kind: str, rows: npt.NDArray[np.int64]
-    ) -> Iterator[npt.NDArray[np.int64]]:
+    def near(self, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
         """Give ascending rows in parts, each of so few row groups that `take` needs little memory."""
-        part = rows // (_GROUP_ROWS[kind] * _GROUPS_AT_ONCE)
+        part = rows // (_GROUP_ROWS * _GROUPS_AT_ONCE)
         for at in np.split(rows, np.flatnonzero(part[1:] > part[:-1]) + 1):
             if len(at):
                 yield at

@@ -414,6 +414,11 @@ class Store:
         with self.db.read() as tx:
             return search.get_call(tx, self._lookup(tx), call_id)
 
+    def priced_call(self, call_id: bytes) -> tuple[pa.Table, pa.Table]:
+        """Give one call and its whole ledger, without legs."""
+        with self.db.read() as tx:
+            return search.priced_call(tx, self._lookup(tx), call_id)
+
     def legs(self, ids: Collection[bytes]) -> pa.Table:
         """Give stored legs by id (LEG_SCHEMA), hot or sealed."""
         with self.db.read() as tx:

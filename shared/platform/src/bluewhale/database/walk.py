@@ -184,7 +184,7 @@ class Walk:
         if until is not None:
             fits &= started < until * _MINUTE_MS
         names = self._schema.names
-        for rows in self._folder.near(segment, "call", matches.of(np.flatnonzero(fits))):
+        for rows in self._folder.near(matches.of(np.flatnonzero(fits))):
             yield self._folder.take(segment, "call", rows, names)
 
     def _hot_question(self, tx: Transaction) -> tuple[str, list[object], str]:

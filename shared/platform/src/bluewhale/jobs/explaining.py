@@ -49,11 +49,11 @@ def explained(
     NotFoundError
         There is no such call.
     """
-    detail = store.get_call(call_id)
-    head: Mapping[str, Any] = detail.call.to_pylist()[0]
+    call, charges = store.priced_call(call_id)
+    head: Mapping[str, Any] = call.to_pylist()[0]
     versions: dict[tuple[str, int], TariffVersion] = {}
     found = []
-    for charge in detail.charges.to_pylist():
+    for charge in charges.to_pylist():
         version = None
         if charge["tariff_uid"] is not None:
             key = charge["tariff_uid"], charge["tariff_version"]

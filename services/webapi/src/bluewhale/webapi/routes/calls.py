@@ -30,7 +30,7 @@ CallId = Annotated[
 ]
 
 
-@router.get("/calls", response_model=shapes.CallPage, **needs("calls.see"))
+@router.get("/calls", response_model=shapes.CallPage, **needs("calls.see", shared=True))
 def calls(
     request: Request,
     reader: Asks,
@@ -39,13 +39,13 @@ def calls(
     after: Annotated[str | None, Query(max_length=8_000)] = None,
 ) -> Response:
     """Find calls, newest first; the address holds the filter grammar beside limit and after."""
-    return _page(grammar_of(request), limit, after, reader, parts)
+    return _page(request, grammar_of(request), limit, after, reader, parts)
 
 
-@router.post("/calls/search", response_model=shapes.CallPage, **needs("calls.see"))
-def search(body: shapes.SearchBody, reader: Asks, parts: Has) -> Response:
+@router.post("/calls/search", response_model=shapes.CallPage, **needs("calls.see", shared=True))
+def search(request: Request, body: shapes.SearchBody, reader: Asks, parts: Has) -> Response:
     """Find calls, newest first; the filter stays out of every log."""
-    return _page(body.filter, body.limit, body.after, reader, parts)
+    return _page(request, body.filter, body.limit, body.after, reader, parts)
 
 
 @router.get("/calls/{call_id}", response_model=shapes.CallDetail, **needs("calls.see"))
@@ -58,8 +58,8 @@ def call(call_id: CallId, reader: Asks, parts: Has) -> Response:
 @router.get("/calls/{call_id}/receipt", response_model=shapes.Receipt, **needs("calls.see"))
 def receipt(call_id: CallId, reader: Asks, parts: Has) -> Response:
     """Say why a call costs what it costs, step by step."""
-    found = _found(call_id, reader, parts)
-    explained = parts.questions.explain(found.call.call_id)
+    explained = parts.questions.explain(call_id)
+    access.holds(reader, explained)
     return answer(saying_to(reader, parts).receipt(explained))
 
 
@@ -82,7 +82,15 @@ def _found(call_id: str, reader: Reader, parts: Parts) -> query.CallDetail:
     return found
 
 
-def _page(text: str, limit: int, after: str | None, reader: Reader, parts: Parts) -> Response:
+def _page(
+    request: Request, text: str, limit: int, after: str | None, reader: Reader, parts: Parts
+) -> Response:
+    return parts.shared.give(
+        request, reader, (text, limit, after), lambda: _listed(text, limit, after, reader, parts)
+    )
+
+
+def _listed(text: str, limit: int, after: str | None, reader: Reader, parts: Parts) -> str:
     asked = scoped(text, reader, parts.directories.names())
     pages = Pages.read(after)
     found, place = parts.questions.search(asked.question, STORED, limit=limit, after=pages.place)
@@ -97,5 +105,4 @@ def _page(text: str, limit: int, after: str | None, reader: Reader, parts: Parts
         total=shapes.Total(count=len(items), exact=not place and not pages.place),
     )
     # two hundred calls as JSON out of columns: their objects would cost ten times as much
-    said = page.model_dump_json(by_alias=True).replace(_NO_ITEMS, f'"items":[{",".join(items)}]', 1)
-    return Response(said, media_type="application/json")
+    return page.model_dump_json(by_alias=True).replace(_NO_ITEMS, f'"items":[{",".join(items)}]', 1)

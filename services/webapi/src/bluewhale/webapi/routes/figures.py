@@ -13,7 +13,7 @@ from bluewhale.webapi.access import Reader
 from bluewhale.webapi.dashboard import Figures
 from bluewhale.webapi.filters import PERIODS
 from bluewhale.webapi.routes.calls import grammar_of
-from bluewhale.webapi.routes.needing import Asks, Has, Parts, answer, needs, saying_to
+from bluewhale.webapi.routes.needing import Asks, Has, Parts, answer, needs, said, saying_to
 from bluewhale.webapi.scoping import scoped
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -21,20 +21,31 @@ from starlette.responses import Response
 router = APIRouter(tags=["figures"])
 
 
-@router.post("/calls/aggregate", response_model=figures.Aggregate, **needs("calls.see"))
-def aggregate(body: shapes.FilterBody, reader: Asks, parts: Has) -> Response:
+@router.post(
+    "/calls/aggregate", response_model=figures.Aggregate, **needs("calls.see", shared=True)
+)
+def aggregate(request: Request, body: shapes.FilterBody, reader: Asks, parts: Has) -> Response:
     """Count the calls of a scope exactly, with minutes and money per price list and currency."""
-    asked = scoped(body.filter, reader, parts.directories.names())
-    return answer(_figures(reader, parts).aggregate(asked))
+
+    def made() -> str:
+        asked = scoped(body.filter, reader, parts.directories.names())
+        return said(_figures(reader, parts).aggregate(asked))
+
+    return parts.shared.give(request, reader, body.filter, made)
 
 
-@router.get("/summary", response_model=figures.Summary, **needs("calls.see"))
+@router.get("/summary", response_model=figures.Summary, **needs("calls.see", shared=True))
 def summary(request: Request, reader: Asks, parts: Has) -> Response:
     """Give the dashboard; the address holds the filter grammar, by default today."""
-    now = datetime.now(UTC)
-    names = parts.directories.names()
-    asked = scoped(grammar_of(request, ()), reader, names, default="period=today", now=now)
-    return answer(_figures(reader, parts).summary(asked, now))
+    text = grammar_of(request, ())
+
+    def made() -> str:
+        now = datetime.now(UTC)
+        names = parts.directories.names()
+        asked = scoped(text, reader, names, default="period=today", now=now)
+        return said(_figures(reader, parts).summary(asked, now))
+
+    return parts.shared.give(request, reader, text, made)
 
 
 @router.get("/reports", response_model=figures.ReportKinds, **needs("reports.see"))
@@ -43,15 +54,24 @@ def reports(_reader: Asks) -> Response:
     return answer(figures.ReportKinds(items=[figures.ReportKind(by=by) for by in REPORT_KINDS]))
 
 
-@router.post("/reports/{by}", response_model=figures.Report, **needs("reports.see"))
-def report(by: ReportBy, body: shapes.FilterBody, reader: Asks, parts: Has) -> Response:
+@router.post("/reports/{by}", response_model=figures.Report, **needs("reports.see", shared=True))
+def report(
+    request: Request, by: ReportBy, body: shapes.FilterBody, reader: Asks, parts: Has
+) -> Response:
     """Sum calls, minutes and money per group, price list and currency."""
-    asked = scoped(body.filter, reader, parts.directories.names())
-    return answer(_figures(reader, parts).report(by, asked))
+
+    def made() -> str:
+        asked = scoped(body.filter, reader, parts.directories.names())
+        return said(_figures(reader, parts).report(by, asked))
+
+    return parts.shared.give(request, reader, (by, body.filter), made)
 
 
-@router.get("/completeness", response_model=figures.Completeness, **needs("completeness.see"))
+@router.get(
+    "/completeness", response_model=figures.Completeness, **needs("completeness.see", shared=True)
+)
 def completeness(
+    request: Request,
     reader: Asks,
     parts: Has,
     first: Annotated[date | None, Query(alias="from")] = None,
@@ -60,7 +80,10 @@ def completeness(
 ) -> Response:
     """Say per site and UTC day of receipt whether everything heard is stored and priced."""
     sites = access.sites_of(reader, site)
-    return answer(_figures(reader, parts).completeness(sites, first, last))
+    return parts.shared.give(
+        request, reader, (sites, first, last),
+        lambda: said(_figures(reader, parts).completeness(sites, first, last)),
+    )  # fmt: skip
 
 
 @router.get("/choices", response_model=figures.Choices, **needs("calls.see"))

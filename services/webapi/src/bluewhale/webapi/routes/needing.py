@@ -42,11 +42,13 @@ if TYPE_CHECKING:
     from bluewhale.webapi.processes import Processes
     from bluewhale.webapi.recent import Recent
     from bluewhale.webapi.second_factor import SecondFactor
+    from bluewhale.webapi.shared_answers import SharedAnswers
     from bluewhale.webapi.sign_in import SignIn
     from bluewhale.webapi.tariff_asking import TariffQuestions
 
 PERMISSION = "x-permission"
 SHOWN_ONCE = "x-shown-once"
+SHARED = "x-shared"
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "model": Problem,
@@ -75,6 +77,7 @@ class Parts:
     alerts: AlertQuestions
     processes: Processes
     live: Live
+    shared: SharedAnswers
     page: Page
     oidc: Oidc | None
     peer: Callable[[str], Any]
@@ -87,7 +90,7 @@ class Parts:
         return bool(token) and self.sign_in.known(token or "")
 
 
-def has(request: Request) -> Parts:
+async def has(request: Request) -> Parts:  # a plain function would cost the hop to a thread
     """Give the parts of the application."""
     parts: Parts = request.app.state.parts
     return parts
@@ -96,14 +99,19 @@ def has(request: Request) -> Parts:
 Has = Annotated[Parts, Depends(has)]
 
 
-def needs(permission: Permission, *, shown_once: bool = False) -> dict[str, Any]:
+def needs(
+    permission: Permission, *, shown_once: bool = False, shared: bool = False
+) -> dict[str, Any]:
     """Give what a route is declared with, so that only readers with a permission reach it.
 
     `shown_once`: the answer tells a secret, and is not given again for the same Idempotency-Key.
+    `shared`: the answer is one that was made for others a moment before (`shared_answers`).
     """
     extra: dict[str, Any] = {PERMISSION: permission}
     if shown_once:
         extra[SHOWN_ONCE] = True
+    if shared:
+        extra[SHARED] = True
     return {"openapi_extra": extra, "responses": RESPONSES}
 
 
@@ -194,6 +202,9 @@ def saying_to(reader: Reader, parts: Parts) -> Saying:
 
 def answer(shape: BaseModel, status: int = 200) -> Response:
     """Give a shape as JSON; it was checked when it was made."""
-    return Response(
-        shape.model_dump_json(by_alias=True), status_code=status, media_type="application/json"
-    )
+    return Response(said(shape), status_code=status, media_type="application/json")
+
+
+def said(shape: BaseModel) -> str:
+    """Give a shape as the text of an answer."""
+    return shape.model_dump_json(by_alias=True)
