@@ -14,7 +14,10 @@ import yaml
 from bluewhale.cli.simulate.play import Line
 from bluewhale.cli.simulate.session import World
 
+from tests.support.running import wait_until
+
 FEED_PAUSE_S = 0.03
+PATIENCE_S = 90
 
 
 @dataclass
@@ -68,8 +71,14 @@ class Feeder:
             time.sleep(FEED_PAUSE_S)
 
     def rest(self) -> None:
-        """Send all that is left."""
+        """Send all that is left, as soon as somebody listens."""
+        wait_until(self._connected, PATIENCE_S, "somebody to listen to the PBX")
         self.feed(self.shares)
+
+    def _connected(self) -> bool:
+        with contextlib.suppress(OSError):
+            self._connection = socket.create_connection(("127.0.0.1", self.port), timeout=0.2)
+        return self._connection is not None
 
     def feed(self, until: int) -> None:
         """Send up to that share, at once."""
