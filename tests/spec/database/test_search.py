@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -158,6 +159,22 @@ def test_calls_laid_out_by_rows_are_the_same_calls(store: Store) -> None:
     for path in store.files.folder.glob("*.page.arrow"):
         path.unlink()
     assert lists() == before
+
+
+def test_many_who_open_the_same_pages_at_once_get_the_same_calls(store: Store) -> None:
+    """Whoever is first reads the words of the file for all."""
+    segments = store.run_read(store.files.live)
+    store.files.lay_out(segments, 10)
+    columns = ["call_id", "direction", "site_uid", "class"]
+    wanted = store.search_calls(CallFilter(), limit=10, columns=columns)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(40):
+            store.files = SegmentFolder(store.files.folder)
+            ask = [
+                pool.submit(store.search_calls, CallFilter(), limit=10, columns=columns)
+                for _ in range(8)
+            ]
+            assert all(asked.result().equals(wanted) for asked in ask)
 
 
 def test_pages_follow_each_other_without_overlap(store: Store) -> None:

@@ -30,34 +30,13 @@ def test_whoever_comes_meanwhile_gets_the_same_answer():
 def test_an_answer_is_made_anew_after_its_time_and_an_error_never_kept():
     """Three seconds later, or after a failure at once."""
     now = [0.0]
-    recent = Recent(3.0, clock=lambda: now[0])
+    recent = Recent(3.0, lambda: now[0])
     assert recent.get("a", lambda: 1) == recent.get("a", lambda: 2) == 1
     now[0] = 3.0
     assert recent.get("a", lambda: 3) == 3
     with pytest.raises(ZeroDivisionError):
         recent.get("b", lambda: 1 // 0)
     assert recent.get("b", lambda: 4) == 4
-
-
-def test_nobody_gets_what_was_begun_before_the_last_news():
-    """Begun at 1, news at 2: asked at 3, it is made anew; without news since then it is kept."""
-    now, news = [1.0], [0.0]
-    recent = Recent(60, lambda: news[0], lambda: now[0])
-    assert recent.get("a", lambda: "first") == "first"
-    now[0], news[0] = 3.0, 2.0
-    assert recent.get("a", lambda: "second") == "second"
-    now[0] = 4.0
-    assert recent.get("a", lambda: "third") == "second"
-
-
-def test_whoever_wants_it_fresh_gets_what_was_begun_after_asking():
-    """Made at 1, asked for fresh at 2: made anew, and kept for others."""
-    now = [1.0]
-    recent = Recent(60, clock=lambda: now[0])
-    assert recent.get("a", lambda: "first") == "first"
-    now[0] = 2.0
-    assert recent.get("a", lambda: "second", fresh=True) == "second"
-    assert recent.get("a", lambda: "third") == "second"
 
 
 def test_only_so_many_answers_are_kept():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from itertools import count
 from types import SimpleNamespace
 
@@ -19,12 +21,23 @@ LONG = "x" * COMPRESS_FROM_BYTES
 class Asked:
     """An application whose answers are numbered as they are made."""
 
-    def __init__(self, more: str = "") -> None:
-        app, shared, made = FastAPI(), SharedAnswers(lambda: 0.0), count(1)
+    def __init__(self, more: str = "", fails: int = 0) -> None:
+        self.made, self.goes_on = threading.Event(), threading.Event()
+        self.goes_on.set()
+        app, made, self.news_s = FastAPI(), count(1), 0.0
+        shared = SharedAnswers(lambda: self.news_s)
+
+        def make() -> str:
+            number = next(made)
+            if number == fails:
+                raise ZeroDivisionError
+            self.made.set()
+            assert self.goes_on.wait(60)
+            return f'"{number}{more}"'
 
         @app.get("/list")
-        def list_(request: Request):
-            return shared.give(request, self.reader, "all", lambda: f'"{next(made)}{more}"')
+        async def list_(request: Request):
+            return await shared.give(request, self.reader, "all", make)
 
         self.app = app
         self.reader = Reader(SimpleNamespace(), SimpleNamespace(), ROLES["owner"], Branch())
@@ -61,6 +74,39 @@ def test_no_cache_asks_for_an_answer_of_now():
     asked = Asked()
     assert asked.by("owner", BERLIN) == "1"
     assert asked.by("owner", BERLIN, **{"cache-control": "no-cache"}) == "2"
+    assert asked.by("owner", BERLIN) == "2"
+
+
+def test_an_answer_that_was_begun_before_the_last_news_is_made_anew():
+    """A call came: whoever hears of it sees it."""
+    asked = Asked()
+    assert asked.by("owner", BERLIN) == "1"
+    asked.news_s = time.monotonic()
+    assert asked.by("owner", BERLIN) == asked.by("owner", BERLIN) == "2"
+
+
+def test_a_thousand_who_wait_for_one_answer_take_one_thread():
+    """More than there are threads for: all get the answer that the first one had begun."""
+    asked = Asked()
+    asked.goes_on.clear()
+
+    async def ask() -> list[str]:
+        transport = httpx.ASGITransport(app=asked.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            waiting = [asyncio.ensure_future(client.get("/list")) for _ in range(1_000)]
+            await asyncio.to_thread(asked.made.wait, 60)
+            free = await asyncio.to_thread(lambda: "a thread for somebody else")
+            asked.goes_on.set()
+            return [free, *{(await one).json() for one in waiting}]
+
+    assert asyncio.run(ask()) == ["a thread for somebody else", "1"]
+
+
+def test_a_failure_is_not_kept():
+    """The next one asks anew."""
+    asked = Asked(fails=1)
+    with pytest.raises(ZeroDivisionError):
+        asked.by("owner", BERLIN)
     assert asked.by("owner", BERLIN) == "2"
 
 

@@ -1,11 +1,10 @@
 """Answers that many ask for at the same time: asked once, kept for some seconds.
 
-    recent = Recent(keep_s=3.0, news_s=live.news_s)
+    recent = Recent(keep_s=3.0)
     rows = recent.get(("report", "site", question), lambda: ask())
 
-Whoever comes while an answer is being made waits for it. Nobody gets one that was begun
-before the last news (`news_s`, by the clock), or, with `fresh`, before they asked. Owns
-nothing that must not be lost; what is kept is never changed by its readers.
+Whoever comes while an answer is being made waits for it. Owns nothing that must not be lost;
+what is kept is never changed by its readers.
 """
 
 from __future__ import annotations
@@ -18,33 +17,25 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 ANSWERS_MAX = 256
-_NEVER_S = float("-inf")
 
 
 @dataclass(slots=True)
 class _Answer:
     lock: threading.Lock = field(default_factory=threading.Lock)
-    began_s: float = _NEVER_S
-    ended_s: float = _NEVER_S
+    at_s: float = float("-inf")
     value: Any = None
 
 
 class Recent:
     """Keeps answers; any thread."""
 
-    def __init__(
-        self,
-        keep_s: float,
-        news_s: Callable[[], float] = lambda: _NEVER_S,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, keep_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._keep_s = keep_s
-        self._news_s = news_s
         self._clock = clock
         self._lock = threading.Lock()
         self._answers: dict[Hashable, _Answer] = {}
 
-    def get(self, key: Hashable, make: Callable[[], T], *, fresh: bool = False) -> T:
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Give the answer of a key, made now or some seconds ago; an error is not kept."""
         with self._lock:
             answer = self._answers.get(key)
@@ -52,12 +43,10 @@ class Recent:
                 self._forget()
                 answer = self._answers[key] = _Answer()
         asked_s = self._clock()
-        since_s = asked_s if fresh else self._news_s()
         with answer.lock:
-            if answer.began_s < since_s or asked_s - answer.ended_s >= self._keep_s:
-                began_s = self._clock()
+            if asked_s - answer.at_s >= self._keep_s:
                 answer.value = make()
-                answer.began_s, answer.ended_s = began_s, self._clock()
+                answer.at_s = self._clock()
             value: T = answer.value
             return value
 
@@ -66,6 +55,6 @@ class Recent:
         if len(self._answers) < ANSWERS_MAX:
             return
         since = self._clock() - self._keep_s
-        self._answers = {k: a for k, a in self._answers.items() if a.ended_s >= since}
+        self._answers = {k: a for k, a in self._answers.items() if a.at_s >= since}
         while len(self._answers) >= ANSWERS_MAX:
             self._answers.pop(next(iter(self._answers)))

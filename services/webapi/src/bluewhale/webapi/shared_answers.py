@@ -1,21 +1,25 @@
 """Whole answers that many ask for: made once for all who may see the same, and compressed once.
 
-    return parts.shared.give(request, reader, body.filter, lambda: text)
+    return await parts.shared.give(request, reader, body.filter, lambda: text)
 
 A thousand pages hear of the same news and ask for the same lists. An answer is given for
 `KEPT_S` at most, never one that was begun before the last news, and none that was begun before
 somebody asked who says `Cache-Control: no-cache`: the page does, after a change of its own.
-Whoever sees something else has another branch, or masks, and so another answer. Owns that rule;
-does not own what is answered.
+Whoever sees something else has another branch, or masks, and so another answer. Who waits for
+an answer that is being made takes no thread meanwhile. Owns that rule; does not own what is
+answered.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bluewhale.webapi.recent import Recent
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -23,24 +27,40 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 KEPT_S = 1.0
+ANSWERS_MAX = 256
 COMPRESS_FROM_BYTES = 1_024
 COMPRESS_LEVEL = 1  # of 1 to 9: a file of a million calls is made as fast as this lets it
+Packed = str | bytes  # bytes: compressed
+
+
+@dataclass(slots=True)
+class _Answer:
+    began_s: float
+    said: asyncio.Future[Packed]
+    ended_s: float = float("inf")
 
 
 class SharedAnswers:
-    """Keeps answers in JSON; any thread. `news_s` gives when something last happened."""
+    """Keeps answers in JSON; on the loop of the server alone.
 
-    def __init__(self, news_s: Callable[[], float]) -> None:
-        self._recent = Recent(KEPT_S, news_s)
+    `news_s` gives when something last happened, by the same clock as `now_s`.
+    """
 
-    def give(
+    def __init__(
+        self, news_s: Callable[[], float], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._news_s = news_s
+        self._now_s = now_s
+        self._answers: dict[Hashable, _Answer] = {}  # the one made last stands last
+
+    async def give(
         self, request: Request, reader: Reader, asked: Hashable, make: Callable[[], str]
     ) -> Response:
         """Answer a request of somebody; `asked` is all that the answer depends on beside them."""
         route: str = request.scope["route"].name
         key = (route, asked, reader.branch, reader.may("numbers.see"))
         fresh = "no-cache" in request.headers.get("cache-control", "")
-        packed = self._recent.get(key, lambda: _packed(make()), fresh=fresh)
+        packed = await self._said(key, make, self._now_s() if fresh else self._news_s())
         if isinstance(packed, str):
             return Response(packed, media_type="application/json")
         headers = {"vary": "Accept-Encoding"}
@@ -49,8 +69,29 @@ class SharedAnswers:
         headers["content-encoding"] = "gzip"
         return Response(packed, headers=headers, media_type="application/json")
 
+    async def _said(self, key: Hashable, make: Callable[[], str], since_s: float) -> Packed:
+        """Give an answer that was begun since then, by somebody else or now."""
+        known = self._answers.get(key)
+        if known and known.began_s >= since_s and self._now_s() < known.ended_s + KEPT_S:
+            return await asyncio.shield(known.said)
+        loop = asyncio.get_running_loop()
+        answer = _Answer(self._now_s(), loop.create_task(run_in_threadpool(_packed, make)))
+        self._answers.pop(key, None)
+        self._answers[key] = answer
+        if len(self._answers) > ANSWERS_MAX:
+            del self._answers[next(iter(self._answers))]
+        try:
+            return await asyncio.shield(answer.said)
+        except BaseException:
+            if self._answers.get(key) is answer:  # a refusal is not kept
+                del self._answers[key]
+            raise
+        finally:
+            answer.ended_s = self._now_s()
 
-def _packed(text: str) -> str | bytes:
+
+def _packed(make: Callable[[], str]) -> Packed:
     """Compress what is long enough to gain by it."""
+    text = make()
     data = text.encode()
     return text if len(data) < COMPRESS_FROM_BYTES else gzip.compress(data, COMPRESS_LEVEL)

@@ -6,7 +6,7 @@ DuckDB, with the same meaning. Does not own reading (`search`, `reports`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -63,6 +63,21 @@ _UNRATED: Mapping[Dialect, str] = {
     " WHERE CAST(t.value ->> 'unrated' AS BIGINT) > 0)",
     "duckdb": "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0",
 }
+
+
+def unrated_sql(dialect: Dialect) -> str:
+    """Give the condition that a charge of a call has no price."""
+    return _UNRATED[dialect]
+
+
+def totals_sql(dialect: Dialect) -> tuple[str, Callable[[str], str]]:
+    """Give the totals of a hot call as rows `t` to join with, and the value of each by its name."""
+    if dialect == "sqlite":
+        return "json_each(COALESCE(c.totals, '[]')) t", "json_extract(t.value, '$.{}')".format
+    return (
+        "jsonb_array_elements(CAST(COALESCE(c.totals, '[]') AS JSONB)) AS t",
+        "(t.value ->> '{}')".format,
+    )
 
 
 def milliseconds(moment: datetime) -> int:

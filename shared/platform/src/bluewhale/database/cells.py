@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,23 +19,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from bluewhale.database import keys
-from bluewhale.database.call_filter import CallFilter, where
+from bluewhale.database.call_filter import CallFilter, plain_values, totals_sql, unrated_sql
 from bluewhale.database.columnar import NOT_DEAD, Columnar, sealed_sql
+from bluewhale.database.columns import rows_table
+from bluewhale.database.engine import Transaction
 from bluewhale.database.segments import Segment, SegmentFolder
 
 HOUR_MS = 3_600_000
 _CELLS_MAX = 1_500_000  # in memory, some hundred bytes each; those asked for long ago go
 _SEGMENTS_AT_ONCE = 16  # counted in one question: bounds what DuckDB holds
+_FINISHED_MAX, _FINISHED_ROWS_MAX = 512, 1_000  # answers in memory, and how long they may be
 _KINDS = ("counted", "paid")
 
-_UNRATED = "COALESCE(list_sum([t.unrated for t in c.totals]), 0) > 0"
 _WORDS: Mapping[str, str] = {
     "site_uid": "c.site_uid",
     "department_uid": "c.department_uid",
     "class": 'c."class"',
     "direction": "c.direction",
     "disposition": "c.disposition",
-    "has_unrated": _UNRATED,
+    "has_unrated": unrated_sql("duckdb"),
 }
 # Clocks of all zones show whole quarters of an hour together: the zone's own hour is asked
 # per cell and not per call.
@@ -44,12 +46,17 @@ FINE: Mapping[str, str] = {
     "zone": "COALESCE(c.site_zone, 'UTC')",
     **_WORDS,
 }
+_FINE_TYPES = [
+    (n, pa.int64() if n == "quarter" else pa.string()) for n in FINE if n != "has_unrated"
+]
+_COUNTED, _PAID = ("calls", "answered", "talk_ms"), ("amount_nanos", "unrated")
 _LOCAL = "strftime(timezone(c.zone, make_timestamptz(c.quarter * 900000000)), '%Y-%m-%d %H')"
-# What a report groups by -> the cells' own expression.
-CELL_GROUPS: Mapping[str, str] = {
-    "department": "c.department_uid", "site": "c.site_uid", "class": 'c."class"',
-    "direction": "c.direction", "disposition": "c.disposition", "hour": "c.local[12:13]",
-    "day": "c.local[1:10]", "month": "c.local[1:7]",
+# What a report groups by -> the column of cells, and which of its letters.
+CELL_GROUPS: Mapping[str, tuple[str, slice]] = {
+    "department": ("department_uid", slice(None)), "site": ("site_uid", slice(None)),
+    "class": ("class", slice(None)), "direction": ("direction", slice(None)),
+    "disposition": ("disposition", slice(None)), "hour": ("local", slice(11, 13)),
+    "day": ("local", slice(0, 10)), "month": ("local", slice(0, 7)),
 }  # fmt: skip
 
 
@@ -122,35 +129,93 @@ def in_cells(
     **beside: str,
 ) -> Sums:
     """Add up the calls of a source in cells; `beside` are further keys, by name."""
-    fine = summed(columnar, source, {**beside, **FINE}, values, tables)
+    return _by_hour(
+        columnar, summed(columnar, source, {**beside, **FINE}, values, tables), tuple(beside)
+    )
+
+
+def hot_in_cells(
+    columnar: Columnar, tx: Transaction, condition: str, values: Sequence[Any]
+) -> Sums | None:
+    """Add up hot calls in cells, by the database that has them; None = there are none.
+
+    They are many thousands on an ordinary day: reading them here costs ten times as much.
+    """
+    keyed = {**FINE, "quarter": "c.started_at / 900000", "has_unrated": unrated_sql(tx.dialect)}
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
+    marks = ", ".join(str(n) for n in range(1, len(keyed) + 1))
+    found = tx.rows(
+        f"SELECT {listed}, COUNT(*), SUM(CASE WHEN c.disposition = 'answered' THEN 1 ELSE 0 END),"
+        " CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT)"
+        f" FROM call_version c WHERE c.live = 1 AND {condition} GROUP BY {marks}",
+        values,
+    )
+    if not found:
+        return None
+    each, value = totals_sql(tx.dialect)
+    paid = tx.rows(
+        f"SELECT {listed}, {value('price_list')}, {value('currency')},"
+        f" CAST(SUM(CAST({value('amount_nanos')} AS BIGINT)) AS BIGINT),"
+        f" CAST(SUM(CAST({value('unrated')} AS BIGINT)) AS BIGINT)"
+        f" FROM call_version c, {each} WHERE c.live = 1 AND {condition}"
+        f" GROUP BY {marks}, {len(keyed) + 1}, {len(keyed) + 2}",
+        values,
+    )
+    key = [*_FINE_TYPES, ("has_unrated", pa.bool_())]
+    fine = Sums(
+        rows_table(found, pa.schema([*key, *((n, pa.int64()) for n in _COUNTED)])),
+        rows_table(
+            paid,
+            pa.schema([
+                *key, ("price_list", pa.string()), ("currency", pa.string()),
+                *((n, pa.int64()) for n in _PAID),
+            ]),
+        ),
+    )  # fmt: skip
+    return _by_hour(columnar, fine, ())
+
+
+def _by_hour(columnar: Columnar, fine: Sums, beside: Sequence[str]) -> Sums:
     words = {name: f'c."{name}"' for name in (*beside, *_WORDS)}
     keyed = {"hour": "c.quarter // 4", "local": _LOCAL, **words}
-    return regrouped(columnar, fine, keyed, ("1 = 1", ()))
-
-
-def regrouped(
-    columnar: Columnar,
-    sums: Sums,
-    keyed: Mapping[str, str],
-    question: tuple[str, Sequence[Any]],
-) -> Sums:
-    """Add up the cells that fit a question by expressions over them."""
-    condition, values = question
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
 
     def added(table: pa.Table, kept: str, sums: Sequence[str]) -> pa.Table:
         each = ", ".join(f"CAST(SUM(c.{name}) AS BIGINT) AS {name}" for name in sums)
-        sql = f"SELECT {listed}{kept}, {each} FROM cells c WHERE {condition} GROUP BY ALL"
-        return columnar.query(sql, values, {"cells": table})
+        sql = f"SELECT {listed}{kept}, {each} FROM cells c GROUP BY ALL"
+        return columnar.query(sql, (), {"cells": table})
 
     return Sums(
-        added(sums.counted, "", ("calls", "answered", "talk_ms")),
-        added(sums.paid, ", c.price_list, c.currency", ("amount_nanos", "unrated")),
+        added(fine.counted, "", _COUNTED),
+        added(fine.paid, ", c.price_list, c.currency", _PAID),
     )
 
 
-def question_of(call_filter: CallFilter) -> tuple[str, list[Any]] | None:
-    """Give a filter as a condition over cells, besides its time; None = cells do not know."""
+def by_group(sums: Sums, key: str, letters: slice = slice(None)) -> Sums:
+    """Add sums up by some letters of one of their keys, from then on called `name`."""
+
+    def added(table: pa.Table, kept: Sequence[str], measured: Sequence[str]) -> pa.Table:
+        name = table.column(key).cast(pa.string())
+        if letters.stop is not None:
+            name = pc.utf8_slice_codeunits(name, letters.start, letters.stop)
+        columns = {"name": name, **{n: table.column(n) for n in (*kept, *measured)}}
+        grouped = pa.table(columns).group_by(["name", *kept], use_threads=False)
+        found = grouped.aggregate([(n, "sum") for n in measured])
+        return found.select(["name", *kept, *(f"{n}_sum" for n in measured)]).rename_columns(
+            list(columns)
+        )
+
+    return Sums(
+        added(sums.counted, (), _COUNTED),
+        added(sums.paid, ("price_list", "currency"), _PAID),
+    )
+
+
+Question = Sequence[tuple[str, Sequence[Any]]]  # columns of cells and the values that each may have
+
+
+def question_of(call_filter: CallFilter) -> Question | None:
+    """Give a filter as conditions over cells, besides its time; None = cells do not know."""
     f = call_filter
     plain = CallFilter(
         departments=f.departments, site=f.site, sites=f.sites, direction=f.direction,
@@ -161,8 +226,20 @@ def question_of(call_filter: CallFilter) -> tuple[str, list[Any]] | None:
     )
     if f != time_and_money:
         return None
-    condition, values = where(plain, "duckdb")
-    return (f"{condition} AND c.has_unrated" if f.unrated_only else condition), values
+    asked = plain_values(plain) or []
+    return [*asked, ("has_unrated", [True])] if f.unrated_only else asked
+
+
+def fitting(sums: Sums, question: Question) -> Sums:
+    """Give the cells that fit a question."""
+
+    def picked(table: pa.Table) -> pa.Table:
+        for column, listed in question:
+            values = pa.array(listed, table.schema.field(column).type)
+            table = table.filter(pc.is_in(table.column(column), value_set=values, skip_nulls=True))
+        return table
+
+    return Sums(picked(sums.counted), picked(sums.paid)) if question else sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +258,23 @@ class Cells:
         self._kept: dict[str, _Kept] = {}
         self._dead: tuple[int, dict[str, int]] = (0, {})
         self._written: set[str] = set()
+        self._finished: dict[Hashable, list[Sums]] = {}  # the one used last stands last
+        self._finished_lock = threading.Lock()
+
+    def finished(self, state: Hashable, make: Callable[[], list[Sums]]) -> list[Sums]:
+        """Give sums of sealed calls, as they were for the same question and state of the store."""
+        with self._finished_lock:
+            found = self._finished.pop(state, None)
+            if found is not None:
+                self._finished[state] = found
+                return found
+        found = make()
+        if sum(sums.rows for sums in found) <= _FINISHED_ROWS_MAX:
+            with self._finished_lock:
+                self._finished[state] = found
+                if len(self._finished) > _FINISHED_MAX:
+                    del self._finished[next(iter(self._finished))]
+        return found
 
     def of(self, segments: Sequence[Segment], dead: pa.Table) -> list[Sums]:
         """Give the cells of segments; what is not kept is counted now.

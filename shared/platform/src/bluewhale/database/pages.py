@@ -31,36 +31,39 @@ class Pages:
     def __init__(self, path: Callable[[str], Path]) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._open: dict[str, pa.ipc.RecordBatchFileReader] = {}
+        self._open: dict[str, tuple[pa.ipc.RecordBatchFileReader, threading.Lock]] = {}
         self._laid_out: set[str] = set()
 
     def take(
         self, name: str, rows: npt.NDArray[np.int64], columns: Sequence[str]
     ) -> pa.Table | None:
         """Give some rows of a segment, in ascending order; None = there is no such file."""
-        reader = self._reader(name) if set(columns) <= set(COLUMNS) else None
-        if reader is None:
+        opened = self._reader(name) if set(columns) <= set(COLUMNS) else None
+        if opened is None:
             return None
+        reader, lock = opened
         batches, of = np.unique(rows // BATCH_ROWS, return_inverse=True)
-        table = pa.Table.from_batches([reader.get_batch(int(at)) for at in batches])
+        with lock:  # two that read its dictionaries at once would fail
+            table = pa.Table.from_batches([reader.get_batch(int(at)) for at in batches])
         found = table.take(pa.array(of * BATCH_ROWS + rows % BATCH_ROWS))
         return pa.table(
             {name: _own(found, name) for name in columns},
             schema=pa.schema([STORED_CALL_SCHEMA.field(name) for name in columns]),
         )
 
-    def _reader(self, name: str) -> pa.ipc.RecordBatchFileReader | None:
+    def _reader(self, name: str) -> tuple[pa.ipc.RecordBatchFileReader, threading.Lock] | None:
         with self._lock:
-            reader = self._open.pop(name, None)
-            if reader is None:
+            entry = self._open.pop(name, None)
+            if entry is None:
                 try:
                     reader = pa.ipc.open_file(pa.OSFile(str(self._path(name))))
                 except (OSError, pa.ArrowException):
                     return None
-            self._open[name] = reader  # the one used last stands last
+                entry = (reader, threading.Lock())
+            self._open[name] = entry  # the one used last stands last
             if len(self._open) > _OPEN_MAX:
                 del self._open[next(iter(self._open))]
-        return reader
+        return entry
 
     def missing(self, names: Sequence[str], limit: int) -> Iterator[str]:
         """Give up to `limit` segments that have no such file yet."""

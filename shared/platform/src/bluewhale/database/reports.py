@@ -28,9 +28,11 @@ from bluewhale.database.cells import (
     HOUR_MS,
     Cells,
     Sums,
+    by_group,
+    fitting,
+    hot_in_cells,
     in_cells,
     question_of,
-    regrouped,
     summed,
     together,
 )
@@ -92,16 +94,34 @@ def reports(
     """
     dead = dead_versions(tx)
     ask = _Rows(tx, lookup, columnar, call_filter, dead)
+    segments = in_time(lookup.segments, call_filter)
     question = question_of(call_filter)
     if question is None or not all(by in CELL_GROUPS for by in bys):
         keyed = {f"g{n}": _GROUPS[by] for n, by in enumerate(bys)}
-        segments = in_time(lookup.segments, call_filter)
-        sums = together([*ask.hot(keyed), ask.sealed(segments, keyed)])
+        keys_of = [(name, slice(None)) for name in keyed]
+        hot = ask.hot(keyed)
+
+        def sealed() -> Sums:
+            return ask.sealed(segments, keyed)
     else:
-        keyed = {f"g{n}": CELL_GROUPS[by] for n, by in enumerate(bys)}
-        sums = together([*ask.hot(None), *_sealed(ask, cells)])
-        sums = regrouped(columnar, sums, keyed, question)
-    return [_grouped(sums, f"g{n}", by, limit) for n, by in enumerate(bys)]
+        keys_of = [CELL_GROUPS[by] for by in bys]
+        hot = ask.hot_in_cells()
+
+        def sealed() -> Sums:
+            return fitting(together(_sealed(ask, cells)), question)
+
+    def by_groups(sums: Sums) -> list[Sums]:
+        return [by_group(sums, *key) for key in keys_of]
+
+    parts = [by_groups(sums) for sums in hot]
+    if segments:
+        # what they come to is the same until others are sealed, or a call of them is superseded
+        state = (*bys, repr(call_filter), dead.num_rows, *(s.name for s in segments))
+        parts.append(cells.finished(state, lambda: by_groups(sealed())))
+    return [
+        _grouped(together(same), by, limit)
+        for by, same in zip(bys, zip(*parts, strict=True), strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +133,14 @@ class _Rows:
     columnar: Columnar
     filter: CallFilter
     dead: pa.Table
+
+    def hot_in_cells(self) -> list[Sums]:
+        """Add up hot calls in cells, if there are any."""
+        condition, values = where(self.filter, self.tx.dialect)
+        found = hot_in_cells(self.columnar, self.tx, condition, values)
+        if found is None and not in_time(self.lookup.segments, self.filter):
+            return self.hot(None)  # tables without rows have all their columns, too
+        return [] if found is None else [found]
 
     def hot(self, keyed: Mapping[str, str] | None) -> list[Sums]:
         """Add up hot calls, if there are any, by these keys; None = in cells."""
@@ -204,19 +232,18 @@ def _named(keyed: Mapping[str, str]) -> list[str]:
     return [name for name in STORED_CALL_SCHEMA.names if name in named]
 
 
-def _grouped(sums: Sums, group: str, by: ReportBy, limit: int | None) -> pa.Table:
-    """Give one report over sums by their column `group`; a name that is not known is a group."""
-    counts = _added(sums.counted, [group], ("calls", "answered", "talk_ms"))
-    money = _added(sums.paid, [group, "price_list", "currency"], ("amount_nanos", "unrated"))
-    names = keys.one_array(counts.column(group))
-    of = np.asarray(pc.index_in(money.column(group), value_set=names))
+def _grouped(sums: Sums, by: ReportBy, limit: int | None) -> pa.Table:
+    """Give one report over sums by their column `name`; a name that is not known is a group."""
+    sums = by_group(sums, "name")
+    counts, money = sums.counted, sums.paid
+    names = keys.one_array(counts.column("name"))
+    of = np.asarray(pc.index_in(money.column("name"), value_set=names))
     free = np.setdiff1d(np.arange(len(names)), of, assume_unique=False)
     charged = counts.take(pa.array(np.concatenate([of, free])))
-    paid = money.drop_columns([group])
+    paid = money.drop_columns(["name"])
     found = pa.table(
         {
-            "name": charged.column(group).cast(pa.string()),
-            **{name: charged.column(name) for name in charged.column_names if name != group},
+            **{name: charged.column(name) for name in charged.column_names},
             **{
                 name: pa.chunked_array(
                     [*paid.column(name).chunks, pa.nulls(len(free), paid.column(name).type)]
@@ -230,11 +257,6 @@ def _grouped(sums: Sums, group: str, by: ReportBy, limit: int | None) -> pa.Tabl
         order.insert(0, ("amount_nanos", "descending"))
     sorted_ = found.take(pc.sort_indices(found, order))
     return sorted_ if limit is None else sorted_.slice(0, limit)
-
-
-def _added(table: pa.Table, group: Sequence[str], sums: Sequence[str]) -> pa.Table:
-    added = table.group_by(list(group), use_threads=False).aggregate([(n, "sum") for n in sums])
-    return added.select([*group, *(f"{n}_sum" for n in sums)]).rename_columns([*group, *sums])
 
 
 def charges(

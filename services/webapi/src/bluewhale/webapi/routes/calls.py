@@ -31,7 +31,7 @@ CallId = Annotated[
 
 
 @router.get("/calls", response_model=shapes.CallPage, **needs("calls.see", shared=True))
-def calls(
+async def calls(
     request: Request,
     reader: Asks,
     parts: Has,
@@ -39,13 +39,13 @@ def calls(
     after: Annotated[str | None, Query(max_length=8_000)] = None,
 ) -> Response:
     """Find calls, newest first; the address holds the filter grammar beside limit and after."""
-    return _page(request, grammar_of(request), limit, after, reader, parts)
+    return await _page(request, grammar_of(request), limit, after, reader, parts)
 
 
 @router.post("/calls/search", response_model=shapes.CallPage, **needs("calls.see", shared=True))
-def search(request: Request, body: shapes.SearchBody, reader: Asks, parts: Has) -> Response:
+async def search(request: Request, body: shapes.SearchBody, reader: Asks, parts: Has) -> Response:
     """Find calls, newest first; the filter stays out of every log."""
-    return _page(request, body.filter, body.limit, body.after, reader, parts)
+    return await _page(request, body.filter, body.limit, body.after, reader, parts)
 
 
 @router.get("/calls/{call_id}", response_model=shapes.CallDetail, **needs("calls.see"))
@@ -82,10 +82,10 @@ def _found(call_id: str, reader: Reader, parts: Parts) -> query.CallDetail:
     return found
 
 
-def _page(
+async def _page(
     request: Request, text: str, limit: int, after: str | None, reader: Reader, parts: Parts
 ) -> Response:
-    return parts.shared.give(
+    return await parts.shared.give(
         request, reader, (text, limit, after), lambda: _listed(text, limit, after, reader, parts)
     )
 

@@ -24,18 +24,20 @@ router = APIRouter(tags=["figures"])
 @router.post(
     "/calls/aggregate", response_model=figures.Aggregate, **needs("calls.see", shared=True)
 )
-def aggregate(request: Request, body: shapes.FilterBody, reader: Asks, parts: Has) -> Response:
+async def aggregate(
+    request: Request, body: shapes.FilterBody, reader: Asks, parts: Has
+) -> Response:
     """Count the calls of a scope exactly, with minutes and money per price list and currency."""
 
     def made() -> str:
         asked = scoped(body.filter, reader, parts.directories.names())
         return said(_figures(reader, parts).aggregate(asked))
 
-    return parts.shared.give(request, reader, body.filter, made)
+    return await parts.shared.give(request, reader, body.filter, made)
 
 
 @router.get("/summary", response_model=figures.Summary, **needs("calls.see", shared=True))
-def summary(request: Request, reader: Asks, parts: Has) -> Response:
+async def summary(request: Request, reader: Asks, parts: Has) -> Response:
     """Give the dashboard; the address holds the filter grammar, by default today."""
     text = grammar_of(request, ())
 
@@ -45,7 +47,7 @@ def summary(request: Request, reader: Asks, parts: Has) -> Response:
         asked = scoped(text, reader, names, default="period=today", now=now)
         return said(_figures(reader, parts).summary(asked, now))
 
-    return parts.shared.give(request, reader, text, made)
+    return await parts.shared.give(request, reader, text, made)
 
 
 @router.get("/reports", response_model=figures.ReportKinds, **needs("reports.see"))
@@ -55,7 +57,7 @@ def reports(_reader: Asks) -> Response:
 
 
 @router.post("/reports/{by}", response_model=figures.Report, **needs("reports.see", shared=True))
-def report(
+async def report(
     request: Request, by: ReportBy, body: shapes.FilterBody, reader: Asks, parts: Has
 ) -> Response:
     """Sum calls, minutes and money per group, price list and currency."""
@@ -64,13 +66,13 @@ def report(
         asked = scoped(body.filter, reader, parts.directories.names())
         return said(_figures(reader, parts).report(by, asked))
 
-    return parts.shared.give(request, reader, (by, body.filter), made)
+    return await parts.shared.give(request, reader, (by, body.filter), made)
 
 
 @router.get(
     "/completeness", response_model=figures.Completeness, **needs("completeness.see", shared=True)
 )
-def completeness(
+async def completeness(
     request: Request,
     reader: Asks,
     parts: Has,
@@ -80,7 +82,7 @@ def completeness(
 ) -> Response:
     """Say per site and UTC day of receipt whether everything heard is stored and priced."""
     sites = access.sites_of(reader, site)
-    return parts.shared.give(
+    return await parts.shared.give(
         request, reader, (sites, first, last),
         lambda: said(_figures(reader, parts).completeness(sites, first, last)),
     )  # fmt: skip
