@@ -65,7 +65,14 @@ class Browser:
 
     async def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Send one request; gives status and body."""
-        reader, length, status = await self._begun(method, path, body)
+        kept = self._streams is not None
+        try:
+            reader, length, status = await self._begun(method, path, body)
+        except ConnectionError:
+            if not kept:
+                raise
+            self.close()  # it was closed while its person thought: a browser opens another
+            reader, length, status = await self._begun(method, path, body)
         data = (
             await reader.readexactly(length)
             if length >= 0

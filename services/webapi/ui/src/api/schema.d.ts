@@ -4262,6 +4262,8 @@ export interface components {
         IdempotencyKey: string;
         /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true`; but a secret is not shown again (409) */
         IdempotencyKeyOfSecret: string;
+        /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+        Fresh: string;
     };
     requestBodies: never;
     headers: never;
@@ -5247,7 +5249,10 @@ export interface operations {
                 limit?: number;
                 after?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+                "Cache-Control"?: components["parameters"]["Fresh"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5288,6 +5293,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+                "Cache-Control"?: components["parameters"]["Fresh"];
                 /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -5464,6 +5471,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+                "Cache-Control"?: components["parameters"]["Fresh"];
                 /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -5510,7 +5519,10 @@ export interface operations {
     summary: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+                "Cache-Control"?: components["parameters"]["Fresh"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5591,6 +5603,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+                "Cache-Control"?: components["parameters"]["Fresh"];
                 /** @description Sent again with the same key within a day, the same request acts once and gets the same answer, marked `Idempotent-Replayed: true` */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -5643,7 +5657,10 @@ export interface operations {
                 to?: string | null;
                 site?: string | null;
             };
-            header?: never;
+            header?: {
+                /** @description an answer is at most 1 s old, and never older than the last news; `no-cache` asks for one that is made from now on */
+                "Cache-Control"?: components["parameters"]["Fresh"];
+            };
             path?: never;
             cookie?: never;
         };
