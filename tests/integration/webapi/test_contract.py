@@ -84,18 +84,30 @@ def test_no_request_makes_an_answer_that_the_contract_does_not_know(
 
 
 def test_the_contract_names_the_key_of_each_change_and_the_news():
-    """Reads have none, sign-in neither; where a secret is shown it says that it is not shown again."""
+    """Reads have none, sign-in neither; where a secret is shown it says that it is not shown again.
+
+    Answers that many share name the header that asks for a new one.
+    """
     by_key: dict[str, set[str]] = {"none": set()}
+    fresh: set[str] = set()
     for path, methods in PATHS.items():
         for method, operation in methods.items():
             refs = [p["$ref"] for p in operation.get("parameters", ()) if "$ref" in p]
-            name = refs[0].rpartition("/")[2] if refs else "none"
-            by_key.setdefault(name, set()).add(f"{method} {path.removeprefix('/api/v1')}")
+            names = {ref.rpartition("/")[2] for ref in refs}
+            said = f"{method} {path.removeprefix('/api/v1')}"
+            if "Fresh" in names:
+                fresh.add(said)
+            for name in names - {"Fresh"} or {"none"}:
+                by_key.setdefault(name, set()).add(said)
     assert {said for said in by_key["none"] if not said.startswith("get ")} == {
         "post /session", "post /session/totp", "post /welcome",
     }  # fmt: skip
     assert "post /calls/search" in by_key["IdempotencyKey"]
     assert by_key["IdempotencyKeyOfSecret"] == {"post /keys", "put /me/totp", "post /me/totp"}
+    assert fresh == {
+        "get /calls", "post /calls/search", "post /calls/aggregate", "get /summary",
+        "post /reports/{by}", "get /completeness",
+    }  # fmt: skip
     assert PATHS["/api/v1/events"]["get"]["responses"]["200"]["description"] == (
         "events `calls` (there are new ones), `alerts` (some changed), `reset` (all may have changed)"
     )
