@@ -51,26 +51,26 @@ class Input:
     lines: int
 
 
-def _write(folder: Path, prefix_count: int, blocks: int) -> Input:
+def _write(folder: Path, prefix_count: int, blocks: int, lines: int) -> Input:
     prefixes = deck_prefixes(prefix_count)
     dialled = ["00" + p for p in prefixes]
     avaya_blocks = min(blocks // 2, AVAYA_BLOCKS_MAX)
     counts = (blocks - avaya_blocks, avaya_blocks)
     files = (folder / "cdr_bench_01_202601051200_1", folder / "avaya.txt")
-    write_lines(files[0], cucm_header(), cucm_block(prefixes), counts[0], CUCM_STEP)
-    write_lines(files[1], b"", avaya_block(dialled), counts[1], AVAYA_STEP)
+    write_lines(files[0], cucm_header(), cucm_block(prefixes, lines), counts[0], CUCM_STEP)
+    write_lines(files[1], b"", avaya_block(dialled, lines), counts[1], AVAYA_STEP)
     warm = (folder / "warm_cucm", folder / "warm_avaya")
     write_lines(warm[0], cucm_header(), cucm_block(prefixes, 2_000), 1, CUCM_STEP)
     write_lines(warm[1], b"", avaya_block(dialled, 2_000), 1, AVAYA_STEP)
     tariffs = tuple(write_tariff(folder, name, prefixes) for name in PRICE_LISTS)
-    numbers = random.Random(1).sample(numbers_of(prefixes, BLOCK_LINES), SEARCHES)
-    return Input(files, warm, tariffs, numbers, blocks * BLOCK_LINES)
+    numbers = random.Random(1).sample(numbers_of(prefixes, lines), SEARCHES)
+    return Input(files, warm, tariffs, numbers, blocks * lines)
 
 
-def write_input(folder: Path, prefix_count: int, blocks: int) -> Input:
-    """Write `blocks` x 250,000 lines and tariffs, by a child, whose memory goes with it."""
+def write_input(folder: Path, prefix_count: int, blocks: int, lines: int = BLOCK_LINES) -> Input:
+    """Write `blocks` x `lines` lines and tariffs, by a child, whose memory goes with it."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_write, folder, prefix_count, blocks).result()
+        return pool.submit(_write, folder, prefix_count, blocks, lines).result()
 
 
 def stages_of(given: Input) -> Stages:
@@ -107,10 +107,10 @@ def search_p95_ms(store: Store, numbers: list[str]) -> float:
 
 
 def main() -> None:
-    blocks = 2 if short() else 20
+    blocks, lines = (2, 50_000) if short() else (20, BLOCK_LINES)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        given = write_input(folder, 100_000 if short() else 1_000_000, blocks)
+        given = write_input(folder, 100_000 if short() else 1_000_000, blocks, lines)
         stages = stages_of(given)
         warm(folder, given, stages)
         size = sum(f.stat().st_size for f in given.files)

@@ -8,7 +8,7 @@ from tests.support.uplink_pipeline import Centre, crc_of
 from tests.support.uplink_world import STREAMS, Unit, World
 
 SEEDS = 60
-SEEDS_SLOW = 1_000
+SEEDS_SLOW = 400
 COPIES = 400
 COPIES_SLOW = 10_000
 
@@ -144,7 +144,7 @@ def test_a_record_behind_a_hole_is_not_stored_before_the_hole_is_closed(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(SEEDS_SLOW // 100))
 def test_everything_arrives_in_many_more_worlds(block):
-    """The same, over thousands of seeds."""
+    """The same, over hundreds of seeds."""
     for seed in range(10_000 + block * 100, 10_100 + block * 100):
         check(run(seed))
 
