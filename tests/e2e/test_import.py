@@ -14,6 +14,7 @@ from bluewhale.database import CallFilter, Store
 
 from tests.support.running import Warm, wait_until
 
+INSIDE_WAIT_S = 5.0  # a chunk takes about a second, and a part of it is the transaction
 KILLS = 8
 CALLS = 16_000  # eight chunks of one MiB
 IMPORT_S = 120
@@ -69,7 +70,7 @@ def test_an_import_killed_again_and_again_ends_like_an_undisturbed_one(tmp_path:
                 wait_until(lambda: _stored(killed) > 0, IMPORT_S, "a chunk to be stored")
             else:
                 time.sleep(r.uniform(0.2, 2.5))
-            if running.kill_inside_transaction(1.0, pause_s=0.001):
+            if running.kill_inside_transaction(INSIDE_WAIT_S, pause_s=0.001):
                 inside += 1
             elif not running.kill():
                 break  # it reached the end between two of its lives

@@ -435,17 +435,13 @@ class Store:
     ) -> list[pa.Table]:
         """Give several reports over the same calls of one moment."""
         with self.db.read() as tx:
-            return reports.reports(
-                tx, self._lookup(tx), self.columnar, self.cells, bys, call_filter, limit=limit
-            )
+            kept = self.columnar, self.cells
+            return reports.reports(tx, self._lookup(tx), *kept, bys, call_filter, limit=limit)
 
     def completeness(
-        self,
-        *,
-        site: str | None = None,
-        first_day: int | None = None,
+        self, *, site: str | None = None, first_day: int | None = None,
         last_day: int | None = None,
-    ) -> Completeness:
+    ) -> Completeness:  # fmt: skip
         """Give totals per site and UTC day received, and every gap."""
         with self.db.read() as tx:
             return completeness.completeness(
@@ -455,9 +451,8 @@ class Store:
     def charges(self, *, from_ms: int, until_ms: int, limit: int = 1_000_000) -> pa.Table:
         """Give the live ledger entries of calls rated for [from_ms, until_ms) by start_at."""
         with self.db.read() as tx:
-            return reports.charges(
-                tx, self._lookup(tx), self.columnar, from_ms=from_ms, until_ms=until_ms, limit=limit
-            )
+            when = {"from_ms": from_ms, "until_ms": until_ms}
+            return reports.charges(tx, self._lookup(tx), self.columnar, **when, limit=limit)
 
     def call_of_charge(self, charge_id: bytes) -> bytes:
         """Give the id of the call that an entry of the ledger belongs to."""
