@@ -129,7 +129,9 @@ class LimitSettings(Strict):
     window_ms: int = Field(default=3_000, ge=100, description="billing holds legs this long")
     batch_records_max: int = Field(default=5_000, ge=1)
     poll_interval_ms: int = Field(default=50, ge=10)
-    hot_rows_max: int = Field(default=200_000, ge=1_000, description="more are sealed")
+    hot_rows_max: int = Field(
+        default=50_000, ge=1_000, description="more are sealed; figures of today read all of these"
+    )
     import_chunk_mib: int = Field(default=48, ge=1, le=512)
     alerts_kept_days: int = Field(
         default=365, ge=30, le=36_500, description="alerts without a change for so long are removed"

@@ -16,6 +16,7 @@ import { ProblemPanel } from "@/shell/ProblemPanel";
 import { SettingsTabs } from "@/shell/SettingsTabs";
 import css from "./audit.module.css";
 import { auditQuery } from "./queries";
+import { useActions } from "./words";
 
 const TYPED_MS = 300;
 
@@ -125,6 +126,7 @@ function Filter({ who, about }: { who: string; about: string }) {
 
 function Entries({ entries }: { entries: readonly AuditEntry[] }) {
   const { t } = useLingui();
+  const said = useActions();
   return (
     <DataTable
       label={t`Entries, the newest first`}
@@ -138,7 +140,11 @@ function Entries({ entries }: { entries: readonly AuditEntry[] }) {
             entry.at === null ? <Unknown /> : <Instant at={entry.at} zone={zoneOf("me", null)} />,
         },
         { key: "who", head: t`Who`, cell: (entry) => entry.who },
-        { key: "action", head: t`Action`, cell: (entry) => entry.action },
+        {
+          key: "action",
+          head: t`Action`,
+          cell: (entry) => <span title={entry.action}>{said(entry.action)}</span>,
+        },
         { key: "subject", head: t`Of what`, cell: (entry) => entry.subject },
         {
           key: "detail",
