@@ -46,7 +46,7 @@ test("a key is shown once, works for a program, and stops when it is ended", asy
   await expect(page.getByText(/^\d+ entries, unbroken$/)).toBeVisible();
   await page.getByLabel("What", { exact: true }).fill(name);
   await expect(page).toHaveURL(/about=nightly%20/);
-  await expect(page.getByRole("row").filter({ hasText: name }).first()).toContainText("key add");
+  await expect(page.getByRole("row").filter({ hasText: name }).first()).toContainText("Key made");
   await expectSound(page);
 });
 
