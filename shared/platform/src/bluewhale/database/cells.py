@@ -139,7 +139,8 @@ def hot_in_cells(
 ) -> Sums | None:
     """Add up hot calls in cells, by the database that has them; None = there are none.
 
-    They are many thousands on an ordinary day: reading them here costs ten times as much.
+    They are many thousands on an ordinary day: read here, each costs half as much again, and the
+    interpreter is not free meanwhile (docs/adr/0020).
     """
     keyed = {**FINE, "quarter": "c.started_at / 900000", "has_unrated": unrated_sql(tx.dialect)}
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
