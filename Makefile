@@ -48,10 +48,10 @@ roles-demo: setup  ## the same fleet through all roles, with Kafka, PostgreSQL, 
 	$(BIN)/python -m tests.support.services $(BIN)/bluewhale roles-demo
 
 test: setup  ## everything quick; with Kafka, PostgreSQL, Redis where they can be had
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-fast: setup  ## spec, unit, dialects, property, architecture; no services
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" $(FAST)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow" $(FAST)
 
 test-slow: setup  ## bounded long runs: mutations, random tariffs, kill -9
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m slow

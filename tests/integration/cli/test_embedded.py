@@ -21,6 +21,7 @@ from bluewhale.configuration import load
 from bluewhale.database import Store
 
 from tests.integration.cli.door import bluewhale
+from tests.integration.cli.places import build
 from tests.support.embedded import (
     PATIENCE_S,
     connected,
@@ -82,9 +83,9 @@ def test_the_embedded_installation_is_plugins_that_end_in_reverse(tmp_path: Path
             "bluewhale.embedded.answers",
             "bluewhale.embedded.prices",
             "bluewhale.alerts",
-            "bluewhale.embedded.jobs",
             "bluewhale.embedded.processor",
             "bluewhale.embedded.connectors",
+            "bluewhale.embedded.house",
             "bluewhale.tariffs",
         ]
         assert str(nexus.states()["bluewhale.embedded.answers"]) == "resolved"
@@ -149,6 +150,22 @@ def test_a_crash_behind_a_commit_leaves_nothing_in_the_journal_for_ever(tmp_path
     up = Cold().start(tmp_path, "up")
     wait_until(lambda: waiting(tmp_path) == 0, PATIENCE_S, "what is stored to leave")
     up.stop()
+
+
+def test_what_an_import_stored_is_added_up_and_laid_out_before_anybody_asks(tmp_path: Path):
+    """As the role storage does: the first dashboard and the first list do not wait for it."""
+    place = build(tmp_path)
+    folder = tmp_path / "data" / "store" / "segments"
+    with Store.open(tmp_path / "data" / "store") as store:
+        names = [segment.name for segment in store.run_read(store.files.live)]
+    assert len(names) == 3
+    up = Cold().start(tmp_path, "up")
+    for name in names:
+        for kind in ("counted.parquet", "paid.parquet", "page.arrow"):
+            file = folder / f"{name}.{kind}"
+            wait_until(file.exists, PATIENCE_S, file.name)
+    up.stop()
+    assert place.ask("calls", "--json", "--limit", "1000").out.count("\n") == 150
 
 
 def test_layers_of_the_configuration_govern_the_embedded_installation_too(tmp_path: Path):

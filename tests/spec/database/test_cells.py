@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from bluewhale.database import Batch, CallFilter, Store
+from bluewhale.database import Batch, CallFilter, Store, hot_cells
 from bluewhale.database.cells import Cells
 from bluewhale.records.batches import Proposals
 
@@ -88,6 +88,36 @@ def test_sums_follow_a_call_that_grew(store: Store) -> None:
     store.commit(Batch(now_ms=20, legs=legs(b), proposals=proposals((a, b))))
     (row,) = [r for r in store.report("direction").to_pylist() if r["price_list"] == "carrier"]
     assert (row["calls"], row["talk_ms"]) == (8, 9 * 60_000)
+
+
+def test_sums_of_hot_calls_follow_what_comes_grows_and_is_sealed(
+    store_factory: StoreFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks of two rows; behind the sealing other calls have the row numbers of those before."""
+    monkeypatch.setattr(hot_cells, "_BLOCK_ROWS", 2)
+
+    def stored(now_ms: int, *numbers: int) -> None:
+        rows = [leg_row(n, at=2_400 * n) for n in numbers]
+        made = proposals(*((row,) for row in rows))
+        store.commit(Batch(now_ms=now_ms, legs=legs(*rows), proposals=made))
+
+    def sums() -> tuple[int, int, int]:
+        (row,) = [r for r in store.report("site").to_pylist() if r["price_list"] == "carrier"]
+        return row["calls"], row["talk_ms"] // 60_000, row["amount_nanos"]
+
+    with store_factory() as store:
+        stored(1, 0, 1, 2)
+        assert sums() == (3, 3, 300)
+        stored(2, 3)
+        assert sums() == (4, 4, 400)
+        a, b = leg_row(1, at=2_400), leg_row(9, at=2_405)
+        store.commit(Batch(now_ms=3, legs=legs(b), proposals=proposals((a, b))))
+        assert sums() == (4, 5, 500)
+        assert store.seal(before_ms=2**45, now_ms=4).calls == 4
+        assert sums() == (4, 5, 500)
+        stored(5, 10, 11, 12)
+        assert sums() == (7, 8, 800)
+        assert counts(store, "hour", CallFilter(from_at=at(16))) == {"18": 1, "19": 1, "20": 1}
 
 
 def test_the_newest_segments_are_counted_ahead_first(store: Store) -> None:

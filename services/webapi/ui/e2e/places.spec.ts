@@ -169,7 +169,7 @@ test("the palette goes to a page, a person and a number", async ({ page }) => {
   await expect(palette).toBeHidden();
 });
 
-test("letters do nothing for whoever switched them off", async ({ page }) => {
+test("letters do nothing for whoever switched them off", { tag: "@once" }, async ({ page }) => {
   await open(page);
   await page.keyboard.press("?");
   const dialog = page.getByRole("dialog", { name: "Keys" });

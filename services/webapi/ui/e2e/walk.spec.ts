@@ -68,7 +68,9 @@ test("the count of a tile is the count of the list that it opens", async ({ page
   await expect(page.getByText(`${count} calls`, { exact: true })).toBeVisible();
 });
 
-test("wrong name and wrong password are told apart by nobody", async ({ page }) => {
+test("wrong name and wrong password are told apart by nobody", { tag: "@once" }, async ({
+  page,
+}) => {
   for (const name of ["ana", "nobody"]) {
     await page.goto("/");
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("Sign in");
@@ -106,7 +108,10 @@ test("completeness and an unknown address are sound", async ({ page }) => {
   await expectSound(page);
 });
 
-test("the first load fits its budget and asks no other host", async ({ page, site }) => {
+test("the first load fits its budget and asks no other host", { tag: "@once" }, async ({
+  page,
+  site,
+}) => {
   const hosts = new Set<string>();
   const sizes: Promise<number>[] = [];
   page.on("response", (response) => {

@@ -33,10 +33,7 @@ if TYPE_CHECKING:
     from bluewhale.nexus import Context
     from bluewhale.stages import Stages
 
-HOUSEKEEPING_INTERVAL_S = 1.0
-SWEEP_INTERVAL_S = 3_600.0
-SEAL_AGE_MS = 60_000  # younger calls may still grow
-JOBS_LOOK_S = 0.5  # for a job that somebody started
+GAUGES_INTERVAL_S = 1.0
 FINISH_S = 60.0  # what is journaled is moved this long at the end; the rest at the next start
 
 
@@ -71,8 +68,8 @@ MANIFESTS = (
         provides={"connectors": "1.0"},
     ),
     _manifest(
-        "jobs",
-        requires={"store": ">=1,<2", "prices": ">=1,<2"},
+        "house",
+        requires={"store": ">=1,<2", "prices": ">=1,<2", "processor": ">=1,<2"},
         provides={"jobs": "1.0"},
     ),
     _manifest("control", requires={"journal": ">=1,<2"}, provides={"control": "1.0"}),
@@ -89,25 +86,25 @@ class Prices:
 
     def __init__(self, configuration: Configuration, store: Store) -> None:
         self.store = store
-        self._current = CurrentStages(Following(configuration), store)
+        self.current = CurrentStages(Following(configuration), store)
 
     @property
     def alerting(self) -> Alerting:
         """Give the rules and channels in force."""
-        return self._current.configuration.alerting
+        return self.current.configuration.alerting
 
     @property
     def rules_file(self) -> Path | None:
         """Give where they are declared."""
-        return self._current.configuration.settings.alerts
+        return self.current.configuration.settings.alerts
 
     def stages(self) -> Stages:
         """Give what to price with; the first time the main database is told the configuration."""
-        return self._current.get()
+        return self.current.get()
 
     def refresh(self) -> None:
         """Take what is in use now, at once."""
-        self._current.refresh()
+        self.current.refresh()
 
 
 @contextlib.asynccontextmanager
@@ -168,7 +165,7 @@ async def processor(context: Context) -> AsyncIterator[dict[str, Any]]:
         window_ms=limits.window_ms,
         batch_records_max=limits.batch_records_max,
     )
-    loop = _Loop(context, made, opened)
+    loop = _Loop(context, made)
     async with context.worker("processor", loop.run):
         yield {"processor": made}
 
@@ -176,24 +173,22 @@ async def processor(context: Context) -> AsyncIterator[dict[str, Any]]:
 class _Loop:
     """The thread of the processor."""
 
-    def __init__(self, context: Context, processor: Processor, store: Store) -> None:
+    def __init__(self, context: Context, processor: Processor) -> None:
         self._processor = processor
-        self._store = store
         self._monitor: Monitor = context.service("monitor")
         self._limits = context.settings.settings.limits
         self._log = context.log
-        self._swept_s = time.monotonic()  # opening the store sweeps, too
 
     def run(self, stopping: threading.Event) -> None:
         """Move records until asked to stop and nothing is left; what passes by itself is retried."""
-        tidy_at = time.monotonic()
+        gauged_s = float("-inf")
         until: float | None = None
         while True:
             try:
                 moved = self._processor.step()
-                if time.monotonic() >= tidy_at:
-                    moved += self._tidy()
-                    tidy_at = time.monotonic() + HOUSEKEEPING_INTERVAL_S
+                if time.monotonic() - gauged_s >= GAUGES_INTERVAL_S:
+                    self._monitor.refresh()
+                    gauged_s = time.monotonic()
                 self._monitor.processor_error = ""
             except TemporaryError as error:
                 self._log.warning("Store is busy, trying again", error=str(error))
@@ -208,19 +203,6 @@ class _Loop:
                 if self._processor.waits_for_quiet:
                     pause_s = min(pause_s, QUIET_S)
                 stopping.wait(pause_s)
-
-    def _tidy(self) -> int:
-        """Join what was left over, seal what is old, remove old files, take the gauges."""
-        self._monitor.refresh()
-        joined = self._processor.join_left_over()
-        now_ms = int(time.time() * 1000)
-        if self._processor.legs_since_seal > self._limits.hot_rows_max:
-            self._store.seal(before_ms=now_ms - SEAL_AGE_MS, now_ms=now_ms)
-            self._processor.legs_since_seal = 0
-        if time.monotonic() - self._swept_s >= SWEEP_INTERVAL_S:
-            self._swept_s = time.monotonic()
-            self._store.sweep(now_ms)
-        return joined
 
 
 @contextlib.asynccontextmanager
@@ -258,27 +240,32 @@ async def answers(context: Context) -> AsyncIterator[dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def jobs(context: Context) -> AsyncIterator[dict[str, Any]]:
-    """Run long works over what is stored, as the role storage does."""
+async def house(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Join what was left over, seal, keep files in order, run jobs, as the role storage does."""
     from bluewhale.jobs.runner import JobRunner
     from bluewhale.jobs.works import works
+    from bluewhale.messaging import Watchdog
+    from bluewhale.storage.housekeeping import Housekeeper
     from bluewhale.storage.jobs_door import JobsDoor
 
+    limits = context.settings.settings.limits
     opened: Store = context.service("store")
-    stages = context.service("prices").stages
+    moving: Processor = context.service("processor")
     runner = JobRunner(opened, works(opened, Following(context.settings)))
-
-    def run(stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            try:
-                busy = runner.step(stages)
-            except TemporaryError as error:
-                context.log.warning("Store is busy, trying again", error=str(error))
-                busy = False
-            if not busy:
-                stopping.wait(JOBS_LOOK_S)
-
-    async with context.worker("jobs", run):
+    watchdog = Watchdog("housekeeping")
+    keeper = Housekeeper(
+        opened,
+        context.service("prices").current,
+        runner,
+        keeps_house=lambda: True,
+        busy=lambda: moving.busy,
+        window_ms=limits.window_ms,
+        hot_rows_max=limits.hot_rows_max,
+        watchdog=watchdog,
+        metrics=context.metrics,
+    )
+    context.watch("housekeeping", watchdog.stuck)
+    async with context.worker("house", keeper.run):
         yield {"jobs": serve("jobs", JobsDoor(runner, opened, lambda: context.health.draining))}
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from bluewhale.capture import context_id
 from bluewhale.database import Batch, ClaimStep, Heard
-from bluewhale.jobs.rejoining import REJOIN_BATCH, offer, rejoin
 from bluewhale.merge import MergeWindow
 from bluewhale.records.batches import StreamLoss
 from bluewhale.stages import Stages, parse_stage, propose, raw_batch
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from bluewhale.records.batches import LinkProfile
 
 QUIET_S = 0.05  # no record for so long, and what is held is offered
-ORPHAN_WINDOWS = 2  # legs in no call this many windows behind data time are work
 
 
 @dataclass(slots=True)
@@ -68,7 +66,6 @@ class Processor:
         self._profiles = {p.stream_id: p for p in profiles}
         self._monitor = monitor
         self._window = MergeWindow(window_ms=window_ms)
-        self._window_ms = window_ms
         self._batch_records_max = batch_records_max
         self._clock_ms = clock_ms
         self._claim = store.claim("embedded", "journal", 0)
@@ -85,7 +82,7 @@ class Processor:
         )
         self._tallied: dict[tuple[int, int], tuple[int, int]] = {}
         self._quiet_at_s = math.inf
-        self.legs_since_seal = 0
+        self.busy = False  # the last round was full: more waits
 
     @property
     def waits_for_quiet(self) -> bool:
@@ -97,6 +94,7 @@ class Processor:
         stages = self._stages()  # may fail: before anything is held
         now_ms, started_s = self._clock_ms(), time.monotonic()
         work = self._collect(now_ms)
+        self.busy = work.records >= self._batch_records_max
         legs = pa.concat_tables(work.legs) if work.legs else None
         closed = self._window.feed(legs, now_ms)
         if work.records:
@@ -125,22 +123,11 @@ class Processor:
             )
         )
         self._offset += 1
-        self.legs_since_seal += result.accepted
         self._after.update(work.reached)
         self._acknowledge(work.reached)
         if work.records or proposals is not None:
             self._monitor.committed(work.records, result, work.reasons, started_s)
         return work.records
-
-    def join_left_over(self) -> int:
-        """Propose calls for marked legs and for legs without a call; gives their count."""
-        now_ms = self._clock_ms()
-        orphans = self._store.legs_without_call(
-            now_ms - ORPHAN_WINDOWS * self._window_ms, REJOIN_BATCH
-        )
-        stages = self._stages()
-        offered = offer(self._store, stages, orphans, now_ms)
-        return offered + rejoin(self._store, stages, now_ms)
 
     def _collect(self, now_ms: int) -> _Round:
         work = _Round()

@@ -19,10 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from bluewhale.database import keys
-from bluewhale.database.call_filter import CallFilter, plain_values, totals_sql, unrated_sql
+from bluewhale.database.call_filter import CallFilter, plain_values, unrated_sql
 from bluewhale.database.columnar import NOT_DEAD, Columnar, sealed_sql
-from bluewhale.database.columns import rows_table
-from bluewhale.database.engine import Transaction
 from bluewhale.database.segments import Segment, SegmentFolder
 
 HOUR_MS = 3_600_000
@@ -46,10 +44,7 @@ FINE: Mapping[str, str] = {
     "zone": "COALESCE(c.site_zone, 'UTC')",
     **_WORDS,
 }
-_FINE_TYPES = [
-    (n, pa.int64() if n == "quarter" else pa.string()) for n in FINE if n != "has_unrated"
-]
-_COUNTED, _PAID = ("calls", "answered", "talk_ms"), ("amount_nanos", "unrated")
+COUNTED, PAID = ("calls", "answered", "talk_ms"), ("amount_nanos", "unrated")
 _LOCAL = "strftime(timezone(c.zone, make_timestamptz(c.quarter * 900000000)), '%Y-%m-%d %H')"
 # What a report groups by -> the column of cells, and which of its letters.
 CELL_GROUPS: Mapping[str, tuple[str, slice]] = {
@@ -129,54 +124,13 @@ def in_cells(
     **beside: str,
 ) -> Sums:
     """Add up the calls of a source in cells; `beside` are further keys, by name."""
-    return _by_hour(
+    return by_hour(
         columnar, summed(columnar, source, {**beside, **FINE}, values, tables), tuple(beside)
     )
 
 
-def hot_in_cells(
-    columnar: Columnar, tx: Transaction, condition: str, values: Sequence[Any]
-) -> Sums | None:
-    """Add up hot calls in cells, by the database that has them; None = there are none.
-
-    They are many thousands on an ordinary day: read here, each costs half as much again, and the
-    interpreter is not free meanwhile (docs/adr/0020).
-    """
-    keyed = {**FINE, "quarter": "c.started_at / 900000", "has_unrated": unrated_sql(tx.dialect)}
-    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
-    marks = ", ".join(str(n) for n in range(1, len(keyed) + 1))
-    found = tx.rows(
-        f"SELECT {listed}, COUNT(*), SUM(CASE WHEN c.disposition = 'answered' THEN 1 ELSE 0 END),"
-        " CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT)"
-        f" FROM call_version c WHERE c.live = 1 AND {condition} GROUP BY {marks}",
-        values,
-    )
-    if not found:
-        return None
-    each, value = totals_sql(tx.dialect)
-    paid = tx.rows(
-        f"SELECT {listed}, {value('price_list')}, {value('currency')},"
-        f" CAST(SUM(CAST({value('amount_nanos')} AS BIGINT)) AS BIGINT),"
-        f" CAST(SUM(CAST({value('unrated')} AS BIGINT)) AS BIGINT)"
-        f" FROM call_version c, {each} WHERE c.live = 1 AND {condition}"
-        f" GROUP BY {marks}, {len(keyed) + 1}, {len(keyed) + 2}",
-        values,
-    )
-    key = [*_FINE_TYPES, ("has_unrated", pa.bool_())]
-    fine = Sums(
-        rows_table(found, pa.schema([*key, *((n, pa.int64()) for n in _COUNTED)])),
-        rows_table(
-            paid,
-            pa.schema([
-                *key, ("price_list", pa.string()), ("currency", pa.string()),
-                *((n, pa.int64()) for n in _PAID),
-            ]),
-        ),
-    )  # fmt: skip
-    return _by_hour(columnar, fine, ())
-
-
-def _by_hour(columnar: Columnar, fine: Sums, beside: Sequence[str]) -> Sums:
+def by_hour(columnar: Columnar, fine: Sums, beside: Sequence[str] = ()) -> Sums:
+    """Add fine sums up in cells."""
     words = {name: f'c."{name}"' for name in (*beside, *_WORDS)}
     keyed = {"hour": "c.quarter // 4", "local": _LOCAL, **words}
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
@@ -187,8 +141,8 @@ def _by_hour(columnar: Columnar, fine: Sums, beside: Sequence[str]) -> Sums:
         return columnar.query(sql, (), {"cells": table})
 
     return Sums(
-        added(fine.counted, "", _COUNTED),
-        added(fine.paid, ", c.price_list, c.currency", _PAID),
+        added(fine.counted, "", COUNTED),
+        added(fine.paid, ", c.price_list, c.currency", PAID),
     )
 
 
@@ -207,8 +161,8 @@ def by_group(sums: Sums, key: str, letters: slice = slice(None)) -> Sums:
         )
 
     return Sums(
-        added(sums.counted, (), _COUNTED),
-        added(sums.paid, ("price_list", "currency"), _PAID),
+        added(sums.counted, (), COUNTED),
+        added(sums.paid, ("price_list", "currency"), PAID),
     )
 
 

@@ -184,11 +184,17 @@ def column_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
+@lru_cache(maxsize=32)
+def empty_table(schema: pa.Schema) -> pa.Table:
+    """Give a table without rows; made once of each schema: it costs more than asking a database."""
+    return schema.empty_table()
+
+
 def rows_table(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
     """Make a table of `schema` from rows whose values stand in its order."""
     columns = list(zip(*rows, strict=True))
     if not columns:
-        return schema.empty_table()
+        return empty_table(schema)
     return pa.Table.from_arrays(
         [column_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema
     )

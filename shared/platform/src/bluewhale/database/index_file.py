@@ -57,6 +57,9 @@ class IndexFile:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise StoreCorruptError(f"the index {path.name} cannot be read: {error}") from error
+        # a search looks at a dozen places of an array; what the kernel would read around each of
+        # them (128 KiB or megabytes, as the disk is set up) adds up to the whole file
+        self._map.madvise(mmap.MADV_RANDOM)
         if self._map[:8] != _MAGIC:
             raise StoreCorruptError(f"{path.name} is not an index file")
         self.size = len(self._map)  # bytes of the file
@@ -70,10 +73,14 @@ class IndexFile:
         """Say whether there is such an array: an earlier release wrote fewer."""
         return name in self._places
 
-    def array(self, name: str) -> npt.NDArray[Any]:
-        """Give one array; read only, valid while anybody holds it."""
+    def array(self, name: str, *, whole: bool = False) -> npt.NDArray[Any]:
+        """Give one array; read only, valid while anybody holds it. `whole`: all of it is looked at."""
         kind, at, count = self._places[name]
-        return np.frombuffer(self._map, kind, count, self._base + at)
+        found = np.frombuffer(self._map, kind, count, self._base + at)
+        if whole and count:
+            first = (self._base + at) // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, first, self._base + at + found.nbytes - first)
+        return found
 
     def forget(self) -> None:
         """Give the memory of pages that were read back; arrays stay valid, pages are read again."""

@@ -96,7 +96,10 @@ class Lookup:
             if segment.name in absent or not segment.may_hold_legs(first, last):
                 continue
             index = self.folder.index(segment)
-            keys.mark_common(index.array("leg_high"), index.array("leg_low"), high, low, found)
+            whole = len(high) > 4096
+            stored_high = index.array("leg_high", whole=whole)
+            stored_low = index.array("leg_low", whole=whole)
+            keys.mark_common(stored_high, stored_low, high, low, found)
         return found
 
     def _hot_ids(self, first: bytes, last: bytes, high: keys.Words, low: keys.Words) -> list[bytes]:
@@ -128,19 +131,28 @@ class Lookup:
                 found[rest[hit]] = StoredLeg(capture, segment, row)
         return found
 
-    def sealed_rows(self, ids: Sequence[bytes]) -> list[tuple[Segment, list[int]]]:
-        """Give per segment the rows of those legs of `ids` (ascending) that it holds."""
+    def sealed_rows(
+        self, ids: Sequence[bytes], near: Segment | None = None
+    ) -> list[tuple[Segment, list[int]]]:
+        """Give per segment the rows of those legs of `ids` (ascending) that it holds.
+
+        `near`: where they are looked for first.
+        """
         return [
             (segment, self.folder.index(segment).array("leg_row")[at].tolist())
-            for segment, _, at in self._in_segments(ids)
+            for segment, _, at in self._in_segments(ids, near)
         ]
 
-    def _in_segments(self, ids: Sequence[bytes]) -> Iterable[tuple[Segment, keys.Ints, keys.Ints]]:
+    def _in_segments(
+        self, ids: Sequence[bytes], near: Segment | None = None
+    ) -> Iterable[tuple[Segment, keys.Ints, keys.Ints]]:
         """Yield per segment which of `ids` (ascending) it holds, and where its index has them."""
-        if not ids:
+        left = len(ids)
+        if not left:
             return
         high, low = keys.words_of(list(ids))
-        for segment in self.segments:
+        first = [] if near is None else [near]
+        for segment in [*first, *(s for s in self.segments if s is not near)]:
             if not segment.may_hold_legs(ids[0], ids[-1]):
                 continue
             index = self.folder.index(segment)
@@ -148,11 +160,14 @@ class Lookup:
             hits = np.flatnonzero(at >= 0)
             if len(hits):
                 yield segment, hits, at[hits]
+            left -= len(hits)
+            if not left:  # a leg is in one segment
+                return
 
     def _captures_of_rows(self, segment: Segment, rows: keys.Rows) -> list[CaptureKey]:
         index = self.folder.index(segment)
         place = np.empty(segment.leg_rows, np.int64)
-        place[index.array("capture_row")] = np.arange(segment.leg_rows)
+        place[index.array("capture_row", whole=True)] = np.arange(segment.leg_rows)
         at = place[rows]
         seq = index.array("capture_seq")[at]
         out: list[CaptureKey] = [(0, 0, 0)] * len(rows)
@@ -161,8 +176,8 @@ class Lookup:
                 out[n] = (stream, incarnation, int(seq[n]))
         return out
 
-    def leg_table(self, ids: Collection[bytes]) -> pa.Table:
-        """Give stored legs with all columns, ascending by id."""
+    def leg_table(self, ids: Collection[bytes], near: Segment | None = None) -> pa.Table:
+        """Give stored legs with all columns, ascending by id; of segments `near` is asked first."""
         wanted = sorted(set(ids))
         tables = [
             rows_table(
@@ -174,11 +189,7 @@ class Lookup:
         ]
         hot = set(tables[0].column("cdr_id").to_pylist())
         rest = [i for i in wanted if i not in hot]
-        by_segment: dict[str, tuple[Segment, list[int]]] = {}
-        for leg in self.legs(rest).values():
-            if leg.segment is not None:
-                by_segment.setdefault(leg.segment.name, (leg.segment, []))[1].append(leg.row)
-        for segment, rows in by_segment.values():
+        for segment, rows in self.sealed_rows(rest, near):
             tables.append(self.folder.take(segment, "leg", sorted(rows)))
         table = pa.concat_tables(tables)
         high, low = keys.id_words(table.column("cdr_id"))
@@ -262,7 +273,7 @@ class Lookup:
     def _leg_ids_of_rows(self, segment: Segment, rows: keys.Rows) -> list[bytes]:
         index = self.folder.index(segment)
         place = np.empty(segment.leg_rows, np.int64)
-        place[index.array("leg_row")] = np.arange(segment.leg_rows)
+        place[index.array("leg_row", whole=True)] = np.arange(segment.leg_rows)
         where = place[rows]
         return keys.words_bytes(index.array("leg_high")[where], index.array("leg_low")[where])
 
@@ -275,11 +286,7 @@ class Lookup:
             ids,
         ):
             found[r[0]] = LegFacts(r[1] or "", (r[2] or 0) // _DAY_MS, r[3] or 0, unpack_keys(r[4]))
-        by_segment: dict[str, tuple[Segment, list[int]]] = {}
-        for leg in self.legs([i for i in ids if i not in found]).values():
-            if leg.segment is not None:
-                by_segment.setdefault(leg.segment.name, (leg.segment, []))[1].append(leg.row)
-        for segment, rows in by_segment.values():
+        for segment, rows in self.sealed_rows(sorted(set(ids) - found.keys())):
             table = self.folder.take(
                 segment, "leg", sorted(rows),
                 ["cdr_id", "site_uid", "received_at", "ingested_at", "join_keys"],
@@ -330,7 +337,7 @@ class Lookup:
     def _call_ids_of_rows(self, segment: Segment, rows: keys.Rows) -> list[bytes]:
         index = self.folder.index(segment)
         place = np.empty(segment.call_rows, np.int64)
-        place[index.array("call_row")] = np.arange(segment.call_rows)
+        place[index.array("call_row", whole=True)] = np.arange(segment.call_rows)
         at = place[rows]
         return keys.words_bytes(index.array("call_high")[at], index.array("call_low")[at])
 
@@ -405,15 +412,22 @@ class Lookup:
         rows = index.array("charge_at")[int(first[call_row]) : int(first[call_row + 1])]
         return self.folder.take(segment, "charge", rows)
 
-    def charges(self, call_id: bytes) -> pa.Table:
-        """Give the whole ledger of one call: every version, charges and reversals."""
+    def charges(
+        self, call_id: bytes, sealed: Iterable[tuple[Segment, Sequence[int]]] | None = None
+    ) -> pa.Table:
+        """Give the whole ledger of one call: every version, charges and reversals.
+
+        `sealed`: where `sealed_call_rows` found it; None = it is looked for.
+        """
         tables = [
             rows_table(
                 self.tx.rows(f"SELECT {CHARGE_COLUMNS} FROM charge WHERE call_id = ?", (call_id,)),
                 CHARGE_SCHEMA,
             )
         ]
-        for segment, _, rows in self.sealed_call_rows([call_id]):
+        if sealed is None:
+            sealed = [(segment, rows) for segment, _, rows in self.sealed_call_rows([call_id])]
+        for segment, rows in sealed:
             tables += [self.sealed_charges(segment, row) for row in rows]
         return pa.concat_tables(tables)
 

@@ -9,6 +9,7 @@ are wanted (`search`).
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,13 @@ _OPEN_MAX = 256  # each is a file handle
 # lists of legs and why they are one call: looked at with one call, not with two hundred
 _LEFT_OUT = frozenset({"leg_ids", "joins", "pbx_uids"})
 COLUMNS = tuple(f.name for f in STORED_CALL_SCHEMA if f.name not in _LEFT_OUT)
+
+
+def scattered(path: Path) -> pa.OSFile:
+    """Open a file of which small pieces are read here and there: the kernel reads none ahead."""
+    file = pa.OSFile(str(path))
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+    return file
 
 
 class Pages:
@@ -56,7 +64,7 @@ class Pages:
             entry = self._open.pop(name, None)
             if entry is None:
                 try:
-                    reader = pa.ipc.open_file(pa.OSFile(str(self._path(name))))
+                    reader = pa.ipc.open_file(scattered(self._path(name)))
                 except (OSError, pa.ArrowException):
                     return None
                 entry = (reader, threading.Lock())

@@ -27,10 +27,10 @@ from bluewhale.database.cells import (
     FINE,
     HOUR_MS,
     Cells,
+    Question,
     Sums,
     by_group,
     fitting,
-    hot_in_cells,
     in_cells,
     question_of,
     summed,
@@ -40,6 +40,7 @@ from bluewhale.database.columnar import NOT_DEAD, Columnar, dead_versions, seale
 from bluewhale.database.columns import conform, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
+from bluewhale.database.hot_cells import HotCells, hot_in_cells
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.database.search import in_time, listed_calls
@@ -79,6 +80,7 @@ def reports(
     lookup: Lookup,
     columnar: Columnar,
     cells: Cells,
+    hot_cells: HotCells,
     bys: Sequence[ReportBy],
     call_filter: CallFilter,
     *,
@@ -105,7 +107,7 @@ def reports(
             return ask.sealed(segments, keyed)
     else:
         keys_of = [CELL_GROUPS[by] for by in bys]
-        hot = ask.hot_in_cells()
+        hot = ask.hot_in_cells(hot_cells, question)
 
         def sealed() -> Sums:
             return fitting(together(_sealed(ask, cells)), question)
@@ -134,10 +136,15 @@ class _Rows:
     filter: CallFilter
     dead: pa.Table
 
-    def hot_in_cells(self) -> list[Sums]:
-        """Add up hot calls in cells, if there are any."""
-        condition, values = where(self.filter, self.tx.dialect)
-        found = hot_in_cells(self.columnar, self.tx, condition, values)
+    def hot_in_cells(self, kept: HotCells, question: Question) -> list[Sums]:
+        """Add up hot calls in cells, if there are any; `question` is the filter besides its time."""
+        hours = _whole_hours(self.filter)
+        if self.tx.dialect == "sqlite" and hours is not None:
+            found = kept.of(self.tx, [s.name for s in self.lookup.segments])
+            found = fitting(found.within(*hours), question) if found else None
+        else:
+            condition, values = where(self.filter, self.tx.dialect)
+            found = hot_in_cells(self.columnar, self.tx, f"c.live = 1 AND {condition}", values)
         if found is None and not in_time(self.lookup.segments, self.filter):
             return self.hot(None)  # tables without rows have all their columns, too
         return [] if found is None else [found]
@@ -216,6 +223,17 @@ def _sealed(ask: _Rows, cells: Cells) -> list[Sums]:
         ]
         found.append(ask.sealed(cut, None, f"c.started_at {sign} make_timestamptz({at * 1000})"))
     return found
+
+
+def _whole_hours(f: CallFilter) -> tuple[int | None, int | None] | None:
+    """Give the hours since 1970 of a filter, [begin, end); None = it cuts through one."""
+    begin, end = (None if m is None else milliseconds(m) for m in (f.from_at, f.until_at))
+    if (begin or 0) % HOUR_MS or (end or 0) % HOUR_MS:
+        return None
+    return (
+        None if begin is None else begin // HOUR_MS,
+        None if end is None else end // HOUR_MS,
+    )
 
 
 def _inside(segment: Segment, begin: int | None, end: int | None) -> bool:

@@ -27,7 +27,7 @@ from bluewhale.database.call_filter import (
     where,
 )
 from bluewhale.database.columnar import Columnar, sealed_sql
-from bluewhale.database.columns import conform, rows_table
+from bluewhale.database.columns import conform, empty_table, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.keys import Ints
@@ -45,6 +45,7 @@ PAGE_KEY_COLUMNS = ("started_at", "call_id")
 _COLUMN = re.compile(r'\bc\."?(\w+)')
 
 PageKey = tuple[int, bytes]  # started_at in ms, call_id
+_Places = list[tuple[Segment, list[int]]]  # segments, and rows of each
 
 
 def search(
@@ -156,7 +157,7 @@ def _sealed(
     Postings and the columns that the filter names say which rows match; the others are
     read of the rows of the page alone.
     """
-    found = schema.empty_table()
+    found = empty_table(schema)
     asking = _Asking(lookup.folder, columnar, f, after)
     rest = sorted(segments, key=lambda s: s.started[1] if s.started else 0, reverse=True)
     step = 2
@@ -318,7 +319,6 @@ class _Asking:
         """Look at segments: postings of what is asked for, or all rows of the time."""
         for segment in segments:
             index = self._folder.index(segment)
-            started = index.array("call_started")
             if self._key is not None and self._name in index:
                 first, last = np.searchsorted(
                     index.array(self._name), [self._key, self._key + 1]
@@ -326,10 +326,11 @@ class _Asking:
                 if first == last:
                     continue
                 rows = index.array(f"{self._name}_row")[first:last].astype(np.int64)
-                moments = started[rows]
+                moments = index.array("call_started")[rows]
                 fits = _between(moments, self._filter, self._after)
                 self._listed.append((segment, rows[fits], moments[fits]))
             else:
+                started = index.array("call_started", whole=True)
                 rows = np.flatnonzero(_between(started, self._filter, self._after))
                 self._others.append((segment, rows, started[rows]))
 
@@ -403,7 +404,7 @@ def _newest_of(
     picking: _Picking,
 ) -> pa.Table:
     """Give the newest live calls of postings, at most `limit`."""
-    found = schema.empty_table()
+    found = empty_table(schema)
     read = [f.name for f in STORED_CALL_SCHEMA if f.name in picking.columns.union(schema.names)]
     while len(postings.started) and found.num_rows < limit:
         newer, postings = postings.cut(max(_FETCH_ROWS, limit - found.num_rows))
@@ -483,14 +484,15 @@ def get_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> CallDetail:
     NotFoundError
         No version of such a call was ever stored.
     """
-    versions = _versions(tx, lookup, call_id)
+    sealed = _sealed_at(lookup, call_id)
+    versions = _versions(tx, lookup, call_id, sealed)
     call = versions.slice(versions.num_rows - 1, 1)
-    legs = lookup.leg_table(call.column("leg_ids")[0].as_py())
+    legs = lookup.leg_table(call.column("leg_ids")[0].as_py(), sealed[-1][0] if sealed else None)
     wanted = {c for c in legs.column("raw_context_id").to_pylist() if c is not None}
     contexts = dict(
         tx.rows_in("SELECT context_id, text FROM raw_context WHERE context_id IN ({marks})", wanted)
     )
-    return CallDetail(call, versions, legs, _ledger(lookup, call_id), contexts)
+    return CallDetail(call, versions, legs, _ledger(lookup, call_id, sealed), contexts)
 
 
 def priced_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> tuple[pa.Table, pa.Table]:
@@ -501,11 +503,16 @@ def priced_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> tuple[pa.Tab
     NotFoundError
         No version of such a call was ever stored.
     """
-    versions = _versions(tx, lookup, call_id)
-    return versions.slice(versions.num_rows - 1, 1), _ledger(lookup, call_id)
+    sealed = _sealed_at(lookup, call_id)
+    versions = _versions(tx, lookup, call_id, sealed)
+    return versions.slice(versions.num_rows - 1, 1), _ledger(lookup, call_id, sealed)
 
 
-def _versions(tx: Transaction, lookup: Lookup, call_id: bytes) -> pa.Table:
+def _sealed_at(lookup: Lookup, call_id: bytes) -> _Places:
+    return [(segment, rows) for segment, _, rows in lookup.sealed_call_rows([call_id])]
+
+
+def _versions(tx: Transaction, lookup: Lookup, call_id: bytes, sealed: _Places) -> pa.Table:
     columns = ", ".join(f'"{name}"' for name in STORED_CALL_SCHEMA.names)
     tables = [
         rows_table(
@@ -513,7 +520,7 @@ def _versions(tx: Transaction, lookup: Lookup, call_id: bytes) -> pa.Table:
             STORED_CALL_SCHEMA,
         )
     ]
-    for segment, _, rows in lookup.sealed_call_rows([call_id]):
+    for segment, rows in sealed:
         tables.append(lookup.folder.take(segment, "call", rows))
     versions = pa.concat_tables(tables).sort_by("version")
     if versions.num_rows == 0:
@@ -531,8 +538,8 @@ def _versions(tx: Transaction, lookup: Lookup, call_id: bytes) -> pa.Table:
     return versions
 
 
-def _ledger(lookup: Lookup, call_id: bytes) -> pa.Table:
-    charges = lookup.charges(call_id)
+def _ledger(lookup: Lookup, call_id: bytes, sealed: _Places) -> pa.Table:
+    charges = lookup.charges(call_id, sealed)
     order = zip(
         *(charges.column(n).to_pylist() for n in ("call_version", "entry", "price_list", "span")),
         range(charges.num_rows),

@@ -31,7 +31,7 @@ from bluewhale.database.columns import conform
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile
-from bluewhale.database.pages import Pages
+from bluewhale.database.pages import Pages, scattered
 from bluewhale.database.postings import Rows, in_order_of_time, index_of
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, SEGMENT, WORD
@@ -375,11 +375,9 @@ class SegmentFolder:
         if entry is None:
             try:
                 path = self._visible(self.path(segment.name, kind))
-                reader = pq.ParquetFile(path, pre_buffer=False)  # a buffer would stay
+                reader = pq.ParquetFile(scattered(path), pre_buffer=False)  # a buffer would stay
             except (OSError, pa.ArrowException) as error:
-                raise StoreCorruptError(
-                    f"the segment file {segment.name}.{kind}.parquet cannot be read: {error}"
-                ) from error
+                raise _unreadable(segment, kind, error) from error
             if len(self._readers) > _READERS_OPEN_MAX:
                 self._readers.clear()
             entry = self._readers.setdefault(key, (reader, threading.Lock()))
@@ -432,9 +430,12 @@ class SegmentFolder:
 
     def read(self, segment: Segment, kind: str) -> pa.Table:
         """Give a whole file of a segment."""
-        reader, lock = self._reader(segment, kind)
-        with lock:
-            return conform(reader.read(use_threads=False), KINDS[kind])
+        try:
+            path = self._visible(self.path(segment.name, kind))
+            with pq.ParquetFile(path, pre_buffer=False) as reader:
+                return conform(reader.read(use_threads=False), KINDS[kind])
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(segment, kind, error) from error
 
     def keep(self, name: str, kind: str, table: pa.Table) -> None:
         """Keep a table beside a segment that can be made of it again; it goes with the segment."""
@@ -454,6 +455,12 @@ class SegmentFolder:
             finally:
                 self.release()
         return path
+
+
+def _unreadable(segment: Segment, kind: str, error: Exception) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"the segment file {segment.name}.{kind}.parquet cannot be read: {error}"
+    )
 
 
 def live_segments(tx: Transaction) -> list[Segment]:

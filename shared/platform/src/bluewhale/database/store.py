@@ -15,7 +15,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import pyarrow as pa
@@ -42,6 +41,7 @@ from bluewhale.database.completeness import Completeness, Received
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreAwayError, StoreError
 from bluewhale.database.hot import days_of
+from bluewhale.database.hot_cells import HotCells
 from bluewhale.database.lookup import Lookup
 from bluewhale.database.opening import BUSY_TIMEOUT_MS, Where, is_server, open_database
 from bluewhale.database.postings import Rows
@@ -88,6 +88,7 @@ class Store:
         self.files = SegmentFolder(segments)
         self.columnar = Columnar()
         self.cells = Cells(self.files, self.columnar)
+        self.hot_cells = HotCells(self.columnar)
         self._received = Received(self.files, self.columnar)
         self.units = Units(self.db)
         self.terms = Terms(self.db)
@@ -155,12 +156,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def claim(self, consumer: str, topic_id: str, partition: int) -> Claim:
@@ -435,7 +431,7 @@ class Store:
     ) -> list[pa.Table]:
         """Give several reports over the same calls of one moment."""
         with self.db.read() as tx:
-            kept = self.columnar, self.cells
+            kept = self.columnar, self.cells, self.hot_cells
             return reports.reports(tx, self._lookup(tx), *kept, bys, call_filter, limit=limit)
 
     def completeness(

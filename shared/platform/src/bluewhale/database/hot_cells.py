@@ -1,0 +1,123 @@
+"""Sums of hot calls in cells: kept by blocks of rows, so that only what came since is added up.
+
+They are many thousands on an ordinary day, each page that shows what is newest asks for their
+sums at each news, and adding one up costs the database 14 us (docs/adr/0021). Owns which blocks
+are as they were. Does not own cells (`cells`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from bluewhale.database.call_filter import totals_sql, unrated_sql
+from bluewhale.database.cells import COUNTED, FINE, PAID, Sums, by_hour, together
+from bluewhale.database.columnar import Columnar
+from bluewhale.database.columns import rows_table
+from bluewhale.database.engine import Transaction
+
+_BLOCK_ROWS = 1_024
+_FINE_TYPES = [
+    (n, pa.int64() if n == "quarter" else pa.string()) for n in FINE if n != "has_unrated"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    state: tuple[int, ...]
+    sums: Sums
+
+
+class HotCells:
+    """The cells of hot calls in SQLite; any thread may ask.
+
+    A row of a hot call never changes but in whether it is live, and goes by sealing alone. So a
+    block of rows whose live ones are as many as before, with the same row numbers and times,
+    comes to the same as long as no segment came or went.
+    """
+
+    def __init__(self, columnar: Columnar) -> None:
+        self._columnar = columnar
+        self._lock = threading.Lock()
+        self._segments: tuple[str, ...] = ()
+        self._blocks: dict[int, _Block] = {}
+
+    def of(self, tx: Transaction, segments: Sequence[str]) -> Sums | None:
+        """Give the cells of all hot calls; None = there are none.
+
+        segments: the names of the live ones, as the transaction sees them.
+        """
+        states = {
+            block: tuple(state)
+            for block, *state in tx.rows(
+                f"SELECT rowid / {_BLOCK_ROWS}, COUNT(*), SUM(rowid), COALESCE(SUM(started_at), 0)"
+                " FROM call_version WHERE live = 1 GROUP BY 1"
+            )
+        }
+        # one at a time: who comes next finds what this one added up, and several that ask SQLite
+        # at once mostly wait for its allocator
+        with self._lock:
+            known = self._blocks if self._segments == tuple(segments) else {}
+            found = {
+                block: self._as_it_is(tx, block, state, known.get(block))
+                for block, state in states.items()
+            }
+            self._segments, self._blocks = tuple(segments), found
+        return together([block.sums for block in found.values()]) if found else None
+
+    def _as_it_is(
+        self, tx: Transaction, block: int, state: tuple[int, ...], kept: _Block | None
+    ) -> _Block:
+        if kept is not None and kept.state == state:
+            return kept
+        first = block * _BLOCK_ROWS
+        # "+": the rows of a block are read, not all live ones
+        condition = "+c.live = 1 AND c.rowid >= ? AND c.rowid < ?"
+        sums = hot_in_cells(self._columnar, tx, condition, (first, first + _BLOCK_ROWS))
+        assert sums is not None, "a block has live rows"
+        return _Block(state, sums)
+
+
+def hot_in_cells(
+    columnar: Columnar, tx: Transaction, condition: str, values: Sequence[Any]
+) -> Sums | None:
+    """Add up hot calls `c` that fit, in cells, by the database that has them; None = there are none.
+
+    They are many thousands on an ordinary day: read here, each costs half as much again, and the
+    interpreter is not free meanwhile (docs/adr/0020).
+    """
+    keyed = {**FINE, "quarter": "c.started_at / 900000", "has_unrated": unrated_sql(tx.dialect)}
+    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
+    marks = ", ".join(str(n) for n in range(1, len(keyed) + 1))
+    found = tx.rows(
+        f"SELECT {listed}, COUNT(*), SUM(CASE WHEN c.disposition = 'answered' THEN 1 ELSE 0 END),"
+        " CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT)"
+        f" FROM call_version c WHERE {condition} GROUP BY {marks}",
+        values,
+    )
+    if not found:
+        return None
+    each, value = totals_sql(tx.dialect)
+    paid = tx.rows(
+        f"SELECT {listed}, {value('price_list')}, {value('currency')},"
+        f" CAST(SUM(CAST({value('amount_nanos')} AS BIGINT)) AS BIGINT),"
+        f" CAST(SUM(CAST({value('unrated')} AS BIGINT)) AS BIGINT)"
+        f" FROM call_version c, {each} WHERE {condition}"
+        f" GROUP BY {marks}, {len(keyed) + 1}, {len(keyed) + 2}",
+        values,
+    )
+    key = [*_FINE_TYPES, ("has_unrated", pa.bool_())]
+    fine = Sums(
+        rows_table(found, pa.schema([*key, *((n, pa.int64()) for n in COUNTED)])),
+        rows_table(
+            paid,
+            pa.schema([
+                *key, ("price_list", pa.string()), ("currency", pa.string()),
+                *((n, pa.int64()) for n in PAID),
+            ]),
+        ),
+    )  # fmt: skip
+    return by_hour(columnar, fine)
