@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,16 @@ class Sums:
         """Give the cells of hours [begin, end) since 1970, UTC; None = without bound."""
         if begin is None and end is None:
             return self
-        fits = pc.scalar(True)
-        hour = pc.field("hour")
-        for moment, fit in ((begin, pc.greater_equal), (end, pc.less)):
-            if moment is not None:
-                fits &= fit(hour, moment)
-        return Sums(self.counted.filter(fits), self.paid.filter(fits))
+
+        def cut(table: pa.Table) -> pa.Table:
+            hour = table.column("hour")
+            for moment, fit in ((begin, pc.greater_equal), (end, pc.less)):
+                if moment is not None:
+                    table = table.filter(fit(hour, moment))
+                    hour = table.column("hour")
+            return table
+
+        return Sums(cut(self.counted), cut(self.paid))
 
 
 def together(sums: Sequence[Sums]) -> Sums:
@@ -278,7 +283,7 @@ class Cells:
         if dead:
             return False
         try:
-            tables = [pq.read_table(self._folder.path(segment.name, k)) for k in _KINDS]
+            tables = [_read(self._folder.path(segment.name, kind)) for kind in _KINDS]
         except (OSError, pa.ArrowException):
             return False
         self._kept[segment.name] = _Kept(0, Sums(*tables))
@@ -331,6 +336,12 @@ class Cells:
 
 
 _NONE_DEAD = pa.table({"call_id": pa.array([], pa.binary()), "version": pa.array([], pa.int32())})
+
+
+def _read(path: Path) -> pa.Table:
+    """Read a small file; `pq.read_table` takes twice as long over it, for data sets of many."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        return file.read(use_threads=False)
 
 
 def _split(table: pa.Table) -> dict[str, pa.Table]:
