@@ -26,7 +26,7 @@ def test_a_person_is_erased_by_who_may_and_every_page_answers_afterwards(
     calls_of_the_example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """First the files, then the name, then the job; the call, its raw line and receipt answer."""
-    monkeypatch.setattr("bluewhale.cli.embedded.SWEEP_INTERVAL_S", 0.0)
+    monkeypatch.setattr("bluewhale.storage.housekeeping.SWEEP_INTERVAL_S", 0.0)
     monkeypatch.setattr("bluewhale.database.store.REPLACED_KEPT_MS", 0)
     folder = tmp_path / "site"
     shutil.copytree(calls_of_the_example, folder)
