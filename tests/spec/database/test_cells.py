@@ -120,6 +120,21 @@ def test_sums_of_hot_calls_follow_what_comes_grows_and_is_sealed(
         assert counts(store, "hour", CallFilter(from_at=at(16))) == {"18": 1, "19": 1, "20": 1}
 
 
+@pytest.mark.parametrize("seal", [True, False])
+@pytest.mark.parametrize("by", ["site", "person", "month"])
+def test_a_sum_beyond_64_bits_is_exact(store_factory: StoreFactory, by: str, seal: bool) -> None:
+    """Three calls of four milliards each, in a currency where that is a month of an office."""
+    with store_factory() as store:
+        for n in range(3):
+            row = leg_row(n, at=4_000 * n)
+            made = proposals((row,), nanos=4 * 10**18)
+            store.commit(Batch(now_ms=n, legs=legs(row), proposals=made), seal=seal)
+        assert {r["price_list"]: r["amount_nanos"] for r in store.report(by).to_pylist()} == {
+            "carrier": 12 * 10**18,
+            "internal": 24 * 10**18,
+        }
+
+
 def test_the_newest_segments_are_counted_ahead_first(store: Store) -> None:
     """One at a time, until nothing is left."""
     segments = store.run_read(store.files.live)

@@ -137,13 +137,21 @@ class Here:
         self, by: ReportBy, wanted: CallFilter, *, limit: int | None
     ) -> list[dict[str, Any]]:
         """Give sums per group."""
-        rows: list[dict[str, Any]] = self._store.report(by, wanted, limit=limit).to_pylist()
-        return rows
+        return whole_nanos(self._store.report(by, wanted, limit=limit))
 
     def completeness(self, site: str | None) -> Found:
         """Give totals per day, and the gaps."""
         found = self._store.completeness(site=site)
         return Found(found.days, found.gaps, found.complete)
+
+
+def whole_nanos(report: pa.Table) -> list[dict[str, Any]]:
+    """Give the rows of a report, amounts as integers of any size."""
+    rows: list[dict[str, Any]] = report.to_pylist()
+    for row in rows:
+        if row["amount_nanos"] is not None:
+            row["amount_nanos"] = int(row["amount_nanos"])
+    return rows
 
 
 class There:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from bluewhale.cli.asking import whole_nanos
 from bluewhale.cli.commands.calls import print_explanation
 from bluewhale.cli.demo_page import serve_page
 from bluewhale.cli.exceptions import CheckFailedError
@@ -258,7 +259,8 @@ def tell(store: Store, world: World) -> None:
             }
         )
     show_table(rows, title="calls")
-    report = [r for r in store.report("department").to_pylist() if r["price_list"] == "internal"]
+    found = whole_nanos(store.report("department"))
+    report = [r for r in found if r["price_list"] == "internal"]
     largest = max((r["amount_nanos"] for r in report), default=0)
     show_table(
         [

@@ -90,7 +90,7 @@ def reports(
 
     Each has one row per group, price list and currency, dearest first. Columns:
     name (null = not known), calls, answered, talk_ms, price_list, currency,
-    amount_nanos, unrated. Groups without any charge have null price_list. calls,
+    amount_nanos (decimal128), unrated. Groups without any charge have null price_list. calls,
     answered and talk_ms are of the group, not of the price list: do not add them
     over price lists.
     """
