@@ -65,6 +65,11 @@ def test_a_tariff_is_previewed_and_activated_by_a_second_person(served: Site):
     body = {"number": "+44 161 496 0200", "at": "2025-04-18T10:00:00Z", "talk_ms": 60_000}
     trials = {t["price_list"]: t for t in ana.post("/tariffs/try", body).json()["trials"]}
     assert trials["internal"]["tariff"] == {"uid": UID, "version": 2}
+    steps = trials["internal"]["steps"]
+    assert [s["kind"] for s in steps] == [
+        "tariff", "number", "connected", "segment", "connect_fee", "sum", "rounding", "result",
+    ]  # fmt: skip
+    assert (steps[-1]["result"], trials["internal"]["money"]["amount"]) == ("1.10", "1.1")
     undone = ana.post(f"/tariffs/{UID}/1/activation", None).json()
     assert undone["state"] == "active"
 

@@ -59,6 +59,16 @@ test("a filter that is not understood is shown, never dropped", async ({ page, c
   complaints.length = 0;
 });
 
+test("a number that is tried says its price in the words of the reader", async ({ page }) => {
+  await open(page, "/try");
+  await page.getByLabel("Number").fill("+49 30 23125 042");
+  const carrier = page.getByRole("region", { name: "Price list carrier" });
+  await expect(carrier.getByText("Time billed")).toBeVisible();
+  await expect(carrier.getByText("3:00 connected")).toBeVisible();
+  await expect(carrier.getByText(/longest prefix \+49/)).toBeVisible();
+  await expectSound(page);
+});
+
 test("the count of a tile is the count of the list that it opens", async ({ page }) => {
   await open(page, "/?from=2025-01-01&to=2026-01-01");
   const tile = page.getByRole("link", { name: /^Calls \d+$/ });

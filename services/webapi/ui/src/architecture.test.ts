@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const SRC = new URL(".", import.meta.url).pathname;
-const ROOMS = ["api", "design", "scope", "grid", "charts", "raw", "shell", "features"];
+const ROOMS = ["api", "design", "scope", "grid", "charts", "raw", "receipt", "shell", "features"];
 
 const FILES = readdirSync(SRC, { recursive: true, encoding: "utf8" })
   .filter((name) => /\.tsx?$/.test(name) && !/\.(test|d)\.tsx?$/.test(name))

@@ -678,6 +678,7 @@ class Trial(_message.Message):
     TARIFF_VERSION_FIELD_NUMBER: _builtins.int
     PREFIX_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     price_list: _builtins.str
     status: _builtins.str
     """rated, free, unrated"""
@@ -691,6 +692,10 @@ class Trial(_message.Message):
     prefix: _builtins.str
     text: _builtins.str
     """the receipt in plain words"""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
+        """the same for programs, in order"""
+
     def __init__(
         self,
         *,
@@ -704,10 +709,11 @@ class Trial(_message.Message):
         tariff_version: _builtins.int | None = ...,
         prefix: _builtins.str | None = ...,
         text: _builtins.str = ...,
+        steps: _abc.Iterable[Global___Step] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "_prefix", b"_prefix", "_reason", b"_reason", "_tariff_uid", b"_tariff_uid", "_tariff_version", b"_tariff_version", "currency", b"currency", "prefix", b"prefix", "reason", b"reason", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "_prefix", b"_prefix", "_reason", b"_reason", "_tariff_uid", b"_tariff_uid", "_tariff_version", b"_tariff_version", "amount", b"amount", "currency", b"currency", "exact", b"exact", "prefix", b"prefix", "price_list", b"price_list", "reason", b"reason", "status", b"status", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "_prefix", b"_prefix", "_reason", b"_reason", "_tariff_uid", b"_tariff_uid", "_tariff_version", b"_tariff_version", "amount", b"amount", "currency", b"currency", "exact", b"exact", "prefix", b"prefix", "price_list", b"price_list", "reason", b"reason", "status", b"status", "steps", b"steps", "tariff_uid", b"tariff_uid", "tariff_version", b"tariff_version", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__currency: _TypeAlias = _typing.Literal["currency"]  # noqa: Y015
     _WhichOneofArgType__currency: _TypeAlias = _typing.Literal["_currency", b"_currency"]  # noqa: Y015

@@ -6,7 +6,7 @@ milliseconds. Does not own what they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bluewhale.jobs.explaining import Explained
     from bluewhale.jobs.previewing import Preview
     from bluewhale.rating.diff import TariffDiff
+    from bluewhale.rating.explain import Step
     from bluewhale.rating.preview import Trial
     from bluewhale.rating.tariff import TariffVersion
     from bluewhale.rating.validation import TariffMistake
@@ -107,6 +108,7 @@ def trial(found: Trial) -> api.Trial:
         tariff_version=charge["tariff_version"],
         prefix=charge["prefix"],
         text=found.text,
+        steps=_steps(found.steps),
     )
 
 
@@ -165,8 +167,11 @@ def _explained(explained: Explained) -> api.Explanation:
         tariff_uid=charge["tariff_uid"],
         tariff_version=charge["tariff_version"],
         text=explained.text,
-        steps=[
-            api.Step(kind=s.kind, inputs=dict(s.inputs), result=s.result, text=s.text)
-            for s in explained.steps
-        ],
+        steps=_steps(explained.steps),
     )
+
+
+def _steps(steps: Iterable[Step]) -> list[api.Step]:
+    return [
+        api.Step(kind=s.kind, inputs=dict(s.inputs), result=s.result, text=s.text) for s in steps
+    ]

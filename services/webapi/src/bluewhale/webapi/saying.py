@@ -6,7 +6,7 @@ which calls somebody may see (`access`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,16 @@ def known(message: Any, name: str) -> Any:
 def money(amount: str, currency: str | None) -> shapes.Money | None:
     """Give money; None where there is no currency: nothing has a price."""
     return shapes.Money(amount=amount, currency=currency) if currency else None
+
+
+def step(s: tariffs.Step, text: Callable[[str], str] = str) -> shapes.Step:
+    """Say one step of a price; `text` masks what may be a number."""
+    return shapes.Step(
+        kind=s.kind,  # type: ignore[arg-type]  # the closed list of the same release
+        inputs={k: text(v) for k, v in s.inputs.items()},
+        result=text(s.result) if s.kind == "number" else s.result,
+        text=text(s.text) if s.kind == "number" else s.text,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +174,7 @@ class Saying:
             money=money(e.amount, known(e, "currency")) if e.status != "unrated" else None,
             exact=e.exact,
             tariff=_tariff(e),
-            steps=[
-                shapes.Step(
-                    kind=s.kind,  # type: ignore[arg-type]  # the closed list of the same release
-                    inputs={k: text(v) for k, v in s.inputs.items()},
-                    result=text(s.result) if s.kind == "number" else s.result,
-                    text=text(s.text) if s.kind == "number" else s.text,
-                )
-                for s in e.steps
-            ],
+            steps=[step(s, text) for s in e.steps],
             text="\n".join(text(line) if line.startswith("Number") else line
                            for line in e.text.split("\n")),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from bluewhale.webapi.shapes import Body, Instant, Money, Shape, TariffVersion
+from bluewhale.webapi.shapes import Body, Instant, Money, Shape, Step, TariffVersion
 from pydantic import Field
 
 FileName = Annotated[
@@ -172,6 +172,7 @@ class Trial(Shape):
     tariff: TariffVersion | None
     prefix: str | None
     text: str
+    steps: list[Step]
 
 
 class Trials(Shape):

@@ -16,7 +16,7 @@ from bluewhale.api.tariffs.v1 import tariffs_pb2 as api
 from bluewhale.webapi import shapes_tariffs as shapes
 from bluewhale.webapi.asking import told
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.saying import instant, known, money
+from bluewhale.webapi.saying import instant, known, money, step
 from bluewhale.webapi.shapes import TariffVersion
 
 if TYPE_CHECKING:
@@ -217,4 +217,5 @@ def _trial(t: api.Trial) -> shapes.Trial:
         tariff=None if uid is None else TariffVersion(uid=uid, version=t.tariff_version),
         prefix=known(t, "prefix"),
         text=t.text,
+        steps=[step(s) for s in t.steps],
     )

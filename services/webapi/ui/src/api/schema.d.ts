@@ -3975,6 +3975,8 @@ export interface components {
             prefix: string | null;
             /** Text */
             text: string;
+            /** Steps */
+            steps: components["schemas"]["Step"][];
         };
         /**
          * Trials

@@ -6,7 +6,7 @@ in words is `explain`. Nothing is stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from bluewhale.rating.book import PriceBook
 from bluewhale.rating.columnar import rate_batch
-from bluewhale.rating.explain import explain_charge
+from bluewhale.rating.explain import Step, explain_charge, receipt_steps
 from bluewhale.rating.tariff import TariffVersion
 from bluewhale.rating.window_rules import milliseconds
 from bluewhale.records.enums import Direction
@@ -31,6 +31,7 @@ class Trial:
     charge: Mapping[str, Any]
     version: TariffVersion | None
     text: str
+    steps: Sequence[Step]  # the same for programs, in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def try_number(
         if charge["tariff_uid"] is not None:
             version = book.version_at(price_list, milliseconds(at))
         text = explain_charge(charge, version, number=number)
-        trials.append(Trial(price_list, charge, version, text))
+        steps = receipt_steps(charge, version, number=number)
+        trials.append(Trial(price_list, charge, version, text, steps))
     return tuple(trials)
 
 

@@ -6,10 +6,10 @@ import { Amount } from "@/design/Figures";
 import { Panel } from "@/design/Page";
 import { Empty, Skeleton } from "@/design/States";
 import { Status } from "@/design/Status";
+import { Steps } from "@/receipt/Steps";
 import { ProblemPanel } from "@/shell/ProblemPanel";
 import { receiptQuery } from "./queries";
 import css from "./receipt.module.css";
-import { useStepWords } from "./step-words";
 
 export function Receipt({ callId, zone }: { callId: string; zone: string }) {
   const { t } = useLingui();
@@ -38,7 +38,6 @@ export function Receipt({ callId, zone }: { callId: string; zone: string }) {
 
 function ChargeReceipt({ charge, zone }: { charge: ExplainedCharge; zone: string }) {
   const { t } = useLingui();
-  const words = useStepWords(zone, charge.money?.currency ?? null);
   const title =
     charge.entry === "reversal"
       ? t`Price list ${charge.price_list}: correction`
@@ -52,19 +51,7 @@ function ChargeReceipt({ charge, zone }: { charge: ExplainedCharge; zone: string
           </Trans>
         </p>
       )}
-      <ol className={css.steps}>
-        {charge.steps.map((step, index) => {
-          const { name, text, figure } = words(step);
-          return (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the order of the steps is their identity
-            <li key={index} data-kind={step.kind}>
-              <span className={css.name}>{name}</span>
-              <span className={css.text}>{text}</span>
-              <span className={css.figure}>{figure}</span>
-            </li>
-          );
-        })}
-      </ol>
+      <Steps steps={charge.steps} zone={zone} currency={charge.money?.currency ?? null} />
     </Panel>
   );
 }

@@ -4,11 +4,13 @@ import { useDeferredValue, useState } from "react";
 import type { Trial } from "@/api/types";
 import { TextField } from "@/design/controls";
 import { Amount } from "@/design/Figures";
+import { zoneOf } from "@/design/format";
 import { PageHead, Panel } from "@/design/Page";
 import { Empty, Skeleton } from "@/design/States";
 import { Status } from "@/design/Status";
+import { Steps } from "@/receipt/Steps";
 import { ProblemPanel } from "@/shell/ProblemPanel";
-import { linesOf, millisecondsOf } from "./lines";
+import { millisecondsOf } from "./durations";
 import { trialsQuery } from "./queries";
 import css from "./try.module.css";
 
@@ -91,14 +93,11 @@ function TrialPanel({ trial }: { trial: Trial }) {
         )
       }
     >
-      <dl className={css.lines}>
-        {linesOf(trial.text).map(({ label, text }) => (
-          <div key={`${label} ${text}`}>
-            <dt>{label}</dt>
-            <dd>{text}</dd>
-          </div>
-        ))}
-      </dl>
+      <Steps
+        steps={trial.steps}
+        zone={zoneOf("me", null)}
+        currency={trial.money?.currency ?? null}
+      />
     </Panel>
   );
 }
