@@ -64,7 +64,7 @@ test("a number that is tried says its price in the words of the reader", async (
   await page.getByLabel("Number").fill("+49 30 23125 042");
   const carrier = page.getByRole("region", { name: "Price list carrier" });
   await expect(carrier.getByText("Time billed")).toBeVisible();
-  await expect(carrier.getByText("3:00 connected")).toBeVisible();
+  await expect(carrier.getByText("180 s connected")).toBeVisible();
   await expect(carrier.getByText(/longest prefix \+49/)).toBeVisible();
   await expectSound(page);
 });
