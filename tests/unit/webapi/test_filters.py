@@ -35,6 +35,14 @@ def test_conditions_become_a_question():
     assert not asked.HasField("until_ms")
 
 
+def test_a_department_itself_is_asked_without_those_below_it():
+    """What a line of a report counts; beside a department with all below it, it has no meaning."""
+    asked = message(parse("department_itself=sales"), below)
+    assert list(asked.department_uids) == ["sales"]
+    with pytest.raises(RefusedError, match="department_itself: without department"):
+        parse("department=legal&department_itself=sales")
+
+
 @pytest.mark.parametrize(
     ("period", "scope"),
     [

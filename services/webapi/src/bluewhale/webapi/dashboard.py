@@ -212,9 +212,11 @@ class Figures:
         return sums_of(self._questions.report("direction", question)).calls
 
     def _alone(self, asked: Scoped, uid: str | None) -> str | None:
-        if uid is None or len(self._names.below(uid)) > 1:
+        if uid is None:
             return None
-        return _with(asked, "departments", uid)
+        if len(self._names.below(uid)) > 1:
+            return str(asked.fixed.with_(departments=None, department_itself=uid))
+        return str(asked.fixed.with_(departments=(uid,), department_itself=None))
 
     def _times(
         self, asked: Scoped, by: Literal["hour", "day"], found: Sequence[query.ReportRow]

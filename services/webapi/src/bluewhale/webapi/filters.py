@@ -110,6 +110,7 @@ FIELDS: tuple[Field, ...] = (
     Field("tz", "tz", wrong=zone_mistake),
     Field("site", "sites", many=True),
     Field("department", "departments", many=True),
+    Field("department_itself", "department_itself"),
     Field("person", "person", private=True),
     Field("number", "number", private=True),
     Field("extension", "extension"),
@@ -139,6 +140,7 @@ class Filter:
     tz: str | None = None
     sites: tuple[str, ...] | None = None
     departments: tuple[str, ...] | None = None
+    department_itself: str | None = None
     person: str | None = None
     number: str | None = None
     extension: str | None = None
@@ -206,6 +208,9 @@ def parse(text: str) -> Filter:
             _read(part, reading)
     if "period" in reading.found and reading.found.keys() & {"since", "until"}:
         reading.mistakes.append(("period", reading.found["period"], "without from and to"))
+    if {"departments", "department_itself"} <= reading.found.keys():
+        alone = reading.found["department_itself"]
+        reading.mistakes.append(("department_itself", alone, "without department"))
     if reading.mistakes:
         raise refused(reading.mistakes)
     return Filter(**reading.found)
@@ -255,6 +260,8 @@ def message(fixed: Filter, below: Below) -> api.CallFilter:
         "from_ms": _milliseconds(fixed.since), "until_ms": _milliseconds(fixed.until),
     }  # fmt: skip
     departments = {uid for one in fixed.departments or () for uid in below(one)}
+    if fixed.department_itself is not None:
+        departments = {fixed.department_itself}
     return api.CallFilter(
         site_uids=fixed.sites or (),
         department_uids=sorted(departments),

@@ -72,6 +72,6 @@ function Chip({
 
 function nameOf(field: string, uid: string, choices: Choices | null): string | null {
   const named =
-    field === "site" ? choices?.sites : field === "department" ? choices?.departments : [];
+    field === "site" ? choices?.sites : field.startsWith("department") ? choices?.departments : [];
   return named?.find((entry) => entry.uid === uid)?.name ?? null;
 }

@@ -25,6 +25,12 @@ export const FIELDS: readonly ScopeField[] = [
   { name: "text", operator: "~=", word: msg`Text`, kind: "text" },
   { name: "site", operator: "=", word: msg`Site`, kind: "site" },
   { name: "department", operator: "=", word: msg`Department`, kind: "department" },
+  {
+    name: "department_itself",
+    operator: "=",
+    word: msg`Department without those below`,
+    kind: "department",
+  },
   { name: "extension", operator: "=", word: msg`Extension`, kind: "text" },
   { name: "person", operator: "=", word: msg`Person`, kind: "text" },
   { name: "direction", operator: "=", word: msg`Direction`, kind: "words" },
