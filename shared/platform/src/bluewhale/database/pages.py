@@ -29,7 +29,8 @@ COLUMNS = tuple(f.name for f in STORED_CALL_SCHEMA if f.name not in _LEFT_OUT)
 def scattered(path: Path) -> pa.OSFile:
     """Open a file of which small pieces are read here and there: the kernel reads none ahead."""
     file = pa.OSFile(str(path))
-    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+    if hasattr(os, "posix_fadvise"):  # Linux
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
     return file
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -429,11 +429,21 @@ def _file_or_version(name: str, config: Path, server: str | None) -> TariffVersi
 
 
 def _plain(message: Any) -> dict[str, Any]:
-    """Give the fields of a message by name; null where one is absent."""
+    """Give the fields of a message by name, those within it too; null where one is absent."""
     return {
-        f.name: getattr(message, f.name) if not f.has_presence or message.HasField(f.name) else None
+        f.name: _value(getattr(message, f.name))
+        if not f.has_presence or message.HasField(f.name)
+        else None
         for f in message.DESCRIPTOR.fields
     }
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_value(one) for one in value]
+    return _plain(value) if hasattr(value, "DESCRIPTOR") else value
 
 
 def _row(version: api.Version) -> dict[str, Any]:
