@@ -113,8 +113,13 @@ def gone_back(
             answer = bluewhale("backup", folder / "backups", "--config", folder)
             assert answer.code == 0, answer.err
             term = store.terms.read().term
+            kept = stored(store)[0]
             feeder.feed(2 * SHARES // 3)
-            it.wait_until(lambda: still(store), "the second third", patience_s=PATIENCE_S)
+            it.wait_until(
+                lambda: stored(store)[0] > kept and still(store),
+                "the second third",
+                patience_s=PATIENCE_S,
+            )
             records = stored(store)[0]
         for role in reversed(ROLES):
             it.fleet.stop(role)
