@@ -7,15 +7,12 @@ run, so that a red run is red for everybody; HYPOTHESIS_PROFILE=explore draws ne
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import settings
-
-gc.set_threshold(10_000)  # as our processes have it; collecting tests makes a million objects
 
 pytest_plugins = [
     "tests.support.services.fixtures",

@@ -123,7 +123,7 @@ def test_sums_of_hot_calls_follow_what_comes_grows_and_is_sealed(
 @pytest.mark.parametrize("seal", [True, False])
 @pytest.mark.parametrize("by", ["site", "person", "month"])
 def test_a_sum_beyond_64_bits_is_exact(store_factory: StoreFactory, by: str, seal: bool) -> None:
-    """Three calls of four milliards each, in a currency where that is a month of an office."""
+    """Three calls of 4 * 10^9 each, in a currency where that is a month of an office."""
     with store_factory() as store:
         for n in range(3):
             row = leg_row(n, at=4_000 * n)

@@ -329,7 +329,7 @@ def _with(asked: Scoped, condition: str, uid: str | None) -> str | None:
     """Give the scope of one group; None = a filter cannot say it."""
     if uid is None:
         return None
-    value = (uid,) if condition in {"sites", "departments"} else uid
+    value = (uid,) if condition == "sites" else uid
     return str(asked.fixed.with_(**{condition: value}))
 
 

@@ -6,7 +6,7 @@ import type { Choices } from "@/api/types";
 import { useFormats } from "@/design/formats";
 import { CloseIcon } from "@/design/icons";
 import { AddFilter } from "./AddFilter";
-import { fieldOf, TIME_FIELDS } from "./fields";
+import { type FieldKind, fieldOf, TIME_FIELDS } from "./fields";
 import type { Term } from "./grammar";
 import { PeriodChoice } from "./PeriodChoice";
 import css from "./ScopeBar.module.css";
@@ -55,7 +55,7 @@ function Chip({
   const values =
     field?.kind === "calls"
       ? [count(term.values.length)]
-      : term.values.map((value) => nameOf(term.field, value, choices) ?? words(value));
+      : term.values.map((value) => nameOf(field?.kind, value, choices) ?? words(value));
   const text =
     field === null
       ? t`not understood: ${term.field}${term.operator}${term.values.join(",")}`
@@ -70,8 +70,8 @@ function Chip({
   );
 }
 
-function nameOf(field: string, uid: string, choices: Choices | null): string | null {
+function nameOf(kind: FieldKind | undefined, uid: string, choices: Choices | null): string | null {
   const named =
-    field === "site" ? choices?.sites : field.startsWith("department") ? choices?.departments : [];
+    kind === "site" ? choices?.sites : kind === "department" ? choices?.departments : [];
   return named?.find((entry) => entry.uid === uid)?.name ?? null;
 }

@@ -75,11 +75,9 @@ class Sums:
             return self
 
         def cut(table: pa.Table) -> pa.Table:
-            hour = table.column("hour")
             for moment, fit in ((begin, pc.greater_equal), (end, pc.less)):
                 if moment is not None:
-                    table = table.filter(fit(hour, moment))
-                    hour = table.column("hour")
+                    table = table.filter(fit(table.column("hour"), moment))
             return table
 
         return Sums(cut(self.counted), cut(self.paid))
@@ -155,8 +153,8 @@ def by_hour(columnar: Columnar, fine: Sums, beside: Sequence[str] = ()) -> Sums:
 def by_group(sums: Sums, key: str, letters: slice = slice(None)) -> Sums:
     """Add sums up by some letters of one of their keys, from then on called `name`.
 
-    Amounts are decimals from here on: 64 bits hold nine milliards, which is little in some
-    currencies, and Arrow would go on at the other end without a word.
+    Amounts are decimals from here on: 64 bits hold 9.2 * 10^9 of a currency, little in some
+    of them, and Arrow would go on at the other end without a word.
     """
 
     def added(table: pa.Table, kept: Sequence[str], measured: Sequence[str]) -> pa.Table:
