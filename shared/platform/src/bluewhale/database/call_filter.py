@@ -184,8 +184,8 @@ def number_where(key: int, dialect: Dialect) -> tuple[str, list[Any]]:
     text = str(key)
     if dialect != "duckdb":
         shown = (
-            "EXISTS (SELECT 1 FROM call_number n WHERE n.number = ?"
-            " AND n.call_id = c.call_id AND n.version = c.version)"
+            "(c.call_id, c.version) IN"
+            " (SELECT n.call_id, n.version FROM call_number n WHERE n.number = ?)"
         )
         return shown, [key]
     plain = " OR ".join(

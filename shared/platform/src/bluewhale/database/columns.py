@@ -192,8 +192,12 @@ def empty_table(schema: pa.Schema) -> pa.Table:
 
 def rows_table(rows: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
     """Make a table of `schema` from rows whose values stand in its order."""
-    columns = list(zip(*rows, strict=True))
-    if not columns:
+    return columns_table(list(zip(*rows, strict=True)), schema)
+
+
+def columns_table(columns: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """Make a table of `schema` from its columns of database values; none at all: without rows."""
+    if not columns or not columns[0]:
         return empty_table(schema)
     return pa.Table.from_arrays(
         [column_array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema

@@ -132,17 +132,23 @@ def _row(site_uid: str, day: int, found: dict[str, int]) -> dict[str, object]:
 def _stored(tx: Transaction, lookup: Lookup, received: Received) -> Counter[tuple[str, int]]:
     """Count leg rows themselves, hot and sealed, per site and UTC day received."""
     found = received.of(lookup.segments)
-    for site_uid, day, count in tx.rows(
-        f"SELECT COALESCE(site_uid, ''), received_at / {_DAY_MS}, COUNT(*) FROM leg GROUP BY 1, 2"
-    ):
-        found[site_uid, day] += count
+    found.update(received.hot(tx, [s.name for s in lookup.segments]))
     return found
 
 
-class Received:
-    """Legs of sealed files per site and UTC day received; any thread may ask.
+@dataclass(frozen=True, slots=True)
+class _Hot:
+    segments: Sequence[str]
+    last_row: int
+    counts: Counter[tuple[str, int]]
 
-    A sealed file never changes: the rows of each are counted once by a process.
+
+class Received:
+    """Legs per site and UTC day received; any thread may ask.
+
+    A sealed file never changes: the rows of each are counted once by a process. A hot leg does
+    not either and goes by sealing alone: in SQLite those that came since are counted, as long as
+    all together are as many as there are rows.
     """
 
     def __init__(self, folder: SegmentFolder, columnar: Columnar) -> None:
@@ -150,6 +156,7 @@ class Received:
         self._columnar = columnar
         self._lock = threading.Lock()
         self._counted: dict[str, Counter[tuple[str, int]]] = {}
+        self._hot = _Hot((), 0, Counter())
 
     def of(self, segments: Sequence[Segment]) -> Counter[tuple[str, int]]:
         """Add up the legs of segments."""
@@ -160,6 +167,20 @@ class Received:
             for counted in self._counted.values():
                 found.update(counted)
             return found
+
+    def hot(self, tx: Transaction, segments: Sequence[str]) -> Counter[tuple[str, int]]:
+        """Count hot legs; `segments` names the live ones, as the transaction sees them."""
+        if tx.dialect != "sqlite":
+            return _hot_legs(tx, "1 = 1", ())
+        (row,) = tx.rows("SELECT COUNT(*), COALESCE(MAX(rowid), 0) FROM leg")
+        kept = self._hot
+        found = Counter[tuple[str, int]]()
+        if list(kept.segments) == list(segments):
+            found = kept.counts + _hot_legs(tx, "rowid > ?", (kept.last_row,))
+        if found.total() != row[0]:
+            found = _hot_legs(tx, "1 = 1", ())
+        self._hot = _Hot(segments, row[1], found)
+        return found
 
     def _count(self, segments: Sequence[Segment]) -> None:
         if not segments:
@@ -174,6 +195,17 @@ class Received:
         for row in table.to_pylist():
             counted[names[row["filename"]]][row["site"], int(row["day"])] = row["n"]
         self._counted |= counted
+
+
+def _hot_legs(
+    tx: Transaction, condition: str, values: Sequence[int]
+) -> Counter[tuple[str, int]]:
+    rows = tx.rows(
+        f"SELECT COALESCE(site_uid, ''), received_at / {_DAY_MS}, COUNT(*) FROM leg"
+        f" WHERE {condition} GROUP BY 1, 2",
+        values,
+    )
+    return Counter({(site_uid, day): count for site_uid, day, count in rows})
 
 
 def gaps(tx: Transaction, *, site: str | None = None) -> pa.Table:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import sqlalchemy as sa
+from bluewhale.database.columns import rows_table
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -55,6 +56,15 @@ class Transaction(ABC):
     @abstractmethod
     def delete(self, table: sa.Table, rows: pa.Table) -> int:
         """Delete the rows of `table` whose columns equal a row of `rows`; give their count."""
+
+    def table(
+        self, select: Sequence[str], source: str, parameters: Sequence[Any], schema: pa.Schema
+    ) -> pa.Table:
+        """Run the query `SELECT select source` for some thousand rows; give them as a table.
+
+        `select`: an expression per column of `schema`, none of them a floating number.
+        """
+        return rows_table(self.rows(f"SELECT {', '.join(select)} {source}", parameters), schema)
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """Run a query and give its first row."""

@@ -14,9 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 from bluewhale.database.call_filter import totals_sql, unrated_sql
-from bluewhale.database.cells import COUNTED, FINE, PAID, Sums, by_hour, together
+from bluewhale.database.cells import COUNTED, FINE, HOUR_MS, PAID, Sums, by_hour, together
 from bluewhale.database.columnar import Columnar
-from bluewhale.database.columns import rows_table
 from bluewhale.database.engine import Transaction
 
 _BLOCK_ROWS = 1_024
@@ -45,11 +44,15 @@ class HotCells:
         self._segments: tuple[str, ...] = ()
         self._blocks: dict[int, _Block] = {}
 
-    def of(self, tx: Transaction, segments: Sequence[str]) -> Sums | None:
-        """Give the cells of all hot calls; None = there are none.
+    def of(
+        self, tx: Transaction, segments: Sequence[str], begin: int | None, end: int | None
+    ) -> Sums | None:
+        """Give the cells of hot calls of hours [begin, end) since 1970, UTC; None = there are none.
 
         segments: the names of the live ones, as the transaction sees them.
         """
+        if not _any_began(tx, begin, end):
+            return None
         states = {
             block: tuple(state)
             for block, *state in tx.rows(
@@ -66,7 +69,7 @@ class HotCells:
                 for block, state in states.items()
             }
             self._segments, self._blocks = tuple(segments), found
-        return together([block.sums for block in found.values()]) if found else None
+        return together([b.sums.within(begin, end) for b in found.values()]) if found else None
 
     def _as_it_is(
         self, tx: Transaction, block: int, state: tuple[int, ...], kept: _Block | None
@@ -81,6 +84,18 @@ class HotCells:
         return _Block(state, sums)
 
 
+def _any_began(tx: Transaction, begin: int | None, end: int | None) -> bool:
+    """Say whether a hot call can have begun then: most questions are about days that are sealed."""
+    if begin is None and end is None:
+        return True
+    ends = "SELECT {}(started_at) FROM call_version WHERE live = 1"  # two looks into an index
+    (row,) = tx.rows(f"SELECT ({ends.format('MIN')}), ({ends.format('MAX')})")
+    first, last = row
+    return first is not None and (
+        (begin is None or last >= begin * HOUR_MS) and (end is None or first < end * HOUR_MS)
+    )
+
+
 def hot_in_cells(
     columnar: Columnar, tx: Transaction, condition: str, values: Sequence[Any]
 ) -> Sums | None:
@@ -90,34 +105,33 @@ def hot_in_cells(
     interpreter is not free meanwhile (docs/adr/0020).
     """
     keyed = {**FINE, "quarter": "c.started_at / 900000", "has_unrated": unrated_sql(tx.dialect)}
-    listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
+    listed = list(keyed.values())
     marks = ", ".join(str(n) for n in range(1, len(keyed) + 1))
-    found = tx.rows(
-        f"SELECT {listed}, COUNT(*), SUM(CASE WHEN c.disposition = 'answered' THEN 1 ELSE 0 END),"
-        " CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT)"
-        f" FROM call_version c WHERE {condition} GROUP BY {marks}",
+    key = [*_FINE_TYPES, ("has_unrated", pa.bool_())]
+    found = tx.table(
+        [
+            *listed, "COUNT(*)", "SUM(CASE WHEN c.disposition = 'answered' THEN 1 ELSE 0 END)",
+            "CAST(COALESCE(SUM(c.talk_ms), 0) AS BIGINT)",
+        ],
+        f"FROM call_version c WHERE {condition} GROUP BY {marks}",
         values,
-    )
-    if not found:
+        pa.schema([*key, *((n, pa.int64()) for n in COUNTED)]),
+    )  # fmt: skip
+    if not found.num_rows:
         return None
     each, value = totals_sql(tx.dialect)
-    paid = tx.rows(
-        f"SELECT {listed}, {value('price_list')}, {value('currency')},"
-        f" CAST(SUM(CAST({value('amount_nanos')} AS BIGINT)) AS BIGINT),"
-        f" CAST(SUM(CAST({value('unrated')} AS BIGINT)) AS BIGINT)"
-        f" FROM call_version c, {each} WHERE {condition}"
+    paid = tx.table(
+        [
+            *listed, value("price_list"), value("currency"),
+            f"CAST(SUM(CAST({value('amount_nanos')} AS BIGINT)) AS BIGINT)",
+            f"CAST(SUM(CAST({value('unrated')} AS BIGINT)) AS BIGINT)",
+        ],
+        f"FROM call_version c, {each} WHERE {condition}"
         f" GROUP BY {marks}, {len(keyed) + 1}, {len(keyed) + 2}",
         values,
-    )
-    key = [*_FINE_TYPES, ("has_unrated", pa.bool_())]
-    fine = Sums(
-        rows_table(found, pa.schema([*key, *((n, pa.int64()) for n in COUNTED)])),
-        rows_table(
-            paid,
-            pa.schema([
-                *key, ("price_list", pa.string()), ("currency", pa.string()),
-                *((n, pa.int64()) for n in PAID),
-            ]),
-        ),
+        pa.schema([
+            *key, ("price_list", pa.string()), ("currency", pa.string()),
+            *((n, pa.int64()) for n in PAID),
+        ]),
     )  # fmt: skip
-    return by_hour(columnar, fine)
+    return by_hour(columnar, Sums(found, paid))

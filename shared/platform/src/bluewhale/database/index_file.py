@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,7 @@ from bluewhale.database.exceptions import StoreCorruptError
 
 _MAGIC = b"BWINDEX1"
 _ALIGN = 64
+_LOOK_BYTES = 32 << 10  # pages that a binary search reads, but those that all searches read
 
 
 def _aligned(size: int) -> int:
@@ -51,7 +52,8 @@ def index_pieces(
 class IndexFile:
     """One opened index file; arrays are views of the mapping. Close it to free memory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, touched: Callable[[int], object] = lambda _bytes: None) -> None:
+        self._touched = touched  # hears how many bytes of the mapping are about to be in memory
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -62,7 +64,6 @@ class IndexFile:
         self._map.madvise(mmap.MADV_RANDOM)
         if self._map[:8] != _MAGIC:
             raise StoreCorruptError(f"{path.name} is not an index file")
-        self.size = len(self._map)  # bytes of the file
         head = struct.unpack_from("<Q", self._map, 8)[0]
         header = json.loads(self._map[16 : 16 + head])
         self._base = _aligned(16 + head)
@@ -77,6 +78,7 @@ class IndexFile:
         """Give one array; read only, valid while anybody holds it. `whole`: all of it is looked at."""
         kind, at, count = self._places[name]
         found = np.frombuffer(self._map, kind, count, self._base + at)
+        self._touched(found.nbytes if whole else min(found.nbytes, _LOOK_BYTES))
         if whole and count:
             first = (self._base + at) // mmap.PAGESIZE * mmap.PAGESIZE
             self._map.madvise(mmap.MADV_WILLNEED, first, self._base + at + found.nbytes - first)

@@ -140,8 +140,8 @@ class _Rows:
         """Add up hot calls in cells, if there are any; `question` is the filter besides its time."""
         hours = _whole_hours(self.filter)
         if self.tx.dialect == "sqlite" and hours is not None:
-            found = kept.of(self.tx, [s.name for s in self.lookup.segments])
-            found = fitting(found.within(*hours), question) if found else None
+            found = kept.of(self.tx, [s.name for s in self.lookup.segments], *hours)
+            found = fitting(found, question) if found else None
         else:
             condition, values = where(self.filter, self.tx.dialect)
             found = hot_in_cells(self.columnar, self.tx, f"c.live = 1 AND {condition}", values)
@@ -153,12 +153,14 @@ class _Rows:
         """Add up hot calls, if there are any, by these keys; None = in cells."""
         columns = _named(keyed or FINE)
         condition, values = where(self.filter, self.tx.dialect)
+        live = "c.live"
         if (key := number_key(self.filter)) is not None:
             shows, given = number_where(key, self.tx.dialect)
-            condition, values = f"{condition} AND {shows}", [*values, *given]
+            # "+": SQLite goes by the number, not through all live rows
+            condition, values, live = f"{condition} AND {shows}", [*values, *given], "+c.live"
         listed = ", ".join(f'c."{c}"' for c in columns)
         rows: list[tuple[Any, ...]] = self.tx.rows(
-            f"SELECT {listed} FROM call_version c WHERE c.live = 1 AND {condition}", values
+            f"SELECT {listed} FROM call_version c WHERE {live} = 1 AND {condition}", values
         )
         table = rows_table(rows, pa.schema([STORED_CALL_SCHEMA.field(c) for c in columns]))
         if not rows and in_time(self.lookup.segments, self.filter):
@@ -207,11 +209,7 @@ def _sealed(ask: _Rows, cells: Cells) -> list[Sums]:
     if begin is not None and end is not None and begin >= end:
         return [ask.sealed(segments, None)]
     found: list[Sums] = []
-    edges: list[Sums] = []
-    for segment, sums in zip(segments, cells.of(segments, ask.dead), strict=True):
-        (found if _inside(segment, begin, end) else edges).append(sums)
-    if edges:
-        found.append(together(edges).within(begin, end))
+    found += [sums.within(begin, end) for sums in cells.of(segments, ask.dead)]
     for hour, moment, sign in ((begin, f.from_at, "<"), (end, f.until_at, ">=")):
         if hour is None or moment is None or milliseconds(moment) == hour * HOUR_MS:
             continue
@@ -234,14 +232,6 @@ def _whole_hours(f: CallFilter) -> tuple[int | None, int | None] | None:
         None if begin is None else begin // HOUR_MS,
         None if end is None else end // HOUR_MS,
     )
-
-
-def _inside(segment: Segment, begin: int | None, end: int | None) -> bool:
-    """Say whether all calls of a segment began in hours [begin, end)."""
-    if segment.started is None:
-        return False
-    first, last = segment.started
-    return (begin is None or first >= begin * HOUR_MS) and (end is None or last < end * HOUR_MS)
 
 
 def _named(keyed: Mapping[str, str]) -> list[str]:

@@ -39,6 +39,7 @@ from bluewhale.records.enums import CallState
 
 PAGE_ROWS_MAX = 1_000_000
 _FETCH_THREADS = 2
+_HOT_AT_ONCE = 10_000  # rows whose JSON is held at once
 _FETCH_ROWS = 16  # sealed rows fetched at once behind a posting, newest first
 _KEYS = frozenset({"call_id", "version", "started_at"})  # what order and versions need
 PAGE_KEY_COLUMNS = ("started_at", "call_id")
@@ -134,13 +135,14 @@ def _hot(
         )
         condition = f"n.number = ? AND {condition}"
         values = [key, *values]
-    columns = ", ".join(f'c."{name}"' for name in schema.names)
-    rows = tx.rows(
-        f"SELECT {columns} FROM {source} WHERE {live} AND {condition}"
-        " ORDER BY c.started_at DESC NULLS LAST, c.call_id DESC LIMIT ?",
-        [*values, limit],
+    columns = [f'c."{name}"' for name in schema.names]
+    source = (
+        f"FROM {source} WHERE {live} AND {condition}"
+        " ORDER BY c.started_at DESC NULLS LAST, c.call_id DESC LIMIT ?"
     )
-    return rows_table(rows, schema)
+    if limit <= _HOT_AT_ONCE:
+        return tx.table(columns, source, [*values, limit], schema)
+    return rows_table(tx.rows(f"SELECT {', '.join(columns)} {source}", [*values, limit]), schema)
 
 
 def _sealed(

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ _INDEXES_OPEN_MAX = 512  # each is a mapping and a file handle
 _INDEX_BYTES_MAX = 48 << 20
 _READERS_OPEN_MAX = 256
 _GROUPS_AT_ONCE = 16  # row groups in memory, where wanted rows lie far apart
+# Whole groups that were decoded for one call: its price is asked for next, or its neighbour.
+_GROUPS_BYTES_MAX = 32 << 20
 _EMPTY, _UNFINISHED = "empty", ".tmp"
 
 
@@ -164,8 +167,11 @@ class SegmentFolder:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._readers: dict[tuple[str, str], tuple[pq.ParquetFile, threading.Lock]] = {}
+        self._groups: dict[tuple[str, str, int], pa.Table] = {}  # the one used last stands last
+        self._groups_bytes = 0
+        self._read_lock = threading.Lock()
         self._indexes: dict[str, IndexFile] = {}
-        self._touched: dict[str, IndexFile] = {}  # the one used last stands last
+        self._touched: dict[str, int] = {}  # bytes by segment; the one used last stands last
         self._touched_bytes = 0
         self._index_lock = threading.Lock()
         self.pages = Pages(lambda name: folder / f"{name}.page.arrow")
@@ -283,6 +289,10 @@ class SegmentFolder:
         """Remove a segment's files that no manifest names."""
         with self._index_lock:
             self._forget(name)
+        with self._read_lock:
+            self._readers = {k: v for k, v in self._readers.items() if k[0] != name}
+            self._groups = {k: v for k, v in self._groups.items() if k[0] != name}
+            self._groups_bytes = sum(table.nbytes for table in self._groups.values())
         self.pages.forget(name)
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
@@ -338,27 +348,28 @@ class SegmentFolder:
         with self._index_lock:
             found = self._indexes.get(segment.name)
         if found is None:
-            found = IndexFile(self._visible(self.path(segment.name, "index")))
-        with self._index_lock:
-            if self._indexes.setdefault(segment.name, found) is found:
-                self._touch(segment.name, found)
-            while len(self._indexes) > _INDEXES_OPEN_MAX:
-                self._forget(next(iter(self._indexes)))
+            path = self._visible(self.path(segment.name, "index"))
+            found = IndexFile(path, partial(self._touch, segment.name))
+            with self._index_lock:
+                found = self._indexes.setdefault(segment.name, found)
+                while len(self._indexes) > _INDEXES_OPEN_MAX:
+                    self._forget(next(iter(self._indexes)))
         return found
 
-    def _touch(self, name: str, index: IndexFile) -> None:
-        if self._touched.pop(name, None) is None:
-            self._touched_bytes += index.size
-        self._touched[name] = index
-        while self._touched_bytes > _INDEX_BYTES_MAX and len(self._touched) > 1:
-            oldest = self._touched.pop(next(iter(self._touched)))
-            self._touched_bytes -= oldest.size
-            oldest.forget()
+    def _touch(self, name: str, size: int) -> None:
+        """Note bytes that are read of an index; those that nobody read for longest go."""
+        with self._index_lock:
+            self._touched[name] = self._touched.pop(name, 0) + size
+            self._touched_bytes += size
+            while self._touched_bytes > _INDEX_BYTES_MAX and len(self._touched) > 1:
+                oldest = next(iter(self._touched))
+                self._touched_bytes -= self._touched.pop(oldest)
+                if oldest in self._indexes:
+                    self._indexes[oldest].forget()
 
     def _forget(self, name: str) -> None:
         self._indexes.pop(name, None)
-        index = self._touched.pop(name, None)
-        self._touched_bytes -= index.size if index else 0
+        self._touched_bytes -= self._touched.pop(name, 0)
 
     def _visible(self, path: Path) -> Path:
         """Wait a little for a file of another machine that this one does not see yet."""
@@ -371,16 +382,20 @@ class SegmentFolder:
 
     def _reader(self, segment: Segment, kind: str) -> tuple[pq.ParquetFile, threading.Lock]:
         key = (segment.name, kind)
-        entry = self._readers.get(key)
-        if entry is None:
-            try:
-                path = self._visible(self.path(segment.name, kind))
-                reader = pq.ParquetFile(scattered(path), pre_buffer=False)  # a buffer would stay
-            except (OSError, pa.ArrowException) as error:
-                raise _unreadable(segment, kind, error) from error
-            if len(self._readers) > _READERS_OPEN_MAX:
-                self._readers.clear()
+        with self._read_lock:
+            entry = self._readers.pop(key, None)
+            if entry is not None:
+                self._readers[key] = entry  # the one used last stands last
+                return entry
+        try:
+            path = self._visible(self.path(segment.name, kind))
+            reader = pq.ParquetFile(scattered(path), pre_buffer=False)  # a buffer would stay
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(segment, kind, error) from error
+        with self._read_lock:
             entry = self._readers.setdefault(key, (reader, threading.Lock()))
+            if len(self._readers) > _READERS_OPEN_MAX:
+                del self._readers[next(iter(self._readers))]
         return entry
 
     def take(
@@ -400,6 +415,9 @@ class SegmentFolder:
         reader, lock = self._reader(segment, kind)
         group_rows = reader.metadata.row_group(0).num_rows
         groups = np.unique(wanted // group_rows)
+        if columns is None and len(groups) == 1:
+            table = self._group(segment, kind, int(groups[0]))
+            return conform(table.take(pa.array(wanted % group_rows)), schema)
         names = None
         if columns is not None:
             have = set(reader.schema_arrow.names)
@@ -408,6 +426,25 @@ class SegmentFolder:
             table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
         base = np.searchsorted(groups, wanted // group_rows) * group_rows
         return conform(table.take(pa.array(base + wanted % group_rows)), schema)
+
+    def _group(self, segment: Segment, kind: str, group: int) -> pa.Table:
+        """Give a row group with all columns of its file; a few are kept."""
+        key = (segment.name, kind, group)
+        with self._read_lock:
+            table = self._groups.pop(key, None)
+            if table is not None:
+                self._groups[key] = table
+                return table
+        reader, lock = self._reader(segment, kind)
+        with lock:
+            table = reader.read_row_groups([group], use_threads=False)
+        with self._read_lock:
+            if key not in self._groups:
+                self._groups_bytes += table.nbytes
+            self._groups[key] = table
+            while self._groups_bytes > _GROUPS_BYTES_MAX:
+                self._groups_bytes -= self._groups.pop(next(iter(self._groups))).nbytes
+        return table
 
     def lay_out(self, segments: Sequence[Segment], limit: int) -> int:
         """Lay out the pages of up to `limit` segments that have none; give how many."""
