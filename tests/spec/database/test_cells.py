@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bluewhale.database import Batch, CallFilter, Store, hot_cells
 from bluewhale.database.cells import Cells
@@ -79,6 +80,18 @@ def test_sums_are_kept_beside_a_segment_and_made_again_where_they_are_damaged(
     files[1].unlink()
     store.cells = Cells(store.files, store.columnar)
     assert store.report("direction").to_pylist() == found
+
+
+def test_cells_of_an_earlier_release_stand_in_no_order(store: Store) -> None:
+    """They are cut by the hour all the same."""
+    noon = CallFilter(from_at=at(11), until_at=at(14))
+    assert counts(store, "site", noon) == {"berlin": 2, "nepal": 2}
+    for kind in ("counted", "paid"):
+        for path in store.files.folder.glob(f"*.{kind}.parquet"):
+            table = pq.read_table(path)
+            pq.write_table(table.sort_by([("hour", "descending")]), path)
+    store.cells = Cells(store.files, store.columnar)
+    assert counts(store, "site", noon) == {"berlin": 2, "nepal": 2}
 
 
 def test_sums_follow_a_call_that_grew(store: Store) -> None:

@@ -43,6 +43,19 @@ def test_answers_are_the_same_before_and_after_sealing(store_factory: StoreFacto
         assert answers(again) == before
 
 
+def test_a_segment_that_was_removed_is_not_in_memory_any_more(store_factory: StoreFactory) -> None:
+    """It may hold what somebody had erased."""
+    row = leg_row(1)
+    with store_factory() as store:
+        store.commit(Batch(now_ms=1, legs=legs(row), proposals=proposals((row,))), seal=True)
+        assert store.get_call(leg_id(1)).legs.num_rows == 1
+        assert store.get_call(leg_id(1)).legs.num_rows == 1
+        (segment,) = store.run_read(store.files.live)
+        store.files.remove(segment.name)
+        with pytest.raises(StoreCorruptError):
+            store.get_call(leg_id(1))
+
+
 def test_only_calls_whose_every_leg_is_old_enough_are_sealed(store_factory: StoreFactory) -> None:
     """Leg 2 of call 1 came later than the limit."""
     a, b, c = leg_row(1, key=5), leg_row(2, key=5, at=500), leg_row(3, at=20)

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 from bluewhale.database import Batch, CallFilter, NotFoundError, Store, page_key
+from bluewhale.database.columns import rows_table
 from bluewhale.database.index_file import IndexFile, index_pieces
+from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.database.segments import SegmentFolder
 from bluewhale.records.batches import Proposals
 
@@ -131,6 +133,26 @@ def test_a_segment_of_an_earlier_release_is_searched_by_person_too(store: Store)
     store.files = SegmentFolder(store.files.folder)
     found = store.search_calls(CallFilter(person="eve"), limit=10)
     assert found.column("call_id").to_pylist() == [leg_id(3)]
+
+
+def test_many_rows_at_once_are_the_rows_one_by_one(store_factory: StoreFactory) -> None:
+    """Bytes, lists, what is not known, the largest integer and signs that JSON escapes."""
+    names = [f'"{name}"' for name in STORED_CALL_SCHEMA.names]
+    source = "FROM call_version ORDER BY call_id, version"
+    sign = '"\\\x1f\u2028é'
+    odd = pa.schema([("text", pa.string()), ("most", pa.int64()), ("none", pa.binary(16))])
+    a, b, c = leg_row(1, key=5), leg_row(2, key=5, at=10), leg_row(3, at=20)
+    with store_factory() as store:
+        store.commit(Batch(now_ms=1, legs=legs(a, b, c), proposals=proposals((a, b), (c,))))
+        with store.db.read() as tx:
+            rows = tx.rows(f"SELECT {', '.join(names)} {source}")
+            assert len(rows) == 2
+            at_once = tx.table(names, source, (), STORED_CALL_SCHEMA)
+            assert at_once.equals(rows_table(rows, STORED_CALL_SCHEMA))
+            none = tx.table(names, "FROM call_version WHERE live = 7", (), STORED_CALL_SCHEMA)
+            assert none.equals(STORED_CALL_SCHEMA.empty_table())
+            found = tx.table(["CAST(? AS TEXT)", str(2**63 - 1), "NULL"], "", [sign], odd)
+            assert found.to_pylist() == [{"text": sign, "most": 2**63 - 1, "none": None}]
 
 
 def test_a_time_without_calls_has_empty_sums(store: Store) -> None:

@@ -140,7 +140,11 @@ def in_cells(
 def by_hour(columnar: Columnar, fine: Sums, beside: Sequence[str] = ()) -> Sums:
     """Add fine sums up in cells."""
     words = {name: f'c."{name}"' for name in (*beside, *_WORDS)}
-    keyed = {"hour": "c.quarter // 4", "local": _LOCAL, **words}  # the hour first: it gives the order
+    keyed = {
+        "hour": "c.quarter // 4",
+        "local": _LOCAL,
+        **words,
+    }  # the hour first: it gives the order
     listed = ", ".join(f'{sql} AS "{name}"' for name, sql in keyed.items())
 
     def added(table: pa.Table, kept: str, sums: Sequence[str]) -> pa.Table:

@@ -197,9 +197,7 @@ class Received:
         self._counted |= counted
 
 
-def _hot_legs(
-    tx: Transaction, condition: str, values: Sequence[int]
-) -> Counter[tuple[str, int]]:
+def _hot_legs(tx: Transaction, condition: str, values: Sequence[int]) -> Counter[tuple[str, int]]:
     rows = tx.rows(
         f"SELECT COALESCE(site_uid, ''), received_at / {_DAY_MS}, COUNT(*) FROM leg"
         f" WHERE {condition} GROUP BY 1, 2",
