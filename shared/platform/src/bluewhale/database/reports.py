@@ -208,8 +208,7 @@ def _sealed(ask: _Rows, cells: Cells) -> list[Sums]:
     end = milliseconds(f.until_at) // HOUR_MS if f.until_at else None
     if begin is not None and end is not None and begin >= end:
         return [ask.sealed(segments, None)]
-    found: list[Sums] = []
-    found += [sums.within(begin, end) for sums in cells.of(segments, ask.dead)]
+    found = [sums.within(begin, end) for sums in cells.of(segments, ask.dead)]
     for hour, moment, sign in ((begin, f.from_at, "<"), (end, f.until_at, ">=")):
         if hour is None or moment is None or milliseconds(moment) == hour * HOUR_MS:
             continue

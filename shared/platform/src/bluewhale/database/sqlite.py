@@ -78,8 +78,8 @@ class SqliteTransaction(engine.Transaction):
     def table(
         self, select: Sequence[str], source: str, parameters: Sequence[Any], schema: pa.Schema
     ) -> pa.Table:
-        # Python's driver lets go of the interpreter for each row, and beside threads that compute
-        # waits half a millisecond to have it back: the whole result is one row of JSON
+        # Python's driver lets go of the interpreter for each row, and must wait to have it back
+        # where other threads compute: the whole result is one row of JSON (docs/adr/0022)
         given = ", ".join(f"{sql} AS c{n}" for n, sql in enumerate(select))
         listed = ", ".join(
             f"json_group_array(CASE WHEN c{n} IS NOT NULL THEN hex(c{n}) END)" if blob
