@@ -4,7 +4,7 @@ People share twenty sessions and have a connection each that stays, as browsers 
 answers compressed, and listen to the live stream. Meanwhile a PBX prints: first alone, then
 among them; how soon a line is a priced call is compared. The generator is this process: it
 runs on the same machine, is bounded in time and says how much of the processors it took.
-`--people N`, `--seconds N`, `--calls N` and `--folder F` as in the group `web`.
+`--people N`, `--seconds N`, `--workers N`, `--calls N` and `--folder F` as in the group `web`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from bench.web import FIRST_DAY, PASSWORD, Served, embedded, installation_of, op
 PEOPLE, PEOPLE_SHORT = 1_000, 50
 SECONDS, SECONDS_SHORT = 60, 15
 CALLS, CALLS_SHORT = 20_000_000, 500_000
+WORKERS = 1
 THINK_S = 10.0
 SESSIONS = 20
 LINES_PER_S = 50
@@ -266,8 +267,8 @@ async def play(served: Served, crowd: Crowd, people: int) -> int:
     return held
 
 
-def add_feed(folder: Path) -> int:
-    """Add a PBX that connects; gives its port."""
+def prepared(folder: Path, workers: int) -> int:
+    """Have so many workers, and a PBX that connects; gives its port."""
     port = free_port()
     for name, key, entry in (
         ("directory.yaml", "pbxs", {"pbx_uid": FEED, "site_uid": "berlin", "name": FEED}),
@@ -279,6 +280,8 @@ def add_feed(folder: Path) -> int:
     ):  # fmt: skip
         document = yaml.load((folder / name).read_text("utf-8"), yaml.CSafeLoader)
         document[key] = [x for x in document[key] if x["pbx_uid"] != FEED] + [entry]
+        if "web" in document:
+            document["web"]["workers"] = workers
         (folder / name).write_text(yaml.dump(document, Dumper=yaml.CSafeDumper), "utf-8")
     return port
 
@@ -319,6 +322,7 @@ def main() -> None:
     people = int(option("--people", str(PEOPLE_SHORT if short() else PEOPLE)))
     seconds = int(option("--seconds", str(SECONDS_SHORT if short() else SECONDS)))
     calls = int(option("--calls", str(CALLS_SHORT if short() else CALLS)))
+    workers = int(option("--workers", str(WORKERS)))
     kept = option("--folder", "")
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%m%d%y").encode()
     first = random.randrange(PREFIXES - 1_000)  # lines that were printed before would be known
@@ -327,7 +331,7 @@ def main() -> None:
     lines = lines.replace(b"010526", yesterday)  # newer than all that is stored
     with tempfile.TemporaryDirectory(prefix="bluewhale-crowd-") as place:
         folder = installation_of(Path(kept or place).resolve() / "it", calls)
-        feed = Feed(folder, add_feed(folder), lines.splitlines(keepends=True))
+        feed = Feed(folder, prepared(folder, workers), lines.splitlines(keepends=True))
         numbers = numbers_of(deck_prefixes(PREFIXES), 10_000)
         crowd = Crowd(max(1, calls // BLOCK_LINES // 3), numbers, float(seconds))
         shares: list[float] = []
@@ -352,7 +356,7 @@ def main() -> None:
     method = (
         f"{people} people for {seconds} s on this machine, think time {THINK_S:.0f} s, {SESSIONS}"
         f" sessions, {len(every)} questions ({len(every) / seconds:.0f}/s), {calls:,} calls stored,"
-        f" `bluewhale up`, each page looked at once before; the generator took {cpu / seconds:.2f} of a core;"
+        f" `bluewhale up` with {workers} workers, each page looked at once before; the generator took {cpu / seconds:.2f} of a core;"
         f" p50 {statistics.median(every) * 1000:.0f} ms"
     )
     give([

@@ -161,7 +161,7 @@ def test_what_an_import_stored_is_added_up_and_laid_out_before_anybody_asks(tmp_
     assert len(names) == 3
     up = Cold().start(tmp_path, "up")
     for name in names:
-        for kind in ("counted.parquet", "paid.parquet", "page.arrow"):
+        for kind in ("counted.parquet", "paid.parquet", "call.rows"):
             file = folder / f"{name}.{kind}"
             wait_until(file.exists, PATIENCE_S, file.name)
     up.stop()

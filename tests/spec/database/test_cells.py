@@ -133,6 +133,22 @@ def test_sums_of_hot_calls_follow_what_comes_grows_and_is_sealed(
         assert counts(store, "hour", CallFilter(from_at=at(16))) == {"18": 1, "19": 1, "20": 1}
 
 
+def test_another_call_with_the_row_number_and_moment_of_a_sealed_one_is_added_up(
+    store_factory: StoreFactory,
+) -> None:
+    """Nobody asked while the row was away: as many rows, numbers and moments as before."""
+    with store_factory() as store:
+        for n, nanos in ((1, 100), (2, 700)):
+            row = leg_row(n, at=60)
+            made = proposals((row,), nanos=nanos)
+            store.commit(Batch(now_ms=n, legs=legs(row), proposals=made))
+            if n == 1:
+                assert counts(store, "site", CallFilter()) == {"berlin": 1}
+                assert store.seal(before_ms=2**45, now_ms=n).calls == 1
+        (row,) = [r for r in store.report("site").to_pylist() if r["price_list"] == "carrier"]
+        assert (row["calls"], row["amount_nanos"]) == (2, 800)
+
+
 @pytest.mark.parametrize("seal", [True, False])
 @pytest.mark.parametrize("by", ["site", "person", "month"])
 def test_a_sum_beyond_64_bits_is_exact(store_factory: StoreFactory, by: str, seal: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,28 @@ def sealed(store: Store, count: int) -> None:
 def segment_files(folder: Path) -> set[str]:
     """Give the names of segments that have files."""
     return {p.name.split(".")[0] for p in (folder / "segments").glob("*.index")}
+
+
+def open_segments() -> set[str]:
+    """Give the names of segments of which this process has a file open or mapped."""
+    handles = [str(p.readlink()) for p in Path("/proc/self/fd").iterdir() if p.is_symlink()]
+    lines = [*handles, *Path("/proc/self/maps").read_text("utf-8").splitlines()]
+    return {found[1] for line in lines if (found := re.search(r"/segments/([^/]+?)\.", line))}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc of Linux")
+def test_of_a_replaced_segment_nothing_stays_open(store_factory: StoreFactory) -> None:
+    """It may hold what somebody had erased: its files leave memory with the next question."""
+    with store_factory() as store:
+        sealed(store, 5)
+        answers(store)  # of Parquet
+        store.files.lay_out(store.run_read(store.files.live), 5)
+        answers(store)
+        done = store.compact(now_ms=1_000)
+        assert set(done.replaced) <= open_segments()
+        answers(store)
+        gc.collect()
+        assert open_segments() & set(done.replaced) == set()
 
 
 def test_answers_are_the_same_after_compaction(store_factory: StoreFactory, tmp_path: Path) -> None:

@@ -165,22 +165,43 @@ def test_a_time_without_calls_has_empty_sums(store: Store) -> None:
 
 
 def test_calls_laid_out_by_rows_are_the_same_calls(store: Store) -> None:
-    """Of every list before and after; a file that is gone is not missed."""
+    """Every list and every detail, before and after; files that are gone are not missed."""
     asked = (CallFilter(), CallFilter(number="0301234"), CallFilter(person="eve"))
     columns = ["totals", "call_id", "person_uid", "started_at", "trunk_in", "superseded_by"]
 
-    def lists() -> list[list[dict[str, object]]]:
-        return [store.search_calls(f, limit=10, columns=columns).to_pylist() for f in asked]
+    def shown() -> list[object]:
+        lists = [store.search_calls(f, limit=10, columns=columns) for f in asked]
+        calls = [store.get_call(leg_id(n)) for n in CALLS]
+        tables = [t for c in calls for t in (c.call, c.versions, c.legs, c.charges)]
+        return [[t.schema, t.to_pylist()] for t in (*lists, *tables)]
 
-    before = lists()
+    before = shown()
     segments = store.run_read(store.files.live)
     assert store.files.lay_out(segments, 10) == len(segments)
     assert store.files.lay_out(segments, 10) == 0
-    assert lists() == before
+    assert shown() == before
     store.files = SegmentFolder(store.files.folder)
-    for path in store.files.folder.glob("*.page.arrow"):
+    parquet = [p for s in segments for p in store.files.folder.glob(f"{s.name}.*.parquet")]
+    hidden = [path.rename(path.with_suffix(".hidden")) for path in parquet]
+    assert shown() == before  # Parquet is not read where rows are laid out
+    for path in hidden:
+        path.rename(path.with_suffix(".parquet"))
+    for path in store.files.folder.glob("*.rows"):
         path.unlink()
-    assert lists() == before
+    store.files = SegmentFolder(store.files.folder)
+    assert shown() == before
+
+
+def test_words_of_a_call_are_its_own(store: Store) -> None:
+    """A file by rows has the words of all its calls; an answer is sent with those it shows."""
+    store.files.lay_out(store.run_read(store.files.live), 10)
+    for n in CALLS:
+        call = store.get_call(leg_id(n))
+        for table in (call.legs, call.charges):
+            for column in table.combine_chunks().columns:
+                if pa.types.is_dictionary(column.type):
+                    words = column.chunk(0).dictionary.to_pylist()
+                    assert set(words) == set(column.to_pylist()) - {None}
 
 
 def test_many_who_open_the_same_pages_at_once_get_the_same_calls(store: Store) -> None:

@@ -14,16 +14,18 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from bluewhale.billing.plugin import ALERTS, TARIFFS
+from bluewhale.billing.plugin import ALERTS
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
 from bluewhale.cli.processor import QUIET_S, Processor
+from bluewhale.cli.reading import QUERY, TARIFFS
 from bluewhale.configuration import Following
 from bluewhale.database import Store
 from bluewhale.jobs.current import CurrentStages
 from bluewhale.journal import Journal
 from bluewhale.nexus import Manifest, serve
+from bluewhale.nexus.workers import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,8 +75,18 @@ MANIFESTS = (
         provides={"jobs": "1.0"},
     ),
     _manifest("control", requires={"journal": ">=1,<2"}, provides={"control": "1.0"}),
-    _manifest("answers", requires={"store": ">=1,<2"}, provides={"query": "1.0"}, lazy_start=True),
-    TARIFFS,
+    _manifest("workers", requires={"store": ">=1,<2"}, provides={"workers": "1.0"}),
+    _manifest(
+        "answers",
+        requires={"store": ">=1,<2", "workers": ">=1,<2"},
+        provides={"query": "1.0"},
+        lazy_start=True,
+    ),
+    _manifest(
+        "tariffs",
+        requires={"prices": ">=1,<2", "workers": ">=1,<2"},
+        provides={"tariffs": "1.0"},
+    ),
     ALERTS,
 )
 
@@ -225,6 +237,31 @@ async def connectors(context: Context) -> AsyncIterator[dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
+async def workers(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Begin the processes that answer what pages ask, as many as the configuration says."""
+    web = context.settings.settings.web
+    made = Workers(
+        "bluewhale.cli.reading:doors",
+        context.settings.path,
+        count=0 if web is None else web.workers,
+    )
+    made.start()
+    try:
+        yield {"workers": made}
+    finally:
+        await asyncio.to_thread(made.close)
+
+
+@contextlib.asynccontextmanager
+async def tariffs(context: Context) -> AsyncIterator[dict[str, Any]]:
+    """Answer questions about tariffs, and change what is in force, as billing does."""
+    from bluewhale.billing.tariffs_door import TariffsDoor
+
+    made = serve("tariffs", TariffsDoor(context.service("prices")))
+    yield {"tariffs": context.service("workers").beside(made, TARIFFS)}
+
+
+@contextlib.asynccontextmanager
 async def answers(context: Context) -> AsyncIterator[dict[str, Any]]:
     """Answer questions about what is stored, as the role storage does."""
     from bluewhale.storage.marks_feed import MarksFeed
@@ -234,7 +271,8 @@ async def answers(context: Context) -> AsyncIterator[dict[str, Any]]:
     feed = MarksFeed(opened)
     feed.start()
     try:
-        yield {"query": serve("query", QueryDoor(opened, feed))}
+        made = serve("query", QueryDoor(opened, feed))
+        yield {"query": context.service("workers").beside(made, QUERY)}
     finally:
         await asyncio.to_thread(feed.stop)
 

@@ -107,6 +107,13 @@ class WebSettings(Strict):
         le=1_000_000,
         description="of one person or key, and of one address before sign-in; 0 = no limit",
     )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="processes beside `bluewhale up` that answer questions about calls, for more"
+        " than a hundred people at once; roles: count copies of them",
+    )
     proxies: tuple[str, ...] = Field(
         default=(),
         max_length=100,

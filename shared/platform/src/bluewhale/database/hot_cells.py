@@ -24,9 +24,15 @@ _FINE_TYPES = [
 ]
 
 
+# An index alone says the state of all blocks; which calls they are costs a look at each row.
+_STATE = "COUNT(*), SUM(rowid), COALESCE(SUM(started_at), 0)"
+_ENDS = "MIN(call_id), MAX(call_id)"
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     state: tuple[int, ...]
+    ends: tuple[bytes, bytes]
     sums: Sums
 
 
@@ -35,7 +41,8 @@ class HotCells:
 
     A row of a hot call never changes but in whether it is live, and goes by sealing alone. So a
     block of rows whose live ones are as many as before, with the same row numbers and times,
-    comes to the same as long as no segment came or went.
+    comes to the same as long as no segment came or went. Behind that a row number may be another
+    call's: a block whose first and last id are still the same holds the same calls.
     """
 
     def __init__(self, columnar: Columnar) -> None:
@@ -53,17 +60,14 @@ class HotCells:
         """
         if not _any_began(tx, begin, end):
             return None
-        states = {
-            block: tuple(state)
-            for block, *state in tx.rows(
-                f"SELECT rowid / {_BLOCK_ROWS}, COUNT(*), SUM(rowid), COALESCE(SUM(started_at), 0)"
-                " FROM call_version WHERE live = 1 GROUP BY 1"
-            )
-        }
+        states = _by_block(tx, _STATE)
         # one at a time: who comes next finds what this one added up; eight who added up the same
         # at once stood still for 25 seconds
         with self._lock:
-            known = self._blocks if self._segments == tuple(segments) else {}
+            known = self._blocks
+            if self._segments != tuple(segments):
+                ends = _by_block(tx, _ENDS) if known else {}
+                known = {b: kept for b, kept in known.items() if kept.ends == ends.get(b)}
             found = {
                 block: self._as_it_is(tx, block, state, known.get(block))
                 for block, state in states.items()
@@ -76,12 +80,20 @@ class HotCells:
     ) -> _Block:
         if kept is not None and kept.state == state:
             return kept
-        first = block * _BLOCK_ROWS
+        rows = (block * _BLOCK_ROWS, (block + 1) * _BLOCK_ROWS)
         # "+": the rows of a block are read, not all live ones
         condition = "+c.live = 1 AND c.rowid >= ? AND c.rowid < ?"
-        sums = hot_in_cells(self._columnar, tx, condition, (first, first + _BLOCK_ROWS))
+        sums = hot_in_cells(self._columnar, tx, condition, rows)
         assert sums is not None, "a block has live rows"
-        return _Block(state, sums)
+        ends = tx.one(f"SELECT {_ENDS} FROM call_version c WHERE {condition}", rows)
+        assert ends is not None
+        return _Block(state, (ends[0], ends[1]), sums)
+
+
+def _by_block(tx: Transaction, what: str) -> dict[int, tuple[Any, ...]]:
+    """Ask for something of the live rows of each block."""
+    sql = f"SELECT rowid / {_BLOCK_ROWS}, {what} FROM call_version WHERE live = 1 GROUP BY 1"
+    return {block: tuple(found) for block, *found in tx.rows(sql)}
 
 
 def _any_began(tx: Transaction, begin: int | None, end: int | None) -> bool:

@@ -189,8 +189,7 @@ class Lookup:
         ]
         hot = set(tables[0].column("cdr_id").to_pylist())
         rest = [i for i in wanted if i not in hot]
-        for segment, rows in self.sealed_rows(rest, near):
-            tables.append(self.folder.take(segment, "leg", sorted(rows)))
+        tables.append(self.folder.few("leg", self.sealed_rows(rest, near)))
         table = pa.concat_tables(tables)
         high, low = keys.id_words(table.column("cdr_id"))
         return table.take(pa.array(keys.sort_words(high, low)))
@@ -363,7 +362,7 @@ class Lookup:
         rest = set(ids) - found.keys()
         gone = self.dead(rest)
         for segment, wanted, rows in self.sealed_call_rows(rest):
-            table = self.folder.take(segment, "call", rows, ["call_id", "version", "leg_ids"])
+            table = self.folder.few("call", [(segment, rows)], ["call_id", "version", "leg_ids"])
             versions = table.column("version").to_pylist()
             legs_of = table.column("leg_ids").to_pylist()
             for call_id, row, version, leg_ids in zip(wanted, rows, versions, legs_of, strict=True):
@@ -405,12 +404,11 @@ class Lookup:
                 found[call_id] = max(found.get(call_id, 0), version)
         return found
 
-    def sealed_charges(self, segment: Segment, call_row: int) -> pa.Table:
-        """Give the charges that were sealed with a call."""
+    def _charge_rows(self, segment: Segment, call_row: int) -> keys.Rows:
+        """Give the rows of the charges that were sealed with a call."""
         index = self.folder.index(segment)
         first = index.array("charge_first")
-        rows = index.array("charge_at")[int(first[call_row]) : int(first[call_row + 1])]
-        return self.folder.take(segment, "charge", rows)
+        return index.array("charge_at")[int(first[call_row]) : int(first[call_row + 1])]
 
     def charges(
         self, call_id: bytes, sealed: Iterable[tuple[Segment, Sequence[int]]] | None = None
@@ -427,9 +425,10 @@ class Lookup:
         ]
         if sealed is None:
             sealed = [(segment, rows) for segment, _, rows in self.sealed_call_rows([call_id])]
-        for segment, rows in sealed:
-            tables += [self.sealed_charges(segment, row) for row in rows]
-        return pa.concat_tables(tables)
+        places = [
+            (segment, self._charge_rows(segment, row)) for segment, rows in sealed for row in rows
+        ]
+        return pa.concat_tables([*tables, self.folder.few("charge", places)])
 
     # ---- join keys ---------------------------------------------------------------------
 

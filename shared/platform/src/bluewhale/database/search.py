@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +37,6 @@ from bluewhale.records import ids
 from bluewhale.records.enums import CallState
 
 PAGE_ROWS_MAX = 1_000_000
-_FETCH_THREADS = 2
 _HOT_AT_ONCE = 10_000  # rows whose JSON is held at once
 _FETCH_ROWS = 16  # sealed rows fetched at once behind a posting, newest first
 _KEYS = frozenset({"call_id", "version", "started_at"})  # what order and versions need
@@ -371,18 +369,7 @@ def listed_calls(
     parts = [
         (segment, part) for segment, rows, _ in asking.found for part in folder.near(np.sort(rows))
     ]
-    with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
-        tables = list(
-            pool.map(
-                lambda p: (
-                    folder.pages.take(p[0].name, p[1], columns)
-                    or folder.take(p[0], "call", p[1], columns)
-                ),
-                parts,
-            )
-        )
-    empty = STORED_CALL_SCHEMA.empty_table().select(list(columns))
-    return pa.concat_tables([empty, *tables]).unify_dictionaries()
+    return folder.few("call", parts, columns)
 
 
 def _between(moments: Ints, f: CallFilter, after: PageKey | None) -> keys.Bools:
@@ -421,18 +408,8 @@ def _newest_of(
 def _fetch(lookup: Lookup, postings: _Postings, columns: Sequence[str]) -> pa.Table:
     """Read the rows of some postings; order does not matter."""
     of, rows = postings.segment, postings.row
-    folder = lookup.folder
-    tables, others = [], []
-    for n in np.unique(of).tolist():
-        segment, wanted = postings.segments[n], np.sort(rows[of == n])
-        found = folder.pages.take(segment.name, wanted, columns)
-        if found is None:
-            others.append((segment, wanted))
-        else:
-            tables.append(found)
-    with ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="search") as pool:
-        tables += pool.map(lambda part: folder.take(part[0], "call", part[1], columns), others)
-    return pa.concat_tables(tables)
+    parts = [(postings.segments[n], np.sort(rows[of == n])) for n in np.unique(of).tolist()]
+    return lookup.folder.few("call", parts, columns)
 
 
 def still_live(table: pa.Table, dead: set[tuple[bytes, int]]) -> pa.Table:
@@ -522,8 +499,7 @@ def _versions(tx: Transaction, lookup: Lookup, call_id: bytes, sealed: _Places) 
             STORED_CALL_SCHEMA,
         )
     ]
-    for segment, rows in sealed:
-        tables.append(lookup.folder.take(segment, "call", rows))
+    tables.append(lookup.folder.few("call", sealed))
     versions = pa.concat_tables(tables).sort_by("version")
     if versions.num_rows == 0:
         raise NotFoundError(f"there is no call {ids.id_text(call_id)}")

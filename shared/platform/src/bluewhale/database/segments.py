@@ -32,8 +32,8 @@ from bluewhale.database.columns import conform
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile
-from bluewhale.database.pages import Pages, scattered
 from bluewhale.database.postings import Rows, in_order_of_time, index_of
+from bluewhale.database.row_files import RowFiles, scattered
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA, SEGMENT, WORD
 
@@ -72,8 +72,6 @@ _INDEXES_OPEN_MAX = 512  # each is a mapping and a file handle
 _INDEX_BYTES_MAX = 48 << 20
 _READERS_OPEN_MAX = 256
 _GROUPS_AT_ONCE = 16  # row groups in memory, where wanted rows lie far apart
-# Whole groups that were decoded for one call: its price is asked for next, or its neighbour.
-_GROUPS_BYTES_MAX = 32 << 20
 _EMPTY, _UNFINISHED = "empty", ".tmp"
 
 
@@ -167,14 +165,12 @@ class SegmentFolder:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._readers: dict[tuple[str, str], tuple[pq.ParquetFile, threading.Lock]] = {}
-        self._groups: dict[tuple[str, str, int], pa.Table] = {}  # the one used last stands last
-        self._groups_bytes = 0
         self._read_lock = threading.Lock()
         self._indexes: dict[str, IndexFile] = {}
         self._touched: dict[str, int] = {}  # bytes by segment; the one used last stands last
         self._touched_bytes = 0
         self._index_lock = threading.Lock()
-        self.pages = Pages(lambda name: folder / f"{name}.page.arrow")
+        self._row_files = RowFiles(folder)
         self._live: tuple[tuple[int, int], list[Segment]] = ((0, 0), [])
         self._hold_lock = threading.Lock()
         self._holds = 0
@@ -287,15 +283,18 @@ class SegmentFolder:
 
     def remove(self, name: str) -> None:
         """Remove a segment's files that no manifest names."""
-        with self._index_lock:
-            self._forget(name)
-        with self._read_lock:
-            self._readers = {k: v for k, v in self._readers.items() if k[0] != name}
-            self._groups = {k: v for k, v in self._groups.items() if k[0] != name}
-            self._groups_bytes = sum(table.nbytes for table in self._groups.values())
-        self.pages.forget(name)
+        self._close({name})
         for path in self.folder.glob(f"{name}.*"):
             path.unlink(missing_ok=True)
+
+    def _close(self, names: set[str]) -> None:
+        """Let go of what is open of segments; who still asks for one opens it anew."""
+        with self._index_lock:
+            for name in names:
+                self._forget(name)
+        with self._read_lock:
+            self._readers = {k: v for k, v in self._readers.items() if k[0] not in names}
+        self._row_files.forget(names)
 
     def live(self, tx: Transaction) -> list[Segment]:
         """Give the live segments, at the beginning of a transaction; read anew if any changed.
@@ -307,8 +306,11 @@ class SegmentFolder:
         assert row is not None
         state, segments = self._live
         if state != row:
+            before = {segment.name for segment in segments}
             segments = live_segments(tx)
             self._live = ((row[0], row[1]), segments)
+            # what an erasure took out of them is in no memory any more
+            self._close(before - {segment.name for segment in segments})
         return segments
 
     def complete(self, name: str) -> bool:
@@ -329,7 +331,7 @@ class SegmentFolder:
         except BlockingIOError:
             os.close(handle)
             return 0
-        swept = 0
+        swept: list[str] = []
         try:
             for path in self.folder.iterdir():
                 kept = path.name.startswith(_EMPTY) and path.suffix != _UNFINISHED
@@ -338,10 +340,11 @@ class SegmentFolder:
                 if older_than_s and time.time() - path.stat().st_mtime < older_than_s:
                     continue
                 path.unlink(missing_ok=True)
-                swept += 1
+                swept.append(path.name.split(".", 1)[0])
         finally:
             os.close(handle)
-        return swept
+        self._close(set(swept))
+        return len(swept)
 
     def index(self, segment: Segment) -> IndexFile:
         """Open a segment's postings; those of many segments stay open, pages of a few in memory."""
@@ -406,54 +409,64 @@ class SegmentFolder:
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """Give some rows of a segment, in the order asked; `columns` alone, or all of the schema."""
-        schema = KINDS[kind]
-        if columns is not None:
-            schema = pa.schema([schema.field(name) for name in columns], schema.metadata)
+        schema = _columns_of(kind, columns)
         wanted = np.asarray(rows, np.int64)
         if not len(wanted):
             return schema.empty_table()
         reader, lock = self._reader(segment, kind)
         group_rows = reader.metadata.row_group(0).num_rows
-        groups = np.unique(wanted // group_rows)
-        if columns is None and len(groups) == 1:
-            table = self._group(segment, kind, int(groups[0]))
-            return conform(table.take(pa.array(wanted % group_rows)), schema)
+        first, last = int(wanted[0]), int(wanted[-1])
+        # rows that follow each other, as a day does in a segment, are cut out and not picked
+        in_line = last - first + 1 == len(wanted) and bool((np.diff(wanted) == 1).all())
+        groups = (
+            np.arange(first // group_rows, last // group_rows + 1)
+            if in_line
+            else np.unique(wanted // group_rows)
+        )
         names = None
         if columns is not None:
             have = set(reader.schema_arrow.names)
             names = [c for c in columns if c in have]
         with lock:
             table = reader.read_row_groups(groups.tolist(), columns=names, use_threads=False)
+        if in_line:
+            return conform(table.slice(first % group_rows, len(wanted)), schema)
         base = np.searchsorted(groups, wanted // group_rows) * group_rows
         return conform(table.take(pa.array(base + wanted % group_rows)), schema)
 
-    def _group(self, segment: Segment, kind: str, group: int) -> pa.Table:
-        """Give a row group with all columns of its file; a few are kept."""
-        key = (segment.name, kind, group)
-        with self._read_lock:
-            table = self._groups.pop(key, None)
-            if table is not None:
-                self._groups[key] = table
-                return table
-        reader, lock = self._reader(segment, kind)
-        with lock:
-            table = reader.read_row_groups([group], use_threads=False)
-        with self._read_lock:
-            if key not in self._groups:
-                self._groups_bytes += table.nbytes
-            self._groups[key] = table
-            while self._groups_bytes > _GROUPS_BYTES_MAX:
-                self._groups_bytes -= self._groups.pop(next(iter(self._groups))).nbytes
-        return table
+    def few(
+        self,
+        kind: str,
+        places: Iterable[tuple[Segment, npt.NDArray[Any] | Sequence[int]]],
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Give rows of several segments, few among their neighbours, in the order asked.
+
+        Words are those of these rows alone.
+        """
+        schema = _columns_of(kind, columns)
+        # each file has words of its own: they are text until all of them are together
+        plain = pa.schema([f.with_type(pa.string()) if f.type == WORD else f for f in schema])
+        parts = [plain.empty_table()]
+        for segment, rows in places:
+            wanted = np.asarray(rows, np.int64)
+            if not len(wanted):
+                continue
+            found = self._row_files.take(segment.name, kind, wanted, plain)
+            if found is None:
+                found = conform(self.take(segment, kind, wanted, columns), plain)
+            parts.append(found)
+        return conform(pa.concat_tables(parts).combine_chunks(), schema)
 
     def lay_out(self, segments: Sequence[Segment], limit: int) -> int:
-        """Lay out the pages of up to `limit` segments that have none; give how many."""
+        """Lay out the rows of up to `limit` segments that have no such files; give how many."""
         known = {s.name: s for s in sorted(segments, key=lambda s: s.started or (0, 0))}
         made = 0
-        for name in self.pages.missing(list(reversed(known)), limit):
-            calls = self.read(known[name], "call")
-            self.pages.lay_out(
-                name, calls, lambda path, data: _write_file(path, [memoryview(data)])
+        for name in self._row_files.missing(list(reversed(known)), limit):
+            self._row_files.lay_out(
+                name,
+                partial(self.read, known[name]),
+                lambda path, data: _write_file(path, [memoryview(data)]),
             )
             made += 1
         return made
@@ -492,6 +505,13 @@ class SegmentFolder:
             finally:
                 self.release()
         return path
+
+
+def _columns_of(kind: str, columns: Sequence[str] | None) -> pa.Schema:
+    schema = KINDS[kind]
+    if columns is None:
+        return schema
+    return pa.schema([schema.field(name) for name in columns], schema.metadata)
 
 
 def _unreadable(segment: Segment, kind: str, error: Exception) -> StoreCorruptError:
