@@ -80,13 +80,14 @@ def test_the_embedded_installation_is_plugins_that_end_in_reverse(tmp_path: Path
             "bluewhale.embedded.control",
             "bluewhale.embedded.monitor",
             "bluewhale.embedded.store",
-            "bluewhale.embedded.answers",
             "bluewhale.embedded.prices",
             "bluewhale.alerts",
             "bluewhale.embedded.processor",
             "bluewhale.embedded.connectors",
             "bluewhale.embedded.house",
-            "bluewhale.tariffs",
+            "bluewhale.embedded.workers",
+            "bluewhale.embedded.answers",
+            "bluewhale.embedded.tariffs",
         ]
         assert str(nexus.states()["bluewhale.embedded.answers"]) == "resolved"
         wait_until(

@@ -43,12 +43,14 @@ def _lasting(body: dict) -> dict:
 
 
 def test_workers_give_the_answers_of_the_process_without_and_none_fails_with_them(
-    site: Site, calls_of_the_example: Path, tmp_path: Path
+    calls_of_the_example: Path, tmp_path: Path
 ):
     """Lists, details, receipts, sums and refusals; the worker is killed, and another one begins."""
-    folder = tmp_path / "site"
-    shutil.copytree(calls_of_the_example, folder)
-    wanted = _asked(site.owner)
+    folder, without = tmp_path / "site", tmp_path / "without"
+    for copy in (folder, without):
+        shutil.copytree(calls_of_the_example, copy)
+    with embedded(without) as site:
+        wanted = _asked(site.owner)
     assert [status for status, _ in wanted] == [200] * 8 + [404] * 2
     with embedded(folder, workers=1) as served:
         (worker,) = multiprocessing.active_children()
