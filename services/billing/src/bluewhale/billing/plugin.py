@@ -1,7 +1,7 @@
 """Billing as plugins: prices from the main database with the loop over the log, tariffs, alerts.
 
-`TARIFFS` and `ALERTS` ask for the service `prices` alone, so the embedded installation has
-them too.
+`ALERTS` asks for the service `prices` alone, so the embedded installation has it, too; its
+tariffs are a plugin of its own, with workers beside them.
 """
 
 from __future__ import annotations
