@@ -77,6 +77,10 @@ LABEL org.opencontainers.image.title="bluewhale-${MEMBER}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="Bluewhale maintainers"
+# Python images come without compiled modules of the standard library, and processes here write none:
+# each would compile what it imports (twenty common modules: 1.0 s of a processor instead of 0.15)
+RUN python -m compileall -q -x '/(site-packages|ensurepip|idlelib|pydoc_data|test|tkinter|turtledemo|unittest|venv)/' \
+      "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 # a name in /etc/passwd: some libraries ask who they are
 RUN groupadd --gid 10001 bluewhale \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/bluewhale --shell /usr/sbin/nologin bluewhale \

@@ -1,7 +1,8 @@
 """A thousand people at once: what their pages ask, with time to think, and a live stream each.
 
 People share twenty sessions and have a connection each that stays, as browsers do, take
-answers compressed, and listen to the live stream. Meanwhile a PBX prints: first alone, then
+answers compressed, and listen to the live stream. What they ask in the first seconds, while files
+are opened and sums are read, is not measured. Meanwhile a PBX prints: first alone, then
 among them; how soon a line is a priced call is compared. The generator is this process: it
 runs on the same machine, is bounded in time and says how much of the processors it took.
 `--people N`, `--seconds N`, `--workers N`, `--calls N` and `--folder F` as in the group `web`.
@@ -26,6 +27,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import yaml
 from bluewhale.cli.simulate.setup import free_port
 from bluewhale.database import Store
@@ -40,11 +42,13 @@ from bench.web import FIRST_DAY, PASSWORD, Served, embedded, installation_of, op
 PEOPLE, PEOPLE_SHORT = 1_000, 50
 SECONDS, SECONDS_SHORT = 60, 15
 CALLS, CALLS_SHORT = 20_000_000, 500_000
-WORKERS = 1
+WORKERS = 2
+WARM_S, WARM_SHORT_S = 20.0, 5.0  # people look at pages before anything is measured
 THINK_S = 10.0
 SESSIONS = 20
 LINES_PER_S = 50
 LATE_S = 3.0  # a line that is no priced call by then was held up
+IDLE_SHARE, IDLE_WAIT_S = 0.2, 180.0  # of a core: whatever begins with the process has begun
 FEED = "feed"
 # which page of a hundred somebody opens next; what each asks is in `Crowd.asks`
 VIEWS: Mapping[str, int] = {
@@ -139,10 +143,12 @@ class Crowd:
 
     days: int
     numbers: list[str]
+    since: float  # what is asked before then is not measured
     until: float
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: Counter[str] = field(default_factory=Counter)
     calls: list[str] = field(default_factory=list)
+    computed_s: list[float] = field(default_factory=list)
     streams: int = 0
     heard: int = 0
 
@@ -165,7 +171,7 @@ class Crowd:
                 await self._ask(page.browser, page.view, ask, page.chance)
 
     async def _ask(self, browser: Browser, view: str, ask: Ask, chance: random.Random) -> None:
-        begun = time.perf_counter()
+        begun = time.monotonic()
         try:
             status, body = await browser.ask(*ask)
         except OSError as error:
@@ -173,7 +179,8 @@ class Crowd:
             browser.close()
             return
         name = f"{view} {ask[1].split('?')[0].rsplit('/', 1)[-1][:9]}"
-        self.times[view if view == "call" else name].append(time.perf_counter() - begun)
+        if begun >= self.since:
+            self.times[view if view == "call" else name].append(time.monotonic() - begun)
         if status != 200:
             self.errors[f"{name} {status}"] += 1
         elif ask[1].endswith("/search") and (found := _CALL_ID.findall(body)):
@@ -248,18 +255,40 @@ async def look_around(served: Served, crowd: Crowd) -> None:
     crowd.times.clear()
 
 
+def computed_s(pid: int) -> tuple[float, float, float]:
+    """Give the processor time of this process, of another, and of that one's workers."""
+    process = psutil.Process(pid)
+    workers = [sum(p.cpu_times()[:2]) for p in process.children(recursive=True)]
+    return time.process_time(), sum(process.cpu_times()[:2]), sum(workers)
+
+
+def settle(pid: int) -> None:
+    """Wait until a process and its workers have begun, as what they compute shows."""
+    until, share = time.monotonic() + IDLE_WAIT_S, 1.0
+    while share > IDLE_SHARE and time.monotonic() < until:
+        before = sum(computed_s(pid)[1:])
+        time.sleep(LATE_S)
+        share = (sum(computed_s(pid)[1:]) - before) / LATE_S
+
+
 async def play(served: Served, crowd: Crowd, people: int) -> int:
     """Let people come, and go at the end; gives how many streams were held then."""
     port = served.http.base_url.port or 80
     sessions = sessions_of(served, SESSIONS)
-    crowd.until += time.monotonic()
+    crowd.since += time.monotonic()
+    crowd.until += crowd.since
     pages, listening = [], []
     for n in range(people):
         headers = sessions[n % SESSIONS]
         pages.append(Page(Browser(port, headers), random.Random(n)))
         listening.append(asyncio.create_task(crowd.listen(pages[-1], Browser(port, headers))))
         await asyncio.sleep(0.002)
-    await asyncio.gather(*(crowd.person(page) for page in pages))
+    looking = [asyncio.create_task(crowd.person(page)) for page in pages]
+    await asyncio.sleep(max(0.0, crowd.since - time.monotonic()))
+    before = computed_s(served.pids["up"])
+    await asyncio.gather(*looking)
+    after = computed_s(served.pids["up"])
+    crowd.computed_s = [a - b for a, b in zip(after, before, strict=True)]
     held = crowd.streams
     for task in listening:
         task.cancel()
@@ -321,6 +350,7 @@ def main() -> None:
     make_room()
     people = int(option("--people", str(PEOPLE_SHORT if short() else PEOPLE)))
     seconds = int(option("--seconds", str(SECONDS_SHORT if short() else SECONDS)))
+    warm_s = WARM_SHORT_S if short() else WARM_S
     calls = int(option("--calls", str(CALLS_SHORT if short() else CALLS)))
     workers = int(option("--workers", str(WORKERS)))
     kept = option("--folder", "")
@@ -333,19 +363,18 @@ def main() -> None:
         folder = installation_of(Path(kept or place).resolve() / "it", calls)
         feed = Feed(folder, prepared(folder, workers), lines.splitlines(keepends=True))
         numbers = numbers_of(deck_prefixes(PREFIXES), 10_000)
-        crowd = Crowd(max(1, calls // BLOCK_LINES // 3), numbers, float(seconds))
+        crowd = Crowd(max(1, calls // BLOCK_LINES // 3), numbers, warm_s, float(seconds))
         shares: list[float] = []
         with embedded(folder) as served:
             time.sleep(LATE_S)
             asyncio.run(look_around(served, crowd))
+            settle(served.pids["up"])
             alone = feed.collected(seconds / 4)
             printing = threading.Thread(
-                target=lambda: shares.append(feed.collected(seconds)), daemon=True
+                target=lambda: shares.append(feed.collected(warm_s + seconds)), daemon=True
             )
             printing.start()
-            cpu = time.process_time()
             held = asyncio.run(play(served, crowd, people))
-            cpu = time.process_time() - cpu
             printing.join()
     every = [t for times in crowd.times.values() for t in times]
     parts = ", ".join(
@@ -353,10 +382,12 @@ def main() -> None:
         for what, times in sorted(crowd.times.items())
     )
     print(f"p50/max ms: {parts}; errors {dict(crowd.errors)}", file=sys.stderr)
+    own, up, beside = (x / seconds for x in crowd.computed_s)
     method = (
         f"{people} people for {seconds} s on this machine, think time {THINK_S:.0f} s, {SESSIONS}"
         f" sessions, {len(every)} questions ({len(every) / seconds:.0f}/s), {calls:,} calls stored,"
-        f" `bluewhale up` with {workers} workers, each page looked at once before; the generator took {cpu / seconds:.2f} of a core;"
+        f" `bluewhale up` with {workers} workers, behind {warm_s:.0f} s of the same people; the generator"
+        f" took {own:.2f} of a core, the process {up:.2f}, its workers {beside:.2f};"
         f" p50 {statistics.median(every) * 1000:.0f} ms"
     )
     give([

@@ -16,6 +16,7 @@ from bluewhale.database import exports, keys, streams
 from bluewhale.database.columns import rows_table, table_rows
 from bluewhale.database.exceptions import StoreCorruptError, StoreFullError
 from bluewhale.database.index_file import IndexFile, index_pieces
+from bluewhale.database.lookup import _FEW_IDS, _found
 from bluewhale.database.segments import SegmentFolder
 from bluewhale.records.schemas import CALL_SCHEMA, CHARGE_SCHEMA, LEG_SCHEMA
 from hypothesis import given, settings
@@ -70,6 +71,41 @@ def test_ids_as_words_sort_and_are_found_like_bytes(ids: list[bytes], data: st.D
     found = keys.find_words(high, low, missing_high, missing_low).tolist()
     flipped = [bytes([i[0] ^ 255]) + i[1:] for i in ids]
     assert found == [ids.index(f) if f in ids else -1 for f in flipped]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint64])
+def test_a_place_in_a_mapped_array_is_that_of_any_search(tmp_path: Path, kind: type) -> None:
+    """Of values that are there, once and thousands of times, between two, before all, behind all."""
+    most = np.iinfo(kind).max
+    parts = (np.arange(7, 30_007, 3, kind), np.full(3_000, 9_007, kind), np.array([most], kind))
+    values = np.sort(np.concatenate(parts))
+    path = tmp_path / "one.index"
+    path.write_bytes(b"".join(bytes(p) for p in index_pieces({"v": values}, {})))
+    with IndexFile(path) as index:
+        for value in (0, 7, 8, 9_006, 9_007, 9_008, 30_003, 30_004, 30_005, most - 1, most):
+            spans = {index.span("v", value) for _ in range(2)}
+            exactly = kind(value)
+            first = int(values.searchsorted(exactly, "left"))
+            assert spans == {(first, int(values.searchsorted(exactly, "right")))}
+            assert index.place("v", value) == first
+
+
+def test_few_ids_are_found_as_many_are(tmp_path: Path) -> None:
+    """Ids of equal high words, those that are there and their neighbours that are not."""
+    rng = np.random.default_rng(7)
+    high = np.sort(np.repeat(rng.integers(0, 1 << 62, 3_000, np.uint64), 3))
+    low = np.tile(np.array([1, 5, 9], np.uint64), 3_000)
+    path = tmp_path / "one.index"
+    arrays = {"call_high": high, "call_low": low}
+    path.write_bytes(b"".join(bytes(p) for p in index_pieces(arrays, {})))
+    wanted = [(int(high[n]), value) for n in (0, 1_500, 4_499, 8_999) for value in (1, 4, 5, 9, 10)]
+    words = [np.array(one, np.uint64) for one in zip(*wanted, strict=True)]
+    with IndexFile(path) as index:
+        many = _found(index, "call", *words)
+        few = [int(_found(index, "call", *(w[n : n + 1] for w in words))[0]) for n in range(20)]
+    assert len(many) > _FEW_IDS
+    assert few == many.tolist()
+    assert sum(at >= 0 for at in few) == 12
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from bluewhale.configuration import WebSettings
 from bluewhale.database import Store
+from bluewhale.database.users import User
 from bluewhale.statecache import MemoryStateCache
 from bluewhale.webapi.exceptions import RefusedError
 from bluewhale.webapi.limits import FAILURES_PER_MINUTE, Limits, network_of
 from bluewhale.webapi.passwords import Passwords, check_strength
-from bluewhale.webapi.sign_in import SignIn, locked_until
+from bluewhale.webapi.sign_in import KEPT_MS, SignIn, locked_until
 from pydantic import ValidationError
 
 PASSWORD = "correct horse battery"
@@ -163,6 +165,72 @@ def test_a_session_ends_unused_and_at_the_latest_after_its_hours(sign_in: SignIn
             break
         token = found.token or token
     assert clock.ms - 1_790_000_000_000 - 61 * MINUTE == 750 * MINUTE  # 14 of 50 min are 11:40 h
+
+
+@pytest.fixture
+def keeping(sign_in: SignIn, clock: Clock) -> SignIn:
+    """Give a sign-in to the same store that knows sessions in memory."""
+    users, passwords = sign_in.users, sign_in.passwords
+    return SignIn(users, passwords, WebSettings(), clock, kept_ms=KEPT_MS)
+
+
+def test_a_session_is_known_in_memory_for_a_minute(keeping: SignIn, sign_in: SignIn, clock: Clock):
+    """From its first request on; whoever keeps none asks the database each time."""
+    token = keeping.sign_in("ana", PASSWORD, "192.0.2.1").token
+    assert keeping.kept(token) is None
+    asked = keeping.of_token(token)
+    clock.ms += MINUTE - 1
+    assert keeping.kept(token) == asked
+    clock.ms += 1
+    assert keeping.kept(token) is None
+    sign_in.of_token(token)
+    assert sign_in.kept(token) is None
+
+
+def _password(sign_in: SignIn, ben: User) -> None:
+    sign_in.replace_password(ben, "another horse battery", keep="", who=ben)
+
+
+def _disabled(sign_in: SignIn, ben: User) -> None:
+    sign_in.change(dataclasses.replace(ben, state="disabled"), before=ben, who=ben)
+
+
+def _signed_out(sign_in: SignIn, ben: User) -> None:
+    [found] = [k.signed for k in sign_in._kept.values() if k.signed.user == ben]
+    sign_in.users.end_session(found.session.session_id)
+
+
+@pytest.mark.parametrize("end", [_password, _disabled, _signed_out])
+def test_a_session_known_in_memory_ends_with_what_ends_it(
+    keeping: SignIn, end: Callable[[SignIn, User], None]
+):
+    """At once: not at the end of the minute that it would be known."""
+    keeping.add(keeping.made("ben", PASSWORD, "Ben", "viewer"), who=keeping.users.named("ana"))
+    token = keeping.sign_in("ben", PASSWORD, "192.0.2.1").token
+    keeping.of_token(token)
+    end(keeping, keeping.kept(token).user)
+    assert keeping.kept(token) is None
+    assert keeping.of_token(token) is None
+
+
+def test_rights_known_in_memory_are_those_of_now(keeping: SignIn):
+    """Somebody who was made an analyst is one with the next request."""
+    keeping.add(keeping.made("ben", PASSWORD, "Ben", "viewer"), who=keeping.users.named("ana"))
+    token = keeping.sign_in("ben", PASSWORD, "192.0.2.1").token
+    ben = keeping.of_token(token).user
+    keeping.change(dataclasses.replace(ben, role="analyst"), before=ben, who=ben)
+    assert (keeping.kept(token) or keeping.of_token(token)).user.role == "analyst"
+
+
+def test_a_session_known_in_memory_is_seen_and_rotates_as_any(keeping: SignIn, clock: Clock):
+    """Used each ten seconds for a quarter of an hour: it did not end as unused, and got a token."""
+    token = keeping.sign_in("ana", PASSWORD, "192.0.2.1").token
+    tokens = set()
+    for _ in range(91):
+        tokens.add((keeping.kept(token) or keeping.of_token(token)).token)
+        clock.ms += 10_000
+    assert len(tokens) == 2
+    assert keeping.users.named("ana").seen_at_ms == clock.ms - 10_000
 
 
 def test_there_is_no_second_first_start(sign_in: SignIn):

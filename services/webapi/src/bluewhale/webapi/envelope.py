@@ -113,7 +113,8 @@ class Envelope:
                 return await receive()  # what is waited for now is the end of the connection
             try:
                 left = min(self._body_wait_s, max(until - loop.time(), 0))
-                message = await asyncio.wait_for(receive(), left)
+                async with asyncio.timeout(left):  # `wait_for` would make a task of it
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408) from None
             taken += len(message.get("body", b""))

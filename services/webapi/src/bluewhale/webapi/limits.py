@@ -42,6 +42,11 @@ class Limits:
         self._per_minute = per_minute
         self._clock = clock
 
+    @property
+    def in_memory(self) -> bool:
+        """Say whether counting waits for nobody."""
+        return isinstance(self._shared, MemoryStateCache)
+
     def asked(self, kind: Kind, who: str) -> None:
         """Count a request.
 

@@ -17,7 +17,7 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 from bluewhale.capture.exceptions import BluewhaleError
@@ -40,7 +40,7 @@ class Live:
         self._look_s = look_s
         self._epoch = secrets.token_hex(4)
         self._number = 0
-        self._changed = asyncio.Condition()
+        self._bells: dict[str, asyncio.Future[None]] = {}  # rung once, with the next news of a kind
         self._listeners = 0
         self._looking: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()  # from here on every change is news
@@ -72,15 +72,13 @@ class Live:
                 for event in self._news(int(number) if number.isdecimal() else 0):
                     yield self._frame(event)
             while time.monotonic() < until:
-                try:
-                    await asyncio.wait_for(self._moved(told), heartbeat_s)
-                except TimeoutError:
+                await self._wait(told, heartbeat_s, (CALLS, ALERTS))
+                if not self._news(told):
                     yield ": still here\n\n"
                     continue
                 # each list asks anew when it hears of calls: a thousand do so one after the other
                 pause_s = random.random() * self._listeners / TOLD_PER_S
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._moved(told, ALERTS), pause_s)
+                await self._wait(told, pause_s, (ALERTS,))
                 news, told = self._news(told), self._number
                 for event in news:
                     yield self._frame(event)
@@ -100,11 +98,13 @@ class Live:
     def _frame(self, event: str) -> str:
         return f"event: {event}\nid: {self._id()}\ndata: {{}}\n\n"
 
-    async def _moved(self, told: int, *events: str) -> None:
-        """Wait for news that were not told yet; of these events, if any are named."""
-        wanted = set(events or EVENTS)
-        async with self._changed:
-            await self._changed.wait_for(lambda: not wanted.isdisjoint(self._news(told)))
+    async def _wait(self, told: int, wait_s: float, events: Collection[str]) -> None:
+        """Wait so long for news of these kinds that were not told yet; nobody else is woken."""
+        if any(self._moved_at[event] > told for event in events):
+            return
+        make = asyncio.get_running_loop().create_future
+        bells = [self._bells.setdefault(event, make()) for event in events]
+        await asyncio.wait(bells, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
 
     async def _look(self) -> None:
         """Look as long as anybody listens; what is away is looked for again."""
@@ -132,8 +132,8 @@ class Live:
         new = found - before if isinstance(before, set) else found != before
         if was_away or (before is not None and new):
             self._news_s = time.monotonic()  # what was asked before may lack it
-            async with self._changed:
-                self._number += 1
-                self._moved_at[event] = self._number
-                self._changed.notify_all()
+            self._number += 1
+            self._moved_at[event] = self._number
+            if event in self._bells:
+                self._bells.pop(event).set_result(None)
         self._seen[event] = found

@@ -61,7 +61,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     from bluewhale.webapi.second_factor import SecondFactor
     from bluewhale.webapi.server import listening, serve, url_of
     from bluewhale.webapi.shared_answers import SharedAnswers
-    from bluewhale.webapi.sign_in import SignIn
+    from bluewhale.webapi.sign_in import KEPT_MS, SignIn
     from bluewhale.webapi.tariff_asking import TariffQuestions
 
     configuration: Configuration = context.settings
@@ -74,7 +74,12 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
     try:
         limits = Limits(shared, per_minute=settings.requests_per_minute)
         sign_in = SignIn(
-            Users(database), await asyncio.to_thread(Passwords), settings, limits=limits
+            Users(database),
+            await asyncio.to_thread(Passwords),
+            settings,
+            limits=limits,
+            # copies of the role hear nothing of each other's changes
+            kept_ms=0 if context.role == "webapi" else KEPT_MS,
         )
         questions = Questions(context.peer)
         alerts = AlertQuestions(context.peer)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import uvicorn
+import uvloop
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.telemetry import get_logger
 from bluewhale.webapi.patience import HEADERS_WAIT_S, patient
@@ -137,7 +138,9 @@ def serve(
         await serving
         renewing.cancel()
 
-    asyncio.run(run())
+    # asyncio's own loop takes two thirds of the time of a request that is answered from memory
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
 
 
 async def _renewed(context: ssl.SSLContext | None, settings: WebSettings, look_s: float) -> None:

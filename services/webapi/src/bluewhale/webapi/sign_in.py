@@ -6,6 +6,7 @@ Owns how long things last and when a name is locked. Does not own the tables
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import secrets
 import threading
@@ -32,6 +33,8 @@ LINK_MS = 24 * 3_600_000
 ROTATE_MS = 15 * 60_000
 OLD_TOKEN_MS = 60_000  # requests that were on their way when a session was rotated
 SEEN_EVERY_MS = 60_000
+KEPT_MS = 60_000  # a session in memory, where no other process ends any
+SESSIONS_KEPT = 10_000
 FAILURES_FREE = 4  # the fifth wrong password or code locks
 LOCK_FIRST_MS, LOCK_MAX_MS = 60_000, 3_600_000
 NAMES_MAX = 10_000
@@ -63,6 +66,15 @@ class SignedIn:
     user: User
     session: Session
     token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A session as it was read, while `state` was that of people and sessions."""
+
+    state: object
+    read_at_ms: int
+    signed: SignedIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,13 @@ class SignIn:
         settings: WebSettings,
         clock_ms: Callable[[], int] = now_ms,
         limits: Limits | None = None,
+        *,
+        kept_ms: int = 0,
     ) -> None:
+        """`kept_ms`: how long a session may be known without asking the database.
+
+        A change that this process makes is seen at once; one of another, so much later.
+        """
         self.users = users
         self.passwords = passwords
         self.now_ms = clock_ms
@@ -116,6 +134,8 @@ class SignIn:
         self._idle_ms = settings.session_idle_minutes * 60_000
         self._longest_ms = settings.session_hours * 3_600_000
         self._nobody = Nobody()
+        self._kept_ms = kept_ms
+        self._kept: dict[bytes, _Kept] = {}  # by hash of the token
 
     # ---- the first start -------------------------------------------------------------------
 
@@ -273,9 +293,28 @@ class SignIn:
         self.users.open_session(session, now_ms=at)
         return SignedIn(user, session, token)
 
+    def kept(self, token: str) -> SignedIn | None:
+        """Give the session of a cookie from memory; None = the database has to be asked, or told."""
+        held, at = hashed(token), self.now_ms()
+        kept = self._kept.get(held)
+        if kept is None:
+            return None
+        session = kept.signed.session
+        holds = (
+            kept.state is self.users.now
+            and at - kept.read_at_ms < self._kept_ms
+            and at < session.expires_at_ms
+            and at - session.seen_at_ms < SEEN_EVERY_MS
+            and at - session.rotated_at_ms < ROTATE_MS
+        )
+        if not holds:
+            self._kept.pop(held, None)
+            return None
+        return kept.signed
+
     def of_token(self, token: str) -> SignedIn | None:
         """Give the session of a cookie; now and then it gets another token. None = there is none."""
-        at, held = self.now_ms(), hashed(token)
+        at, held, state = self.now_ms(), hashed(token), self.users.now
         found = self.users.session(held, at)
         if found is None:
             return None
@@ -285,13 +324,22 @@ class SignIn:
         if at - session.seen_at_ms >= SEEN_EVERY_MS:
             end = min(at + self._idle_ms, session.created_at_ms + self._longest_ms)
             self.users.seen(session, now_ms=at, expires_at_ms=end)
+            session = dataclasses.replace(session, seen_at_ms=at, expires_at_ms=end)
         if at - session.rotated_at_ms < ROTATE_MS:
-            return SignedIn(user, session)
+            signed = SignedIn(user, session)
+            if self._kept_ms:
+                self._keep(held, _Kept(state, at, signed))
+            return signed
         fresh = secrets.token_urlsafe(_TOKEN_BYTES)
         mine = self.users.rotate(
             session.session_id, held, hashed(fresh), now_ms=at, old_until_ms=at + OLD_TOKEN_MS
         )
         return SignedIn(user, session, fresh if mine else None)
+
+    def _keep(self, held: bytes, kept: _Kept) -> None:
+        if len(self._kept) >= SESSIONS_KEPT:
+            self._kept = {}  # whoever is there is asked for once more
+        self._kept[held] = kept
 
     def known(self, token: str) -> bool:
         """Say whether a cookie holds a session; nothing of it changes."""

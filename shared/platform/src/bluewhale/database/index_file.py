@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from bluewhale.database.exceptions import StoreCorruptError
 _MAGIC = b"BWINDEX1"
 _ALIGN = 64
 _LOOK_BYTES = 32 << 10  # pages that a binary search reads, but those that all searches read
+_LAST_LOOK = mmap.PAGESIZE // 8  # values among which a place is found in what is mapped
 
 
 def _aligned(size: int) -> int:
@@ -68,6 +69,7 @@ class IndexFile:
         header = json.loads(self._map[16 : 16 + head])
         self._base = _aligned(16 + head)
         self._places: dict[str, tuple[str, int, int]] = header["arrays"]
+        self._steps: dict[str, dict[int, int]] = {}  # of an array, values by where they stand
         self.facts: dict[str, Any] = header["facts"]
 
     def __contains__(self, name: str) -> bool:
@@ -76,13 +78,47 @@ class IndexFile:
 
     def array(self, name: str, *, whole: bool = False) -> npt.NDArray[Any]:
         """Give one array; read only, valid while anybody holds it. `whole`: all of it is looked at."""
-        kind, at, count = self._places[name]
-        found = np.frombuffer(self._map, kind, count, self._base + at)
+        found = self.view(name)
         self._touched(found.nbytes if whole else min(found.nbytes, _LOOK_BYTES))
-        if whole and count:
-            first = (self._base + at) // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, first, self._base + at + found.nbytes - first)
+        if whole and len(found):
+            begin = self._base + self._places[name][1]
+            first = begin // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_WILLNEED, first, begin + found.nbytes - first)
         return found
+
+    def view(self, name: str) -> npt.NDArray[Any]:
+        """Give one array of which hardly anything is looked at."""
+        kind, at, count = self._places[name]
+        return np.frombuffer(self._map, kind, count, self._base + at)
+
+    def place(self, name: str, value: int, *, behind: bool = False) -> int:
+        """Give the first place in an array that ascends where `value` is, or the one behind the last.
+
+        Where it is not there, both are where it would stand. The upper steps of the search are the
+        same for all values, and remembered: one page of the array is looked at and not one for
+        each step, each of which may be read from a disk.
+        """
+        array, steps = self.view(name), self._steps.setdefault(name, {})
+        begin, end = 0, len(array)
+        while end - begin > _LAST_LOOK:
+            middle = (begin + end) // 2
+            known = steps.get(middle)
+            if known is None:
+                known = steps[middle] = int(array[middle])
+            if known < value or (behind and known == value):
+                begin = middle + 1
+            else:
+                end = middle
+        self._touched(2 * mmap.PAGESIZE)
+        side: Literal["left", "right"] = "right" if behind else "left"
+        return begin + int(array[begin:end].searchsorted(array.dtype.type(value), side))
+
+    def span(self, name: str, value: int) -> tuple[int, int]:
+        """Give the first place of a value in an array that ascends, and the one behind its last."""
+        array, first = self.view(name), self.place(name, value)
+        if first == len(array) or array[first] != value:
+            return first, first
+        return first, self.place(name, value, behind=True)
 
     def forget(self) -> None:
         """Give the memory of pages that were read back; arrays stay valid, pages are read again."""

@@ -15,12 +15,14 @@ import pyarrow as pa
 from bluewhale.database import keys
 from bluewhale.database.columns import rows_table
 from bluewhale.database.engine import Transaction
+from bluewhale.database.index_file import IndexFile
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
 from bluewhale.database.segments import Segment, SegmentFolder
 from bluewhale.records.schemas import CHARGE_SCHEMA, LEG_SCHEMA
 
 CaptureKey = tuple[int, int, int]
 _DAY_MS = 86_400_000
+_FEW_IDS = 16  # are looked for one by one in what is mapped
 
 LEG_COLUMNS = ", ".join(f'"{f.name}"' for f in LEG_SCHEMA)
 CALL_COLUMNS = ", ".join(f'"{f.name}"' for f in STORED_CALL_SCHEMA)
@@ -156,7 +158,7 @@ class Lookup:
             if not segment.may_hold_legs(ids[0], ids[-1]):
                 continue
             index = self.folder.index(segment)
-            at = keys.find_words(index.array("leg_high"), index.array("leg_low"), high, low)
+            at = _found(index, "leg", high, low)
             hits = np.flatnonzero(at >= 0)
             if len(hits):
                 yield segment, hits, at[hits]
@@ -382,7 +384,7 @@ class Lookup:
             if not segment.may_hold_calls(rest[0], rest[-1]):
                 continue
             index = self.folder.index(segment)
-            at = keys.find_words(index.array("call_high"), index.array("call_low"), high, low)
+            at = _found(index, "call", high, low)
             hits = np.flatnonzero(at >= 0)
             if len(hits):
                 rows = index.array("call_row")[at[hits]].tolist()
@@ -521,3 +523,20 @@ class Lookup:
 def unpack_keys(packed: bytes | None) -> tuple[int, ...]:
     """Give the join keys of a hot leg row."""
     return struct.unpack(f"<{len(packed) // 8}q", packed) if packed else ()
+
+
+def _found(index: IndexFile, kind: str, high: keys.Words, low: keys.Words) -> keys.Ints:
+    """Give where the index of a segment has each id of a kind (leg, call); -1 = it has not."""
+    name, stored_low = f"{kind}_high", index.view(f"{kind}_low")
+    if len(high) > _FEW_IDS:
+        return keys.find_words(index.array(name), stored_low, high, low)
+    stored_high = index.view(name)
+    found = np.full(len(high), -1, np.int64)
+    for n, (wanted_high, wanted_low) in enumerate(zip(high.tolist(), low.tolist(), strict=True)):
+        at = index.place(name, wanted_high)
+        while at < len(stored_high) and stored_high[at] == wanted_high:
+            if stored_low[at] == wanted_low:
+                found[n] = at
+                break
+            at += 1
+    return found

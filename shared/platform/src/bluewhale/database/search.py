@@ -320,9 +320,7 @@ class _Asking:
         for segment in segments:
             index = self._folder.index(segment)
             if self._key is not None and self._name in index:
-                first, last = np.searchsorted(
-                    index.array(self._name), [self._key, self._key + 1]
-                ).tolist()
+                first, last = index.span(self._name, self._key)
                 if first == last:
                     continue
                 rows = index.array(f"{self._name}_row")[first:last].astype(np.int64)

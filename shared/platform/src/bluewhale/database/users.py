@@ -12,8 +12,9 @@ engine. Times are int64 milliseconds UTC.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,24 @@ class Users:
         self._db = db
         self.factors = Factors(db)
         self.provided = provided.Provided(db)
+        self._now = object()
+
+    @property
+    def now(self) -> object:
+        """Give what stands for people and sessions of now: another after each change made here.
+
+        What was read while it was the same is as this process left it. How often somebody signs
+        in and is seen counts for nothing.
+        """
+        return self._now
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        try:
+            with self._db.write_beside() as tx:
+                yield tx
+        finally:
+            self._now = object()  # also where the end of a commit was not heard
 
     # ---- people ------------------------------------------------------------------------
 
@@ -179,7 +198,7 @@ class Users:
         StateError
             The name is taken.
         """
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             if bound is not None:
                 provided.bind(tx, *bound, user.user_id)
             _add(tx, user, now_ms, who)
@@ -195,7 +214,7 @@ class Users:
             Nobody has this id; it is not as `before` says; nobody would be left who
             can give rights.
         """
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             if _changeable(_found(tx, user.user_id)) != _changeable(before):
                 raise ChangedError(f"{before.name} was changed meanwhile")
             tx.run(
@@ -223,7 +242,7 @@ class Users:
         self, user_id: str, password: str, *, keep: str, now_ms: int, who: str
     ) -> None:
         """Replace the hash of a password; all sessions but `keep` end."""
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             user = _found(tx, user_id)
             tx.run(
                 "UPDATE web_user SET password = ?, failures = 0, locked_until = 0"
@@ -237,7 +256,7 @@ class Users:
         self, user_id: str, locked_until_ms: Callable[[int], int], *, now_ms: int
     ) -> tuple[int, int]:
         """Count a wrong password and lock as the count says; gives count and end of the lock."""
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             tx.run("UPDATE web_user SET failures = failures + 1 WHERE user_id = ?", (user_id,))
             user = _found(tx, user_id)
             until = locked_until_ms(user.failures)
@@ -250,7 +269,7 @@ class Users:
 
     def make_link(self, token_hash: bytes, *, now_ms: int, expires_at_ms: int) -> None:
         """Remember a link of the first start."""
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             tx.run("DELETE FROM web_link WHERE expires_at < ?", (now_ms,))
             tx.run("INSERT INTO web_link VALUES (?, ?, ?)", (token_hash, now_ms, expires_at_ms))
 
@@ -262,7 +281,7 @@ class Users:
         LinkRefusedError
             No such link now, or there is somebody already.
         """
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             there = tx.one(
                 "SELECT 1 FROM web_link WHERE token_hash = ? AND expires_at > ?",
                 (token_hash, now_ms),
@@ -314,7 +333,7 @@ class Users:
         self, session_id: str, old: bytes, new: bytes, *, now_ms: int, old_until_ms: int
     ) -> bool:
         """Give a session another token; the old one holds a little longer. False = somebody did."""
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             changed = tx.run(
                 "UPDATE web_session SET token_hash = ?, before_hash = ?, before_until = ?,"
                 " rotated_at = ?, seen_at = ? WHERE session_id = ? AND token_hash = ?",
@@ -333,7 +352,7 @@ class Users:
 
     def end_session(self, session_id: str) -> None:
         """End one session."""
-        with self._db.write_beside() as tx:
+        with self._write() as tx:
             tx.run("DELETE FROM web_session WHERE session_id = ?", (session_id,))
 
     def trail(self, limit: int) -> list[tuple[int, str, str, str, str]]:

@@ -138,8 +138,7 @@ class Walk:
         started = index.array("call_started")
         kept: keys.Bools | None = None
         if self._key is not None:
-            number = index.array("number")
-            first, last = np.searchsorted(number, [self._key, self._key + 1]).tolist()
+            first, last = index.span("number", self._key)
             kept = np.zeros(len(started), np.bool_)
             kept[index.array("number_row")[first:last]] = True
         for moment, sign in ((f.from_at, np.greater_equal), (f.until_at, np.less)):

@@ -21,6 +21,7 @@ from bluewhale.webapi.shapes import Problem
 from bluewhale.webapi.sign_in import SignedIn
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import cookie_parser
 from starlette.responses import Response
 
@@ -153,7 +154,7 @@ def _signed_in(request: Request, parts: Parts) -> SignedIn:
         limits.asked("person", held.user.user_id)
         return held
     token = parts.cookies.token(request)
-    found = parts.sign_in.of_token(token) if token else None
+    found = (parts.sign_in.kept(token) or parts.sign_in.of_token(token)) if token else None
     if found is None:
         limits.asked("address", address_of(request))
         raise RefusedError("not_signed_in")
@@ -169,7 +170,7 @@ def _bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def asks(request: Request, parts: Has) -> Reader:
+async def asks(request: Request, parts: Has) -> Reader:
     """Give who asks, if the role may do what the route needs.
 
     Raises
@@ -180,6 +181,20 @@ def asks(request: Request, parts: Has) -> Reader:
     RepeatedError
         The request has an Idempotency-Key and was answered before.
     """
+    if _known_at_once(request, parts):
+        return _asks(request, parts)  # the hop to a thread costs more
+    return await run_in_threadpool(_asks, request, parts)
+
+
+def _known_at_once(request: Request, parts: Parts) -> bool:
+    """Say whether who asks is found out without waiting for a database or a cache."""
+    if not parts.sign_in.limits.in_memory or hasattr(request.state, "idempotency"):
+        return False
+    token = None if _bearer(request) is not None else parts.cookies.token(request)
+    return token is not None and parts.sign_in.kept(token) is not None
+
+
+def _asks(request: Request, parts: Parts) -> Reader:
     signed = signed_in(request, parts)
     reader = reader_of(signed.user, signed.session, parts.directories.names().below)
     extra = request.scope["route"].openapi_extra
