@@ -169,12 +169,13 @@ def test_a_session_ends_unused_and_at_the_latest_after_its_hours(sign_in: SignIn
 
 @pytest.fixture
 def keeping(sign_in: SignIn, clock: Clock) -> SignIn:
-    """Give a sign-in to the same store that knows sessions in memory."""
-    users, passwords = sign_in.users, sign_in.passwords
-    return SignIn(users, passwords, WebSettings(), clock, kept_ms=KEPT_MS)
+    """Give a sign-in to the same store that knows sessions in memory, for a minute."""
+    return SignIn(sign_in.users, sign_in.passwords, WebSettings(), clock, kept_ms=MINUTE)
 
 
-def test_a_session_is_known_in_memory_for_a_minute(keeping: SignIn, sign_in: SignIn, clock: Clock):
+def test_a_session_is_known_in_memory_as_long_as_said(
+    keeping: SignIn, sign_in: SignIn, clock: Clock
+):
     """From its first request on; whoever keeps none asks the database each time."""
     token = keeping.sign_in("ana", PASSWORD, "192.0.2.1").token
     assert keeping.kept(token) is None
@@ -209,6 +210,20 @@ def test_a_session_known_in_memory_ends_with_what_ends_it(
     token = keeping.sign_in("ben", PASSWORD, "192.0.2.1").token
     keeping.of_token(token)
     end(keeping, keeping.kept(token).user)
+    assert keeping.kept(token) is None
+    assert keeping.of_token(token) is None
+
+
+def test_a_session_that_another_process_ended_is_known_a_second_at_most(
+    sign_in: SignIn, clock: Clock, tmp_path: Path
+):
+    """A command gives ana a new password while the page is served."""
+    keeping = SignIn(sign_in.users, sign_in.passwords, WebSettings(), clock, kept_ms=KEPT_MS)
+    token = keeping.sign_in("ana", PASSWORD, "192.0.2.1").token
+    ana = keeping.of_token(token).user
+    with Store.open(tmp_path) as command:
+        command.users.set_password(ana.user_id, "-", keep="", now_ms=clock.ms, who="root")
+    clock.ms += 1_000
     assert keeping.kept(token) is None
     assert keeping.of_token(token) is None
 
