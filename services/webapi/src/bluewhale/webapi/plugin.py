@@ -78,7 +78,7 @@ async def activate(context: Context) -> AsyncIterator[dict[str, Any]]:
             await asyncio.to_thread(Passwords),
             settings,
             limits=limits,
-            # people who asked one copy of the role to end a session must not be known to another
+            # a session that one copy of the role ended must not be known to another
             kept_ms=0 if context.role == "webapi" else KEPT_MS,
         )
         questions = Questions(context.peer)
