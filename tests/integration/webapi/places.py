@@ -61,7 +61,9 @@ class Client:
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(base_url=self.url, timeout=60)
+        # as the page after a change: a test that changes something asks within the second
+        now = {"Cache-Control": "no-cache"}
+        self.http = httpx.Client(base_url=self.url, timeout=60, headers=now)
 
     def get(self, path: str, **more: Any) -> httpx.Response:
         """Ask."""
