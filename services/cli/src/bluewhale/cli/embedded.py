@@ -18,7 +18,7 @@ from bluewhale.billing.plugin import ALERTS
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
-from bluewhale.cli.processor import QUIET_S, Processor
+from bluewhale.cli.processor import Processor
 from bluewhale.cli.reading import QUERY, TARIFFS
 from bluewhale.configuration import Following
 from bluewhale.database import Store
@@ -210,11 +210,8 @@ class _Loop:
                 until = time.monotonic() + FINISH_S if until is None else until
                 if not moved or time.monotonic() > until:
                     return
-            elif not moved:
-                pause_s = self._limits.poll_interval_ms / 1000
-                if self._processor.waits_for_quiet:
-                    pause_s = min(pause_s, QUIET_S)
-                stopping.wait(pause_s)
+            elif not (moved and self._processor.busy):  # what comes meanwhile shares a commit
+                stopping.wait(self._limits.poll_interval_ms / 1000)
 
 
 @contextlib.asynccontextmanager

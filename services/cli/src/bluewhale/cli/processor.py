@@ -84,11 +84,6 @@ class Processor:
         self._quiet_at_s = math.inf
         self.busy = False  # the last round was full: more waits
 
-    @property
-    def waits_for_quiet(self) -> bool:
-        """Say whether calls wait to be offered as soon as nothing more comes."""
-        return bool(self._window.held) and self._quiet_at_s < math.inf
-
     def step(self) -> int:
         """Process one round; gives the count of records taken from the journal."""
         stages = self._stages()  # may fail: before anything is held
