@@ -7,11 +7,8 @@ import json
 import socket
 import sqlite3
 import threading
-import time
 import urllib.request
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -130,38 +127,6 @@ def test_what_was_received_before_the_stop_is_stored(tmp_path: Path):
     with Store.open(tmp_path / "data" / "store") as store:
         received = sum(store.completeness().days.column("received").to_pylist())
     assert received == len(world.lines[world.pbxs[0].pbx_uid])
-
-
-def test_lines_that_come_one_by_one_share_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A commit of one line costs what one of a hundred does."""
-    world = _world(tmp_path, 0)
-    path = tmp_path / "bluewhale.yaml"
-    document = yaml.safe_load(path.read_text("utf-8"))
-    document["limits"]["poll_interval_ms"] = 1_000
-    path.write_text(yaml.safe_dump(document), "utf-8")
-    begun: list[float] = []
-    commit = Store.commit
-
-    def noted(store: Store, *given: Any, **more: Any) -> Any:
-        begun.append(time.monotonic())
-        return commit(store, *given, **more)
-
-    monkeypatch.setattr(Store, "commit", noted)
-    runtime = Runtime(load(tmp_path))
-    runner = threading.Thread(target=runtime.run)
-    runner.start()
-    try:
-        wait_until(lambda: runtime.role.health.started, 120, "the start")
-        with connected(tmp_path) as pbx:
-            for line in world.lines[world.pbxs[0].pbx_uid]:
-                send(pbx, [line])
-                time.sleep(0.1)
-        wait_until(lambda: _calls(runtime) >= 12, 60, "the calls")
-        assert begun
-        assert min(b - a for a, b in pairwise([0.0, *begun])) >= 1.0
-    finally:
-        runtime.stop()
-        runner.join(60)
 
 
 def test_a_crash_behind_a_commit_leaves_nothing_in_the_journal_for_ever(tmp_path: Path):

@@ -18,6 +18,7 @@ from bluewhale.billing.plugin import ALERTS
 from bluewhale.capture.exceptions import TemporaryError
 from bluewhale.cli.connecting import make_connectors
 from bluewhale.cli.monitoring import Monitor
+from bluewhale.cli.pace import Pace
 from bluewhale.cli.processor import Processor
 from bluewhale.cli.reading import QUERY, TARIFFS
 from bluewhale.configuration import Following
@@ -195,7 +196,9 @@ class _Loop:
         """Move records until asked to stop and nothing is left; what passes by itself is retried."""
         gauged_s = float("-inf")
         until: float | None = None
+        pace = Pace(self._limits.poll_interval_ms / 1000)
         while True:
+            began_s = time.monotonic()
             try:
                 moved = self._processor.step()
                 if time.monotonic() - gauged_s >= GAUGES_INTERVAL_S:
@@ -210,8 +213,10 @@ class _Loop:
                 until = time.monotonic() + FINISH_S if until is None else until
                 if not moved or time.monotonic() > until:
                     return
-            elif not (moved and self._processor.busy):  # what comes meanwhile shares a commit
-                stopping.wait(self._limits.poll_interval_ms / 1000)
+                continue
+            rest_s = pace.rest_s(time.monotonic() - began_s)
+            if not (moved and self._processor.busy):
+                stopping.wait(rest_s)
 
 
 @contextlib.asynccontextmanager

@@ -209,7 +209,7 @@ class ParserSettings(ServerSettings):
     listen: Address = "127.0.0.1:7445"
 
     batch_rows_max: int = Field(default=4_096, ge=1, description="rows of one message")
-    linger_ms: int = Field(default=150, ge=0, description="a message waits this long for more rows")
+    linger_ms: int = Field(default=50, ge=0, description="a message waits this long for more rows")
     reject_ratio_max: float = Field(
         default=0.9,
         gt=0,

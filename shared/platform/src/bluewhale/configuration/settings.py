@@ -128,7 +128,7 @@ class LimitSettings(Strict):
     journal_quota_mib: int = Field(default=1024, ge=1)
     window_ms: int = Field(default=3_000, ge=100, description="billing holds legs this long")
     batch_records_max: int = Field(default=5_000, ge=1)
-    poll_interval_ms: int = Field(default=150, ge=10)
+    poll_interval_ms: int = Field(default=50, ge=10)
     hot_rows_max: int = Field(
         default=50_000, ge=1_000, description="more are sealed; figures of today read all of these"
     )
