@@ -149,7 +149,17 @@ def column_values(column: pa.ChunkedArray | pa.Array) -> list[Any]:
     """Give the values of one column as the database keeps them, one per row."""
     if column.null_count == len(column):
         return [None] * len(column)
-    return list(storable(column).to_pylist())
+    array = keys.one_array(column)
+    kind = array.type
+    # a cast costs more than the values of a small batch
+    if pa.types.is_dictionary(kind):
+        words = array.dictionary.to_pylist()
+        return [None if i is None else words[i] for i in array.indices.to_pylist()]
+    if pa.types.is_timestamp(kind):
+        array = array.view(pa.int64())
+    elif pa.types.is_boolean(kind) or pa.types.is_list(kind):
+        array = storable(array)
+    return list(array.to_pylist())
 
 
 def table_rows(table: pa.Table, names: Sequence[str] | None = None) -> list[Row]:
