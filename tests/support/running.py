@@ -129,12 +129,14 @@ class Warm:
         return self._parent.stdout.readline().strip()
 
 
-def wait_until(happens: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(
+    happens: Callable[[], bool], timeout_s: float, what: str, pause_s: float = 0.1
+) -> None:
     """Poll until something is true; says what was waited for when it is not."""
     deadline = time.monotonic() + timeout_s
     while not happens():
         assert time.monotonic() < deadline, f"waited {timeout_s} s in vain for {what}"
-        time.sleep(0.1)
+        time.sleep(pause_s)
 
 
 def run(*arguments: str | Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
