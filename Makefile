@@ -41,7 +41,7 @@ page: $(PAGE)/node_modules/.ready  ## build the page of the web (Node 20.19 or n
 	cd $(PAGE) && sh node.sh npm run build
 
 $(PAGE)/node_modules/.ready: $(PAGE)/package-lock.json
-	cd $(PAGE) && sh node.sh npm ci --ignore-scripts
+	cd $(PAGE) && sh node.sh npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 roles-demo: setup  ## the same fleet through all roles, with Kafka, PostgreSQL, Redis, Jaeger

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -84,7 +86,8 @@ class KafkaCluster:
     """A cluster in a temporary folder; `bootstrap` is where clients begin.
 
     `settings` are further lines of server.properties; `listeners` further listeners,
-    name -> protocol (`SASL_SSL`), each at a port of its own: `at(name)`.
+    name -> protocol (`SASL_SSL`), each at a port of its own: `at(name)`. `options` are
+    those of Java; None = with the classes that an earlier start left.
     """
 
     def __init__(
@@ -92,12 +95,14 @@ class KafkaCluster:
         brokers: int = 1,
         *,
         heap_mib: int = 384,
+        options: Sequence[str] | None = None,
         settings: dict[str, str] | None = None,
         listeners: dict[str, str] | None = None,
     ) -> None:
         assert brokers in {1, 3}
         self.brokers = brokers
         self._heap_mib = heap_mib
+        self._options = _classes() if options is None else options
         self._settings = settings or {}
         self._listeners = listeners or {}
         ports = free_ports((2 + len(self._listeners)) * brokers)
@@ -137,6 +142,10 @@ class KafkaCluster:
         """End all brokers and delete everything."""
         self._end_all()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def end(self, node: int) -> None:
+        """Ask broker `node` to end, and wait."""
+        self._programs.pop(node).stop()
 
     def kill(self, node: int) -> None:
         """End broker `node` (1, 2, 3) as kill -9 does."""
@@ -186,7 +195,7 @@ class KafkaCluster:
             (home / "server.properties").write_text("".join(lines))
             config = str(home / "server.properties")
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", config]
-            run_to_end([*_java(128), *tool])
+            run_to_end([*_java(128, self._options), *tool])
 
     def _properties(self, node: int) -> dict[str, str]:
         port, controller = self._ports[node - 1], self._controllers[node - 1]
@@ -233,7 +242,8 @@ class KafkaCluster:
         home = self._home(node)
         log = home / "broker.log"
         log.unlink(missing_ok=True)
-        command = [*_java(self._heap_mib), "kafka.Kafka", str(home / "server.properties")]
+        java = _java(self._heap_mib, self._options)
+        command = [*java, "kafka.Kafka", str(home / "server.properties")]
         self._programs[node] = Program(command, log)
 
     def _wait(self, node: int) -> None:
@@ -247,9 +257,26 @@ class KafkaCluster:
         )
 
 
-def _java(heap_mib: int) -> list[str]:
+@functools.cache
+def _classes() -> list[str]:
+    """Give the option that maps Kafka's classes: else half of a start is reading them from jars."""
+    kept = jars() / "classes.jsa"
+    with (kept.parent.parent / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            half = kept.with_suffix(".half")
+            half.unlink(missing_ok=True)
+            with KafkaCluster(options=[f"-XX:ArchiveClassesAtExit={half}"]) as kafka:
+                kafka.end(1)
+            half.touch()  # a Java that cannot write them leaves none: nobody tries again
+            half.rename(kept)
+    return [f"-XX:SharedArchiveFile={kept}"] if kept.stat().st_size else []
+
+
+def _java(heap_mib: int, options: Sequence[str]) -> list[str]:
     return [
         "java",
+        *options,
         f"-Xmx{heap_mib}m",
         "-XX:MaxDirectMemorySize=256m",
         # what lives for minutes does not earn back a collector of threads and a second compiler
