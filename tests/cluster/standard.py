@@ -234,7 +234,7 @@ class Standard:
 
     # ---- what arrives ----------------------------------------------------------------------
 
-    def grows(self, by: int = 20, patience_s: float = PATIENCE_S) -> float:
+    def grows(self, by: float = 7 * places.CALLS_PER_S, patience_s: float = PATIENCE_S) -> float:
         """Wait until more legs are stored; gives the seconds."""
         before, began = places.stored_legs(self.database), time.monotonic()
         while places.stored_legs(self.database) < before + by:

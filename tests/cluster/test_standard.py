@@ -98,9 +98,9 @@ def test_a_remoteunit_without_records_is_deleted_at_once(roles):
 def test_two_remoteunits_bring_the_calls_of_two_pbxs_to_their_prices(roles, record_property):
     """One connects to its PBX, to the other its PBX connects; `kubectl get ru` shows both."""
     roles.units()
-    roles.grows(by=50)
+    roles.grows(by=15 * places.CALLS_PER_S)
     before = places.charges(roles.database)
-    roles.grows(by=20)
+    roles.grows()
     roles.kube.until("charges", lambda: places.charges(roles.database) > before)
     shown = roles.kube.run("get", "ru", "-o", "wide")
     record_property("figure", f"kubectl get ru -o wide\n{shown.rstrip()}")

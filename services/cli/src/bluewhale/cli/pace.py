@@ -2,7 +2,7 @@
 
     time.sleep(pace.rest_s(worked_s))
 
-A round of one line costs almost what one of a hundred does. A line alone is priced at
+A round of one line costs what one of thirty does. A line alone is priced at
 once; where small rounds follow one another the rests grow, and lines share a commit.
 Owns that rule alone.
 """
