@@ -22,7 +22,7 @@ from tests.support.running import Warm, wait_until
 
 FILES = 12  # each becomes a segment, and each segment is a step
 CALLS = 600
-KILLS = 14
+KILLS = 9
 PATIENCE_S = 60
 NAME = "erasure-1"
 
