@@ -29,6 +29,7 @@ from pathlib import Path
 
 import psutil
 import yaml
+import zstandard
 from bluewhale.cli.simulate.setup import free_port
 from bluewhale.database import Store
 from bluewhale.webapi.server import make_room
@@ -83,7 +84,7 @@ class Browser:
             if length >= 0
             else b"".join([chunk async for chunk in _chunks(reader)])
         )
-        return status, gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        return status, _read(data)
 
     async def listen(self) -> AsyncIterator[bytes]:
         """Give the pieces of the live stream."""
@@ -118,6 +119,12 @@ class Browser:
         if self._streams is not None:
             self._streams[1].close()
         self._streams = None
+
+
+def _read(data: bytes) -> bytes:
+    if data[:4] == zstandard.FRAME_HEADER:
+        return zstandard.decompress(data)
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -238,7 +245,7 @@ def sessions_of(served: Served, count: int) -> list[str]:
         cookie = "; ".join(f"{k}={v}" for k, v in me.cookies.items())
         sessions.append(
             f"Host: 127.0.0.1:{port}\r\nCookie: {cookie}\r\nX-CSRF-Token: {me.json()['csrf']}\r\n"
-            "Accept-Encoding: gzip\r\n"
+            "Accept-Encoding: gzip, deflate, br, zstd\r\n"
         )
         served.http.cookies.clear()
     return sessions

@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from bluewhale.webapi.access import ROLES, Branch, Reader
-from bluewhale.webapi.shared_answers import COMPRESS_FROM_BYTES, SharedAnswers
+from bluewhale.webapi.compression import FROM_BYTES, Compression
+from bluewhale.webapi.shared_answers import SharedAnswers
 from fastapi import FastAPI, Request
 
 BERLIN, PARIS = (Branch(sites=frozenset({site})) for site in ("berlin", "paris"))
-LONG = "x" * COMPRESS_FROM_BYTES
+LONG = "x" * FROM_BYTES
 
 
 class Asked:
@@ -39,6 +40,7 @@ class Asked:
         async def list_(request: Request):
             return await shared.give(request, self.reader, "all", make)
 
+        app.add_middleware(Compression)
         self.app = app
         self.reader = Reader(SimpleNamespace(), SimpleNamespace(), ROLES["owner"], Branch())
 
@@ -110,7 +112,10 @@ def test_a_failure_is_not_kept():
     assert asked.by("owner", BERLIN) == "2"
 
 
-@pytest.mark.parametrize(("accepted", "sent"), [("gzip", "gzip"), ("identity", None)])
+@pytest.mark.parametrize(
+    ("accepted", "sent"),
+    [("gzip, deflate, br, zstd", "zstd"), ("gzip", "gzip"), ("identity", None)],
+)
 def test_a_long_answer_is_compressed_for_those_who_take_it_so(accepted, sent):
     """The same text either way."""
     asked = Asked(LONG)

@@ -12,9 +12,9 @@ from typing import Any
 
 from bluewhale.configuration.web import WebSettings
 from bluewhale.webapi import contract, problems
+from bluewhale.webapi.compression import Compression
 from bluewhale.webapi.envelope import Envelope
 from bluewhale.webapi.exceptions import RefusedError
-from bluewhale.webapi.exporting import MEDIA_TYPES
 from bluewhale.webapi.idempotency import Idempotency, RepeatedError
 from bluewhale.webapi.routes import (
     alerts,
@@ -35,10 +35,8 @@ from bluewhale.webapi.routes import (
     units,
 )
 from bluewhale.webapi.routes.needing import Parts
-from bluewhale.webapi.shared_answers import COMPRESS_FROM_BYTES, COMPRESS_LEVEL
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from typing_extensions import override
 
@@ -95,16 +93,7 @@ def make_app(parts: Parts | None, settings: WebSettings) -> FastAPI:
     app.add_route(f"{PREFIX}/{{rest:path}}", _no_such_route, include_in_schema=False)
     app.add_route("/{path:path}", _page, methods=["GET"], include_in_schema=False)
     app.add_middleware(Idempotency)
-    app.add_middleware(
-        GZipMiddleware,
-        minimum_size=COMPRESS_FROM_BYTES,
-        compresslevel=COMPRESS_LEVEL,
-        exclude_content_types=(
-            *DEFAULT_EXCLUDED_CONTENT_TYPES,
-            MEDIA_TYPES["parquet"],
-            MEDIA_TYPES["xlsx"],
-        ),
-    )
+    app.add_middleware(Compression)
     app.add_middleware(
         Envelope,
         body_bytes_max=settings.body_kib_max << 10,

@@ -20,6 +20,7 @@ import uvicorn
 import uvloop
 from bluewhale.capture.exceptions import PermanentError
 from bluewhale.telemetry import get_logger
+from bluewhale.webapi.http2 import HEADERS_BYTES_MAX, spoken
 from bluewhale.webapi.patience import HEADERS_WAIT_S, patient
 from typing_extensions import override
 
@@ -36,7 +37,7 @@ SWITCH_S = 0.000_5
 FILES_BESIDE = 2_048  # sealed files and their indexes, databases, the log
 IDLE_S = 30
 END_S = 5  # answers that are being sent; a live stream is cut
-HEADERS_BYTES_MAX = 64 << 10
+ABORT_LOOKS, ABORT_LOOK_S = 100, 0.01
 CERTIFICATE_LOOK_S = 30.0  # how often a renewed one is looked for
 
 
@@ -105,7 +106,7 @@ def serve(
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http=patient(headers_wait_s),
+        http=spoken(headers_wait_s) if settings.certificate else patient(headers_wait_s),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -165,7 +166,17 @@ async def _renewed(context: ssl.SSLContext | None, settings: WebSettings, look_s
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
+    """Leaves signals to the process, and no connection behind."""
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # its reader takes nothing: a loop with it cannot end
+        for _ in range(ABORT_LOOKS):
+            if not self.server_state.connections:
+                return
+            await asyncio.sleep(ABORT_LOOK_S)
 
     @override
     @contextlib.contextmanager

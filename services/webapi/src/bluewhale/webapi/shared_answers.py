@@ -13,12 +13,13 @@ answered.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import zstandard
+from bluewhale.webapi.compression import FROM_BYTES, packed, takes_zstd
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 
 KEPT_S = 1.0
 ANSWERS_MAX = 256
-COMPRESS_FROM_BYTES = 1_024
-COMPRESS_LEVEL = 1  # of 1 to 9: a file of a million calls is made as fast as this lets it
-Packed = str | bytes  # bytes: compressed
+Packed = str | bytes  # bytes: one zstd frame
 
 
 @dataclass(slots=True)
@@ -60,14 +59,13 @@ class SharedAnswers:
         route: str = request.scope["route"].name
         key = (route, asked, reader.branch, reader.may("numbers.see"))
         fresh = "no-cache" in request.headers.get("cache-control", "")
-        packed = await self._said(key, make, self._now_s() if fresh else self._news_s())
-        if isinstance(packed, str):
-            return Response(packed, media_type="application/json")
-        headers = {"vary": "Accept-Encoding"}
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(gzip.decompress(packed), headers=headers, media_type="application/json")
-        headers["content-encoding"] = "gzip"
-        return Response(packed, headers=headers, media_type="application/json")
+        said = await self._said(key, make, self._now_s() if fresh else self._news_s())
+        if isinstance(said, str):
+            return Response(said, media_type="application/json")
+        if not takes_zstd(request.headers):
+            return Response(zstandard.decompress(said), media_type="application/json")
+        headers = {"vary": "Accept-Encoding", "content-encoding": "zstd"}
+        return Response(said, headers=headers, media_type="application/json")
 
     async def _said(self, key: Hashable, make: Callable[[], str], since_s: float) -> Packed:
         """Give an answer that was begun since then, by somebody else or now."""
@@ -94,4 +92,4 @@ def _packed(make: Callable[[], str]) -> Packed:
     """Compress what is long enough to gain by it."""
     text = make()
     data = text.encode()
-    return text if len(data) < COMPRESS_FROM_BYTES else gzip.compress(data, COMPRESS_LEVEL)
+    return text if len(data) < FROM_BYTES else packed(data)
