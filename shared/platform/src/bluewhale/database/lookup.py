@@ -380,9 +380,12 @@ class Lookup:
         if not rest:
             return
         high, low = keys.words_of(rest)
-        for segment in self.segments:
-            if not segment.may_hold_calls(rest[0], rest[-1]):
-                continue
+        asked = [s for s in self.segments if s.may_hold_calls(rest[0], rest[-1])]
+        if len(high) <= _FEW_IDS:
+            for segment in asked:
+                for wanted_high in high.tolist():
+                    self.folder.index(segment).ahead("call_high", wanted_high)
+        for segment in asked:
             index = self.folder.index(segment)
             at = _found(index, "call", high, low)
             hits = np.flatnonzero(at >= 0)

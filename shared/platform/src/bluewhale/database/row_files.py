@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ _LAYOUT: Mapping[str, tuple[int, str]] = {
     "charge": (256, "zstd"),
 }
 _OPEN_MAX = 512  # each is a file handle and its words
+_BLOCK = np.dtype([("begin", "<i8"), ("head", "<i4"), ("", "<i4"), ("body", "<i8")])
 _READING = pa.ipc.IpcReadOptions(use_threads=False)  # handing a batch over costs more than it
 
 
@@ -40,10 +42,30 @@ def scattered(path: Path) -> pa.OSFile:
     return file
 
 
+def _batch_places(source: pa.OSFile) -> npt.NDArray[np.int64]:
+    """Give (n, 2): where each batch of an Arrow file begins, and its bytes; pyarrow does not say.
+
+    The file ends with its footer (a FlatBuffer), the length of that and six bytes; the fourth
+    field of the footer lists the batches, three numbers each (Arrow columnar format, "IPC File").
+    """
+    size = source.size()
+    length = struct.unpack("<i", source.read_at(4, size - 10))[0]
+    footer = source.read_at(length, size - 10 - length)
+    table = struct.unpack_from("<I", footer, 0)[0]
+    fields = table - struct.unpack_from("<i", footer, table)[0]
+    at = table + struct.unpack_from("<H", footer, fields + 4 + 2 * 3)[0]
+    at += struct.unpack_from("<I", footer, at)[0]
+    count = struct.unpack_from("<I", footer, at)[0]
+    blocks = np.frombuffer(footer, _BLOCK, count, at + 4)
+    return np.stack([blocks["begin"], blocks["head"] + blocks["body"]], axis=1)
+
+
 class _Reader(NamedTuple):
     file: pa.ipc.RecordBatchFileReader
     columns: frozenset[str]
     lock: threading.Lock
+    source: pa.OSFile
+    places: npt.NDArray[np.int64]  # of each batch: where it begins in the file, and its bytes
 
 
 class RowFiles:
@@ -78,16 +100,32 @@ class RowFiles:
         kept = table.select([n for n in schema.names if n in reader.columns])
         return conform(kept.take(pa.array(of * batch_rows + rows % batch_rows)), schema)
 
+    def ahead(self, name: str, kind: str, rows: npt.NDArray[np.int64]) -> None:
+        """Have the kernel read what `take` will ask for, without waiting for it.
+
+        Who takes rows of many batches waits for a disk once then, not for each of them.
+        """
+        reader = self._reader(name, kind)
+        if reader is None or not hasattr(os, "posix_fadvise"):
+            return
+        handle = reader.source.fileno()
+        for at in np.unique(rows // _LAYOUT[kind][0]):
+            begin, size = reader.places[at].tolist()
+            os.posix_fadvise(handle, begin, size, os.POSIX_FADV_WILLNEED)
+
     def _reader(self, name: str, kind: str) -> _Reader | None:
         key = name, kind
         with self._lock:
             reader = self._open.pop(key, None)
             if reader is None:
                 try:
-                    file = pa.ipc.open_file(scattered(self._path(name, kind)), options=_READING)
-                except (OSError, pa.ArrowException):
+                    source = scattered(self._path(name, kind))
+                    file = pa.ipc.open_file(source, options=_READING)
+                    places = _batch_places(source)
+                except (OSError, ValueError, struct.error, pa.ArrowException):
                     return None
-                reader = _Reader(file, frozenset(file.schema.names), threading.Lock())
+                names = frozenset(file.schema.names)
+                reader = _Reader(file, names, threading.Lock(), source, places)
             self._open[key] = reader  # the one used last stands last
             if len(self._open) > _OPEN_MAX:
                 del self._open[next(iter(self._open))]

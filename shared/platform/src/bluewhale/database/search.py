@@ -317,6 +317,10 @@ class _Asking:
 
     def look(self, segments: Sequence[Segment]) -> None:
         """Look at segments: postings of what is asked for, or all rows of the time."""
+        if self._key is not None:
+            for index in map(self._folder.index, segments):
+                if self._name in index:
+                    index.ahead(self._name, self._key)
         for segment in segments:
             index = self._folder.index(segment)
             if self._key is not None and self._name in index:

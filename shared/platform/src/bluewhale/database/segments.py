@@ -448,10 +448,10 @@ class SegmentFolder:
         # each file has words of its own: they are text until all of them are together
         plain = pa.schema([f.with_type(pa.string()) if f.type == WORD else f for f in schema])
         parts = [plain.empty_table()]
-        for segment, rows in places:
-            wanted = np.asarray(rows, np.int64)
-            if not len(wanted):
-                continue
+        asked = [(s, np.asarray(rows, np.int64)) for s, rows in places if len(rows)]
+        for segment, wanted in asked:
+            self._row_files.ahead(segment.name, kind, wanted)
+        for segment, wanted in asked:
             found = self._row_files.take(segment.name, kind, wanted, plain)
             if found is None:
                 found = conform(self.take(segment, kind, wanted, columns), plain)
