@@ -447,7 +447,7 @@ class SegmentFolder:
         schema = _columns_of(kind, columns)
         # each file has words of its own: they are text until all of them are together
         plain = pa.schema([f.with_type(pa.string()) if f.type == WORD else f for f in schema])
-        parts = [plain.empty_table()]
+        parts = []
         asked = [(s, np.asarray(rows, np.int64)) for s, rows in places if len(rows)]
         for segment, wanted in asked:
             self._row_files.ahead(segment.name, kind, wanted)
@@ -456,7 +456,10 @@ class SegmentFolder:
             if found is None:
                 found = conform(self.take(segment, kind, wanted, columns), plain)
             parts.append(found)
-        return conform(pa.concat_tables(parts).combine_chunks(), schema)
+        if not parts:
+            return schema.empty_table()
+        joined = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
+        return conform(joined.combine_chunks(), schema)
 
     def lay_out(self, segments: Sequence[Segment], limit: int) -> int:
         """Lay out the rows of up to `limit` segments that have no such files; give how many."""
