@@ -71,7 +71,7 @@ check: setup  ## format, lint, types, import contracts, generated files; changes
 	$(BIN)/ruff check $(PATHS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow" tests/architecture
+	$(BIN)/python -m pytest -q -m "not slow" tests/architecture tests/charts/test_images.py
 	@if [ -e $(PAGE)/node_modules/.ready ]; then cd $(PAGE) && sh node.sh npm run check; \
 	  else echo "the page is not checked: its libraries are not here; make page"; fi
 
@@ -80,6 +80,7 @@ fix: setup  ## repair what a machine can: format, lint fixes, generated pages
 	$(BIN)/ruff check --fix $(PATHS)
 	$(BIN)/python protos/generate.py
 	$(BIN)/python -m bluewhale.cli.reference --write
+	$(BIN)/python images/pins.py --write
 
 charts: setup  ## render the examples of the chart anew (needs Helm)
 	$(BIN)/python -m tests.charts.regenerate
@@ -94,6 +95,7 @@ up: setup  ## run the embedded runtime with the example configuration, and serve
 lock:  ## resolve the pins anew (needs uv)
 	$(UV) lock --quiet
 	$(UV) export --quiet --all-packages --all-groups --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
+	$(BIN)/python images/pins.py --write
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .hypothesis
