@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "storage"
 TOPICS = (PARSED, RATED)
-POLL_MS = 250
+POLL_MS = 100
 POLL_MESSAGES = 4  # each has up to some thousand rows: what one poll brings is bounded
 HELD_ROWS = 48_000  # legs that may wait in all lanes together; legs of calls as many
 HELD_ROWS_MIN = 6_000  # of each lane, however many there are

@@ -33,9 +33,8 @@ from typing_extensions import override
 HEARTBEAT_MS = 2_000
 ASK_TIMEOUT_MS = 5_000
 METADATA_AGE_MS = 3_000  # so soon a topic that was made again is noticed
-# One turn of the library's loop; what it told meanwhile is passed on behind it. Each costs a
-# fifth of a millisecond of a processor, messages or none.
-SLICE_MS = 250
+# one turn of the library's loop; what it told meanwhile is passed on behind it
+SLICE_MS = 50
 # What was fetched of one partition is given out before that of the next: with more of
 # each the partitions of a backlog move in turns so long that who reads two topics waits.
 PARTITION_FETCH_BYTES = 1 << 20

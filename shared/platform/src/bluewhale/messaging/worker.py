@@ -31,9 +31,6 @@ from bluewhale.telemetry import get_logger
 from typing_extensions import override
 
 RETRY_WAIT_MAX_S = 3.0
-# A round in which nothing comes costs a processor a third of a millisecond; a message ends the wait.
-QUIET_POLL_MS = 250
-BUSY_S = 0.5  # behind messages, while what they began may wait for time alone
 _POISON = (EnvelopeCorruptError, FrameCorruptError)
 
 
@@ -73,10 +70,7 @@ class Handler(Protocol):
         return None
 
     def idle(self) -> Sequence[Future[Any]]:
-        """Do what time alone asks for; called once a round.
-
-        At least every `poll_ms` for `BUSY_S` behind messages, every `QUIET_POLL_MS` otherwise.
-        """
+        """Do what time alone asks for; called once a round, so at least every `poll_ms`."""
         return ()
 
     def low_water(self, place: Place, position: int) -> int:
@@ -157,7 +151,7 @@ class Worker:
         self._places: dict[Place, _State] = {}
         self._pending: deque[_Pending] = deque()
         self._stopping = threading.Event()
-        self._committed_at = self._looked_at = self._busy_at = clock()
+        self._committed_at = self._looked_at = clock()
         self._lag: dict[Place, int] = {}
         self._consumer: Consumer | None = None
         self._held = False  # waiting: nothing may be delivered
@@ -201,12 +195,8 @@ class Worker:
         # the log went away while a place was begun: the group has given it, we have not taken it
         if untaken := sorted(consumer.assignment() - self._places.keys()):
             self.assigned(consumer, untaken)
-        busy = self._pending or self._clock() - self._busy_at < BUSY_S
-        poll_ms = self._poll_ms if busy else max(self._poll_ms, QUIET_POLL_MS)
-        polled = consumer.poll(poll_ms, self._max_messages)
+        polled = consumer.poll(self._poll_ms, self._max_messages)
         polled_at = self._clock()
-        if polled:
-            self._busy_at = polled_at
         count = 0
         for partition, portions in self._by_partition(polled):
             count += sum(len(p.messages) for p in portions)
