@@ -126,9 +126,8 @@ def test_an_erasure_killed_again_and_again_ends_like_an_undisturbed_one(
             done = progress["done"]
             phases.add(progress["phase"])
         for folder in (calm, killed):
-            if (
-                _job(folder)[0] == "done"
-            ):  # behind the last kill: a start that is told to end at once dies of it
+            # behind the last kill: a start that is told to end at once dies of it
+            if _job(folder)[0] == "done":
                 continue
             running = warm.start(folder, "up")
             wait_until(lambda f=folder: _job(f)[0] == "done", PATIENCE_S, "the end")

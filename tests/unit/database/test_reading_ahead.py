@@ -79,6 +79,21 @@ def test_batches_that_rows_lie_in_are_read(tmp_path: Path, monkeypatch):
     assert rows == [0, 128, 896]
 
 
+def test_a_file_system_that_takes_no_advice_fails_no_question(tmp_path: Path, monkeypatch):
+    """Rows come as before, waited for one after the other."""
+    files = RowFiles(tmp_path)
+    numbers = pa.table({"n": pa.array([7, 8])})
+    files.lay_out("one", lambda _kind: numbers, lambda path, data: path.write_bytes(data))
+    files.take("one", "call", np.array([0]), numbers.schema)  # opens it
+
+    def refused(*_told: int) -> None:
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(os, "posix_fadvise", refused)
+    files.ahead("one", "call", np.array([1]))
+    assert files.take("one", "call", np.array([1]), numbers.schema) == pa.table({"n": [8]})
+
+
 def test_a_file_that_is_none_is_not_read_ahead(tmp_path: Path):
     """As it is not read: rows come from Parquet then."""
     files = RowFiles(tmp_path)

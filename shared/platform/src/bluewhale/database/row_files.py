@@ -112,9 +112,10 @@ class RowFiles:
         if reader is None or not hasattr(os, "posix_fadvise"):
             return
         handle = reader.source.fileno()
-        for at in np.unique(rows // _LAYOUT[kind][0]):
-            begin, size = reader.places[at].tolist()
-            os.posix_fadvise(handle, begin, size, os.POSIX_FADV_WILLNEED)
+        with contextlib.suppress(OSError):  # advice: a file system may take none
+            for at in np.unique(rows // _LAYOUT[kind][0]):
+                begin, size = reader.places[at].tolist()
+                os.posix_fadvise(handle, begin, size, os.POSIX_FADV_WILLNEED)
 
     def _reader(self, name: str, kind: str) -> _Reader | None:
         key = name, kind
