@@ -55,6 +55,19 @@ def test_a_segment_that_was_removed_is_not_in_memory_any_more(store_factory: Sto
             store.files.take(segment, "leg", [0])
 
 
+def test_sealed_legs_come_with_the_words_of_their_own_rows(store_factory: StoreFactory) -> None:
+    """Whoever hands them on would send the words of a whole file; one call shows the same values."""
+    some = [leg_row(n, site_uid=f"site-{n}") for n in range(1, 41)]
+    with store_factory() as store:
+        store.commit(
+            Batch(now_ms=1, legs=legs(*some), proposals=proposals(*((r,) for r in some))), seal=True
+        )
+        taken = store.legs([leg_id(7), leg_id(3)]).column("site_uid").combine_chunks()
+        assert sorted(taken.dictionary.to_pylist()) == ["site-3", "site-7"]
+        assert store.get_call(leg_id(7)).legs.column("site_uid").to_pylist() == ["site-7"]
+        assert store.get_call(leg_id(7)).call.column("version").to_pylist() == [1]
+
+
 def test_only_calls_whose_every_leg_is_old_enough_are_sealed(store_factory: StoreFactory) -> None:
     """Leg 2 of call 1 came later than the limit."""
     a, b, c = leg_row(1, key=5), leg_row(2, key=5, at=500), leg_row(3, at=20)

@@ -55,7 +55,7 @@ def test_the_page_where_a_value_will_be_looked_for_is_read(tmp_path: Path, value
 
 
 def test_batches_that_rows_lie_in_are_read(tmp_path: Path, monkeypatch):
-    """What is asked for is exactly one batch each, in the order of the file; calls have 128 rows of each."""
+    """What is asked for is exactly one batch each, in the order of the file; calls have 64 rows of each."""
     numbers = pa.table({"n": pa.array(range(1_000)), "word": ["a", "b"] * 500})
     files = RowFiles(tmp_path)
     files.lay_out("one", lambda _kind: numbers, lambda path, data: path.write_bytes(data))
@@ -76,7 +76,7 @@ def test_batches_that_rows_lie_in_are_read(tmp_path: Path, monkeypatch):
         message = pa.ipc.read_message(pa.py_buffer(written[begin : begin + size]))
         assert (message.type, how) == ("record batch", os.POSIX_FADV_WILLNEED)
         rows.append(pa.ipc.read_record_batch(message, numbers.schema).column(0)[0].as_py())
-    assert rows == [0, 128, 896]
+    assert rows == [0, 128, 960]
 
 
 def test_a_file_system_that_takes_no_advice_fails_no_question(tmp_path: Path, monkeypatch):

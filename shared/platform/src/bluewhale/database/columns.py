@@ -227,7 +227,18 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         column = table.column(at)
         if column.type != field.type:
             if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
-                column = column.cast(pa.string()).dictionary_encode()
-            column = column.cast(field.type)
+                text = column if pa.types.is_string(column.type) else column.cast(pa.string())
+                column = text.dictionary_encode()
+            if column.type != field.type:
+                column = column.cast(field.type)
         arrays.append(column)
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def own_words(table: pa.Table) -> pa.Table:
+    """Give columns of words with those of these rows alone: a file has words of thousands."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type) and table.num_rows:
+            words = table.column(at).cast(pa.string()).combine_chunks().dictionary_encode()
+            table = table.set_column(at, field, words)
+    return table

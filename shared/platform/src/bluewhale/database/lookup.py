@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from bluewhale.database import keys
-from bluewhale.database.columns import rows_table
+from bluewhale.database.columns import own_words, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.index_file import IndexFile
 from bluewhale.database.schemas import STORED_CALL_SCHEMA
@@ -178,23 +178,37 @@ class Lookup:
                 out[n] = (stream, incarnation, int(seq[n]))
         return out
 
-    def leg_table(self, ids: Collection[bytes], near: Segment | None = None) -> pa.Table:
-        """Give stored legs with all columns, ascending by id; of segments `near` is asked first."""
+    def leg_table(self, ids: Collection[bytes]) -> pa.Table:
+        """Give stored legs with all columns, ascending by id."""
+        return own_words(self.stored_legs(ids))
+
+    def stored_legs(self, ids: Collection[bytes], near: Segment | None = None) -> pa.Table:
+        """Give them with words that may be those of a whole file: cheaper for who reads values.
+
+        `near`: the segment that is asked first.
+        """
         wanted = sorted(set(ids))
-        tables = [
-            rows_table(
-                self.tx.rows_in(
-                    f"SELECT {LEG_COLUMNS} FROM leg WHERE cdr_id IN ({{marks}})", wanted
-                ),
-                LEG_SCHEMA,
-            )
-        ]
-        hot = set(tables[0].column("cdr_id").to_pylist())
-        rest = [i for i in wanted if i not in hot]
-        tables.append(self.folder.few("leg", self.sealed_rows(rest, near)))
-        table = pa.concat_tables(tables)
+        hot = rows_table(
+            self.tx.rows_in(f"SELECT {LEG_COLUMNS} FROM leg WHERE cdr_id IN ({{marks}})", wanted),
+            LEG_SCHEMA,
+        )
+        known = set(hot.column("cdr_id").to_pylist())
+        rest = [i for i in wanted if i not in known]
+        table = self.with_sealed("leg", hot, self.sealed_rows(rest, near))
+        if table.num_rows < 2:
+            return table
         high, low = keys.id_words(table.column("cdr_id"))
         return table.take(pa.array(keys.sort_words(high, low)))
+
+    def with_sealed(
+        self, kind: str, hot: pa.Table, sealed: Sequence[tuple[Segment, Sequence[int]]]
+    ) -> pa.Table:
+        """Give hot rows and sealed ones; words may be those of a whole file."""
+        if not sealed:
+            return hot
+        if len(sealed) == 1 and not hot.num_rows:
+            return self.folder.beside(kind, *sealed[0])
+        return pa.concat_tables([hot, self.folder.few(kind, sealed)])
 
     # ---- capture keys ------------------------------------------------------------------
 
@@ -420,20 +434,21 @@ class Lookup:
     ) -> pa.Table:
         """Give the whole ledger of one call: every version, charges and reversals.
 
-        `sealed`: where `sealed_call_rows` found it; None = it is looked for.
+        `sealed`: where `sealed_call_rows` found it; None = it is looked for. Words may be those
+        of a whole file.
         """
-        tables = [
-            rows_table(
-                self.tx.rows(f"SELECT {CHARGE_COLUMNS} FROM charge WHERE call_id = ?", (call_id,)),
-                CHARGE_SCHEMA,
-            )
-        ]
+        hot = rows_table(
+            self.tx.rows(f"SELECT {CHARGE_COLUMNS} FROM charge WHERE call_id = ?", (call_id,)),
+            CHARGE_SCHEMA,
+        )
         if sealed is None:
             sealed = [(segment, rows) for segment, _, rows in self.sealed_call_rows([call_id])]
         places = [
-            (segment, self._charge_rows(segment, row)) for segment, rows in sealed for row in rows
+            (segment, self._charge_rows(segment, row).tolist())
+            for segment, rows in sealed
+            for row in rows
         ]
-        return pa.concat_tables([*tables, self.folder.few("charge", places)])
+        return self.with_sealed("charge", hot, [place for place in places if place[1]])
 
     # ---- join keys ---------------------------------------------------------------------
 

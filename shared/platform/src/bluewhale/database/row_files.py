@@ -1,7 +1,7 @@
 """Sealed rows once more, by rows: beside a segment, made of it, and gone with it.
 
 Parquet decodes 4,096 rows of forty columns to give one. So calls, legs and charges are laid out
-once more as Arrow files of small batches, each compressed by itself: a row costs one short read.
+once more as Arrow files of small batches, each read by itself: a row costs one short read.
 No part of the truth: whoever misses such a file reads Parquet. Owns these files. Does not own
 which rows are wanted (`search`, `lookup`).
 """
@@ -21,14 +21,22 @@ import numpy.typing as npt
 import pyarrow as pa
 from bluewhale.database.columns import conform
 
-# Rows of a batch and how it is compressed. A page of two hundred calls touches as many batches
-# where they are a person's: LZ4 unpacks one in 0.04 ms. Legs and charges are read with one call,
-# one batch of each: zstd takes half a millisecond and half the room.
-_LAYOUT: Mapping[str, tuple[int, str]] = {
-    "call": (128, "lz4"),
-    "leg": (256, "zstd"),
-    "charge": (256, "zstd"),
+
+class _Layout(NamedTuple):
+    batch_rows: int
+    compression: str | None
+
+
+# A page of two hundred calls touches as many batches where they are a department's: to unpack one
+# costs three times what it costs to read it as it is (docs/adr/0028). Legs and charges are read
+# with one call, one batch of each: zstd takes half a millisecond and a fifth of the room.
+_LAYOUT: Mapping[str, _Layout] = {
+    "call": _Layout(64, None),
+    "leg": _Layout(256, "zstd"),
+    "charge": _Layout(256, "zstd"),
 }
+_BATCH_ROWS = b"batch_rows"  # in the metadata of a file; an earlier release wrote none:
+_EARLIER_ROWS: Mapping[str, int] = {"call": 128, "leg": 256, "charge": 256}
 _OPEN_MAX = 512  # each is a file handle and its words
 _BLOCK = np.dtype([("begin", "<i8"), ("head", "<i4"), ("", "<i4"), ("body", "<i8")])
 _READING = pa.ipc.IpcReadOptions(use_threads=False)  # handing a batch over costs more than it
@@ -62,6 +70,7 @@ def _batch_places(source: pa.OSFile) -> npt.NDArray[np.int64]:
 
 class _Reader(NamedTuple):
     file: pa.ipc.RecordBatchFileReader
+    batch_rows: int
     columns: frozenset[str]
     lock: threading.Lock
     source: pa.OSFile
@@ -90,7 +99,7 @@ class RowFiles:
         reader = self._reader(name, kind)
         if reader is None:
             return None
-        batch_rows = _LAYOUT[kind][0]
+        batch_rows = reader.batch_rows
         batches, of = np.unique(rows // batch_rows, return_inverse=True)
         try:
             with reader.lock:  # two that read its dictionaries at once would fail
@@ -113,7 +122,7 @@ class RowFiles:
             return
         handle = reader.source.fileno()
         with contextlib.suppress(OSError):  # advice: a file system may take none
-            for at in np.unique(rows // _LAYOUT[kind][0]):
+            for at in np.unique(rows // reader.batch_rows):
                 begin, size = reader.places[at].tolist()
                 os.posix_fadvise(handle, begin, size, os.POSIX_FADV_WILLNEED)
 
@@ -128,8 +137,10 @@ class RowFiles:
                     places = _batch_places(source)
                 except (OSError, ValueError, struct.error, pa.ArrowException):
                     return None
+                told = (file.schema.metadata or {}).get(_BATCH_ROWS)
+                batch_rows = int(told or _EARLIER_ROWS[kind])
                 names = frozenset(file.schema.names)
-                reader = _Reader(file, names, threading.Lock(), source, places)
+                reader = _Reader(file, batch_rows, names, threading.Lock(), source, places)
             self._open[key] = reader  # the one used last stands last
             if len(self._open) > _OPEN_MAX:
                 del self._open[next(iter(self._open))]
@@ -158,6 +169,7 @@ class RowFiles:
                 table = read(kind)
                 some = [n for n in table.column_names if table[n].null_count < table.num_rows]
                 table = table.select(some).unify_dictionaries().combine_chunks()
+                table = table.replace_schema_metadata({_BATCH_ROWS: str(batch_rows)})
                 sink = pa.BufferOutputStream()
                 options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
                 with pa.ipc.new_file(sink, table.schema, options=options) as file:

@@ -26,7 +26,7 @@ from bluewhale.database.call_filter import (
     where,
 )
 from bluewhale.database.columnar import Columnar, sealed_sql
-from bluewhale.database.columns import conform, empty_table, rows_table
+from bluewhale.database.columns import conform, empty_table, own_words, rows_table
 from bluewhale.database.engine import Transaction
 from bluewhale.database.exceptions import NotFoundError
 from bluewhale.database.keys import Ints
@@ -72,16 +72,7 @@ def search(
     hot = _hot(tx, call_filter, key, limit, after, schema)
     segments = in_time(lookup.segments, call_filter, after)
     sealed = _sealed(lookup, columnar, segments, call_filter, limit, after, schema)
-    return _own_words(newest(pa.concat_tables([hot, sealed]), limit).select(given))
-
-
-def _own_words(calls: pa.Table) -> pa.Table:
-    """Give columns of words with those of these calls alone: files have words of thousands."""
-    for at, field in enumerate(calls.schema):
-        if pa.types.is_dictionary(field.type) and calls.num_rows:
-            words = calls.column(at).cast(pa.string()).combine_chunks().dictionary_encode()
-            calls = calls.set_column(at, field, words)
-    return calls
+    return own_words(newest(pa.concat_tables([hot, sealed]), limit).select(given))
 
 
 def newest(calls: pa.Table, limit: int) -> pa.Table:
@@ -468,7 +459,8 @@ def get_call(tx: Transaction, lookup: Lookup, call_id: bytes) -> CallDetail:
     sealed = _sealed_at(lookup, call_id)
     versions = _versions(tx, lookup, call_id, sealed)
     call = versions.slice(versions.num_rows - 1, 1)
-    legs = lookup.leg_table(call.column("leg_ids")[0].as_py(), sealed[-1][0] if sealed else None)
+    near = sealed[-1][0] if sealed else None
+    legs = lookup.stored_legs(call.column("leg_ids")[0].as_py(), near)
     wanted = {c for c in legs.column("raw_context_id").to_pylist() if c is not None}
     contexts = dict(
         tx.rows_in("SELECT context_id, text FROM raw_context WHERE context_id IN ({marks})", wanted)
@@ -495,16 +487,15 @@ def _sealed_at(lookup: Lookup, call_id: bytes) -> _Places:
 
 def _versions(tx: Transaction, lookup: Lookup, call_id: bytes, sealed: _Places) -> pa.Table:
     columns = ", ".join(f'"{name}"' for name in STORED_CALL_SCHEMA.names)
-    tables = [
-        rows_table(
-            tx.rows(f"SELECT {columns} FROM call_version WHERE call_id = ?", (call_id,)),
-            STORED_CALL_SCHEMA,
-        )
-    ]
-    tables.append(lookup.folder.few("call", sealed))
-    versions = pa.concat_tables(tables).sort_by("version")
+    hot = rows_table(
+        tx.rows(f"SELECT {columns} FROM call_version WHERE call_id = ?", (call_id,)),
+        STORED_CALL_SCHEMA,
+    )
+    versions = lookup.with_sealed("call", hot, sealed)
     if versions.num_rows == 0:
         raise NotFoundError(f"there is no call {ids.id_text(call_id)}")
+    if versions.num_rows > 1:
+        versions = versions.sort_by("version")
     gone = dict(
         tx.rows("SELECT version, superseded_by FROM superseded WHERE call_id = ?", (call_id,))
     )
@@ -520,9 +511,10 @@ def _versions(tx: Transaction, lookup: Lookup, call_id: bytes, sealed: _Places) 
 
 def _ledger(lookup: Lookup, call_id: bytes, sealed: _Places) -> pa.Table:
     charges = lookup.charges(call_id, sealed)
-    order = zip(
+    written = zip(
         *(charges.column(n).to_pylist() for n in ("call_version", "entry", "price_list", "span")),
         range(charges.num_rows),
         strict=True,
     )
-    return charges.take(pa.array([key[-1] for key in sorted(order)], pa.int64()))
+    order = [key[-1] for key in sorted(written)]
+    return charges if order == sorted(order) else charges.take(pa.array(order, pa.int64()))

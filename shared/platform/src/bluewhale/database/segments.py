@@ -461,6 +461,11 @@ class SegmentFolder:
         joined = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
         return conform(joined.combine_chunks(), schema)
 
+    def beside(self, kind: str, segment: Segment, rows: Sequence[int]) -> pa.Table:
+        """Give rows of one segment that lie close together; words are those of the whole file."""
+        found = self._row_files.take(segment.name, kind, np.asarray(rows, np.int64), KINDS[kind])
+        return self.take(segment, kind, rows) if found is None else found
+
     def lay_out(self, segments: Sequence[Segment], limit: int) -> int:
         """Lay out the rows of up to `limit` segments that have no such files; give how many."""
         known = {s.name: s for s in sorted(segments, key=lambda s: s.started or (0, 0))}
